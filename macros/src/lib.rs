@@ -1,1 +1,129 @@
-//! Work begins here.
+//! `SYSCALL_DEFINE0` to `SYSCALL_DEFINE6`: a typed Rust function becomes a system call's handler.
+//!
+//! In Linux, `SYSCALL_DEFINE3(write, unsigned int, fd, const char __user *, buf, size_t, count)`
+//! makes a function of three `long`s that casts each to its type, another one that takes them from
+//! `pt_regs`, and a structure for ftrace with the names and types as strings.
+//!
+//! Here the attribute leaves the function as it is, and implements for the table's type the trait
+//! that `callgate-codegen` made of the row. Use it through `callgate_abi`, whose first page is a
+//! how-to; the expansion names items of that crate and of the module `crate::syscalls`.
+//!
+//! # What a declaration becomes
+//!
+//! ```ignore
+//! /// write(2): writes to a file descriptor.
+//! #[SYSCALL_DEFINE3(write)]
+//! pub fn write(task: &mut Task, fd: Fd, buf: UserPtr<u8>, count: usize) -> Result<usize> { … }
+//! ```
+//!
+//! stays, and gets this beside it:
+//!
+//! ```ignore
+//! const _: () = {
+//!     #[automatically_derived]
+//!     impl crate::syscalls::entry::sys_write for crate::syscalls::SysCallTable {
+//!         type Return = Result<usize>;
+//!         const HANDLER: ::callgate_abi::Handler<crate::syscalls::Context> = ::callgate_abi::Handler {
+//!             call: |context, args| ::callgate_abi::SyscallReturn::into_raw(write(
+//!                 <Task as ::callgate_abi::HandlerContext<crate::syscalls::Context>>::from_context(context),
+//!                 <Fd as ::callgate_abi::SyscallArg>::from_reg(args[0]),
+//!                 <UserPtr<u8> as ::callgate_abi::SyscallArg>::from_reg(args[1]),
+//!                 <usize as ::callgate_abi::SyscallArg>::from_reg(args[2]),
+//!             )),
+//!             metadata: ::callgate_abi::Metadata {
+//!                 name: "write",
+//!                 entry: "sys_write",
+//!                 args: &[
+//!                     ::callgate_abi::ArgMetadata::of::<Fd>("fd"),
+//!                     ::callgate_abi::ArgMetadata::of::<UserPtr<u8>>("buf"),
+//!                     ::callgate_abi::ArgMetadata::of::<usize>("count"),
+//!                 ],
+//!                 ret: ::callgate_abi::RetMetadata::of::<Result<usize>>(),
+//!                 file: ::core::file!(),
+//!                 line: ::core::line!(),
+//!                 doc: "write(2): writes to a file descriptor.",
+//!             },
+//!             implemented: true,
+//!         };
+//!     }
+//! };
+//! ```
+//!
+//! A second handler for `sys_write` is a second implementation of its trait; a row without a handler
+//! is a missing one. So the compiler joins rows and handlers, wherever in the crate they stand.
+//!
+//! # What is refused
+//!
+//! The way is `parse` → `check` → `expand`. `check` has every message that the macro itself gives;
+//! after one, `fallback` emits the message with the function and an implementation that answers ENOSYS, so that
+//! nothing else fails because of it. What only the compiler can know (does the type implement
+//! `SyscallArg`? is the context the table's?) is left to it, with the error placed at the type and
+//! the text from `callgate_abi`'s traits.
+//!
+//! With the environment variable `CALLGATE_ENTRIES` (which `callgate_codegen::Build` sets), a word
+//! that no row has is reported with near names and with the row to add.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod check;
+mod entries;
+mod expand;
+mod fallback;
+mod parse;
+
+use proc_macro::TokenStream;
+
+macro_rules! syscall_define {
+    ($($name:ident = $n:literal, $text:literal;)*) => {$(
+        #[doc = concat!("Makes a function the handler of a system call with ", $text, ".")]
+        ///
+        /// The attribute's word is the row's entry point without `sys_`. The function's first
+        /// parameter is the context, `&mut crate::syscalls::Context`; see the
+        /// [crate's documentation](crate) for the expansion.
+        #[expect(non_snake_case, reason = "the name is Linux's")]
+        #[proc_macro_attribute]
+        pub fn $name(attribute: TokenStream, item: TokenStream) -> TokenStream {
+            define($n, attribute, item)
+        }
+    )*};
+}
+
+syscall_define! {
+    SYSCALL_DEFINE0 = 0, "no argument";
+    SYSCALL_DEFINE1 = 1, "one argument";
+    SYSCALL_DEFINE2 = 2, "two arguments";
+    SYSCALL_DEFINE3 = 3, "three arguments";
+    SYSCALL_DEFINE4 = 4, "four arguments";
+    SYSCALL_DEFINE5 = 5, "five arguments";
+    SYSCALL_DEFINE6 = 6, "six arguments";
+}
+
+fn define(n: usize, attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let input = parse::Input::new(n, attribute.into(), item.into());
+    let entries = entries::Entries::from_env();
+    match check::handler(&input, &entries) {
+        Ok(handler) => expand::handler(&handler),
+        Err(refused) => fallback::handler(input, &refused),
+    }
+    .into()
+}
+
+/// The list of rows that are deliberately not implemented; they answer ENOSYS.
+///
+/// Linux has the same list in `kernel/sys_ni.c`, where `COND_SYSCALL(accept)` makes a weak symbol
+/// that a real handler overrides. Here an entry point that has a handler must leave the list:
+/// otherwise both implement its trait, and the crate does not build.
+///
+/// ```ignore
+/// COND_SYSCALL! {
+///     sys_accept,
+///     sys_accept4,
+/// }
+/// ```
+#[expect(non_snake_case, reason = "the name is Linux's")]
+#[proc_macro]
+pub fn COND_SYSCALL(list: TokenStream) -> TokenStream {
+    let entries = entries::Entries::from_env();
+    let checked = check::cond_syscall(list.into(), &entries);
+    expand::cond_syscall(&checked).into()
+}

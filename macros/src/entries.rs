@@ -1,0 +1,160 @@
+//! The table's entry points, as `callgate_codegen::Build` lists them for the macro.
+//!
+//! The compiler's own message for an entry point without a row is that a trait is missing. With the
+//! list the macro can say which names are near and which row to add. The file that the environment variable
+//! names has lines of words:
+//!
+//! ```text
+//! table syscall_64.tbl
+//! next 472
+//! entry sys_newstat stat 4
+//! entry sys_exit exit 60 noreturn
+//! ```
+
+use std::path::{Path, PathBuf};
+
+/// The variable that names the file.
+const VARIABLE: &str = "CALLGATE_ENTRIES";
+
+/// What is known of the table.
+pub(crate) enum Entries {
+    /// Nothing: no list was given.
+    Unknown,
+    /// The list that was given can't be read.
+    Unreadable(PathBuf, String),
+    /// The list.
+    Known(Table),
+}
+
+/// The list.
+#[derive(Default)]
+pub(crate) struct Table {
+    /// The table's path, as its user wrote it.
+    pub(crate) path: String,
+    /// The first number that is free for a new row.
+    pub(crate) next: String,
+    rows: Vec<Row>,
+}
+
+/// An entry point, and the first row that has it.
+pub(crate) struct Row {
+    pub(crate) entry: String,
+    pub(crate) name: String,
+}
+
+impl Entries {
+    pub(crate) fn from_env() -> Self {
+        match std::env::var_os(VARIABLE) {
+            None => Self::Unknown,
+            Some(path) => Self::read(Path::new(&path)),
+        }
+    }
+
+    fn read(path: &Path) -> Self {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::Known(Table::parse(&text)),
+            Err(error) => Self::Unreadable(path.to_owned(), error.to_string()),
+        }
+    }
+}
+
+impl Table {
+    fn parse(text: &str) -> Self {
+        let mut table = Self::default();
+        for line in text.lines() {
+            let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+            match key {
+                "table" => value.clone_into(&mut table.path),
+                "next" => value.clone_into(&mut table.next),
+                "entry" => {
+                    let mut words = value.split(' ').map(str::to_owned);
+                    if let (Some(entry), Some(name)) = (words.next(), words.next()) {
+                        table.rows.push(Row { entry, name });
+                    }
+                }
+                _ => {}
+            }
+        }
+        table
+    }
+
+    /// The row with this entry point.
+    pub(crate) fn entry(&self, entry: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.entry == entry)
+    }
+
+    /// The row with this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.name == name)
+    }
+
+    /// At most three entry points that `entry` may be a slip of, nearest first.
+    pub(crate) fn near(&self, entry: &str) -> Vec<&str> {
+        let word = entry.trim_start_matches("sys_");
+        let allowed = (word.len() / 3).clamp(1, 3);
+        let mut near: Vec<_> = self
+            .rows
+            .iter()
+            .map(|row| {
+                (
+                    distance(word, row.entry.trim_start_matches("sys_")),
+                    row.entry.as_str(),
+                )
+            })
+            .filter(|&(distance, _)| distance <= allowed)
+            .collect();
+        near.sort_unstable();
+        near.truncate(3);
+        near.into_iter().map(|(_, entry)| entry).collect()
+    }
+}
+
+/// How many letters to add, drop, change or swap with their neighbour to get from `a` to `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let mut least = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    least = least.min(rows[i - 2][j - 2] + 1);
+                }
+                least
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_find_their_names() {
+        let table = Table::parse(
+            "table t.tbl\nnext 472\nentry sys_write write 1\nentry sys_writev writev 20\n\
+             entry sys_newstat stat 4\nentry sys_exit exit 60 noreturn\n",
+        );
+        assert_eq!(table.near("sys_wirte"), ["sys_write"]);
+        assert_eq!(table.near("sys_wrtev"), ["sys_write", "sys_writev"]);
+        assert!(table.near("sys_mount").is_empty());
+        assert_eq!(
+            table.named("stat").map(|row| row.entry.as_str()),
+            Some("sys_newstat")
+        );
+        assert_eq!((table.path.as_str(), table.next.as_str()), ("t.tbl", "472"));
+    }
+
+    #[test]
+    fn distance_counts_edits() {
+        assert_eq!(distance("greet", "greet"), 0);
+        assert_eq!(distance("gret", "greet"), 1);
+        assert_eq!(distance("rgeet", "greet"), 1);
+        assert_eq!(distance("", "abc"), 3);
+    }
+}

@@ -1,0 +1,81 @@
+//! What stands in the source, without a judgement of it.
+
+use proc_macro2::{Span, TokenStream};
+use syn::ext::IdentExt as _;
+use syn::parse::Parser as _;
+use syn::{Ident, ItemFn, LitStr};
+
+/// A use of the attribute.
+pub(crate) struct Input {
+    /// How many arguments its name says.
+    pub(crate) n: usize,
+    /// What stands in its parentheses.
+    pub(crate) word: Word,
+    /// What it stands on.
+    pub(crate) item: Item,
+}
+
+/// What stands in the attribute's parentheses.
+pub(crate) enum Word {
+    /// One identifier, as it has to be.
+    Ident(Ident),
+    /// The identifier in quotes.
+    Quoted(LitStr),
+    /// Nothing.
+    Missing,
+    /// Something else.
+    Other(TokenStream),
+}
+
+/// What the attribute stands on.
+pub(crate) enum Item {
+    Function(Box<ItemFn>),
+    Other(TokenStream),
+}
+
+impl Input {
+    pub(crate) fn new(n: usize, attribute: TokenStream, item: TokenStream) -> Self {
+        let item = match syn::parse2(item.clone()) {
+            Ok(function) => Item::Function(Box::new(function)),
+            Err(_) => Item::Other(item),
+        };
+        Self {
+            n,
+            word: Word::new(attribute),
+            item,
+        }
+    }
+
+    /// The attribute's name.
+    pub(crate) fn macro_name(&self) -> String {
+        format!("SYSCALL_DEFINE{}", self.n)
+    }
+}
+
+impl Word {
+    fn new(attribute: TokenStream) -> Self {
+        if attribute.is_empty() {
+            return Self::Missing;
+        }
+        if let Ok(ident) = Ident::parse_any.parse2(attribute.clone()) {
+            return Self::Ident(ident);
+        }
+        match syn::parse2(attribute.clone()) {
+            Ok(quoted) => Self::Quoted(quoted),
+            Err(_) => Self::Other(attribute),
+        }
+    }
+
+    /// The identifier and its place, as far as it can be guessed.
+    pub(crate) fn guess(&self) -> Option<(String, Span)> {
+        match self {
+            Self::Ident(ident) => Some((ident.unraw().to_string(), ident.span())),
+            Self::Quoted(quoted) => Some((quoted.value(), quoted.span())),
+            Self::Missing => None,
+            Self::Other(tokens) => {
+                let first = tokens.clone().into_iter().next()?;
+                Some((first.to_string(), first.span()))
+            }
+        }
+    }
+}
