@@ -51,6 +51,8 @@ pub struct Symbol {
 pub enum Hypercall {
     /// Run the handler at this index of `ENTRY_POINTS`.
     Syscall(usize),
+    /// The same with the arguments of a 32-bit call, which are in other registers.
+    Ia32Syscall(usize),
     /// Handle the exception with this vector.
     Exception(u8),
     /// The last thing before the way back to the program: signals, scheduling.

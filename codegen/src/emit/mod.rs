@@ -1,0 +1,34 @@
+//! Linux has one short script an output (`scripts/syscallhdr.sh`, `scripts/syscalltbl.sh`). We have one file an output,
+//! that reads like the file it emits; each is a function from a model to text, the same text for the same model.
+
+mod dispatch;
+mod entries;
+mod rust;
+mod symbols;
+mod syscalls;
+mod unistd;
+
+pub use dispatch::dispatch;
+pub use entries::entries;
+pub use rust::rust;
+pub use symbols::{kallsyms, system_map};
+pub use syscalls::syscalls;
+pub use unistd::{Unistd, unistd};
+
+/// Rust's words that can be identifiers only with `r#` before them.
+const KEYWORDS: &[&str] = &[
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let",
+    "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return",
+    "static", "struct", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use",
+    "virtual", "where", "while", "yield",
+];
+
+/// A C identifier as a Rust one; `None` for the few words that can't be one.
+pub(crate) fn ident(name: &str) -> Option<String> {
+    match name {
+        "self" | "Self" | "super" | "crate" | "_" => None,
+        _ if KEYWORDS.contains(&name) => Some(format!("r#{name}")),
+        _ => Some(name.to_owned()),
+    }
+}

@@ -1,0 +1,212 @@
+//! What a reader of a table is told: one sentence of what is wrong, the place underlined, one sentence of what to do.
+//!
+//! Linux's scripts say `syscall table is not sorted or duplicates the same syscall number` and leave the place to be
+//! found; and where they don't check, the C compiler says something about generated text.
+
+use std::fmt;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use super::Span;
+
+/// Lines longer than this (in bytes) are shown as the part around the place.
+const LONGEST_LINE: usize = 240;
+
+/// How grave a [`Diagnostic`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The table can't be used.
+    Error,
+    /// The table can be used, but something about it is doubtful.
+    Warning,
+}
+
+/// One thing that is wrong with a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How grave it is.
+    pub severity: Severity,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// Where; nowhere if it is about the file as a whole.
+    pub place: Option<Label>,
+    /// Another place that has to do with it.
+    pub related: Option<Label>,
+    /// What to do about it, in one sentence.
+    pub help: String,
+}
+
+/// A place with a few words about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub span: Span,
+    /// The words that stand beside the underline.
+    pub text: String,
+}
+
+impl Diagnostic {
+    /// An error about the file as a whole.
+    pub(super) fn file(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            place: None,
+            related: None,
+            help: help.into(),
+        }
+    }
+
+    /// An error at a place.
+    pub(super) fn at(
+        span: Span,
+        message: impl Into<String>,
+        label: &str,
+        help: impl Into<String>,
+    ) -> Self {
+        let text = label.to_owned();
+        Self {
+            place: Some(Label { span, text }),
+            ..Self::file(message, help)
+        }
+    }
+
+    /// The same with a second place.
+    pub(super) fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+        let text = label.into();
+        self.related = Some(Label { span, text });
+        self
+    }
+
+    /// The same as a warning.
+    pub(super) fn warning(self) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..self
+        }
+    }
+
+    /// The message with the source line under it, as a compiler would show it; without colours.
+    pub fn render(&self, path: &str, source: &str) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let shown = [
+            (&self.place, AnnotationKind::Primary),
+            (&self.related, AnnotationKind::Context),
+        ];
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
+        match &self.place {
+            None => group = group.element(Origin::path(path)),
+            Some(place) => {
+                let origin = Origin::path(path).line(place.span.line);
+                group = group.element(origin.char_column(place.span.column));
+            }
+        }
+        // Related places above the place itself read as the file reads, but the message is about the place: it is first.
+        for (label, kind) in shown {
+            if let Some(label) = label {
+                let excerpt = Excerpt::new(source, label.span);
+                let snippet = Snippet::source(excerpt.text)
+                    .line_start(label.span.line)
+                    .annotation(
+                        kind.span(excerpt.start..excerpt.end)
+                            .label(label.text.as_str()),
+                    );
+                group = group.element(snippet);
+            }
+        }
+        group = group.element(Level::HELP.message(self.help.as_str()));
+        Renderer::plain().render(&[group])
+    }
+}
+
+/// The part of a line that is shown, and the place within it.
+struct Excerpt {
+    text: String,
+    start: usize,
+    end: usize,
+}
+
+impl Excerpt {
+    fn new(source: &str, span: Span) -> Self {
+        let bytes = source.as_bytes();
+        let start = span.start.min(bytes.len());
+        let end = span.end.clamp(start, bytes.len());
+        let first = bytes[..start]
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let last = bytes[start..]
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(bytes.len(), |at| start + at);
+        let (mut from, mut to) = (first, last);
+        if last - first > LONGEST_LINE {
+            from = source.floor_char_boundary(start.saturating_sub(LONGEST_LINE / 3).max(first));
+            to = source.floor_char_boundary((from + LONGEST_LINE).min(last));
+        }
+        let cut = |at: usize| at.clamp(from, to) - from;
+        Self {
+            text: source.get(from..to).unwrap_or_default().to_owned(),
+            start: cut(start),
+            end: cut(end),
+        }
+    }
+}
+
+/// A table that can't be used, with everything that is wrong with it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TableError {
+    path: String,
+    diagnostics: Vec<Diagnostic>,
+    text: String,
+}
+
+impl TableError {
+    pub(crate) fn new(path: String, source: &str, diagnostics: Vec<Diagnostic>) -> Self {
+        let rendered: Vec<_> = diagnostics
+            .iter()
+            .map(|one| one.render(&path, source))
+            .collect();
+        let text = rendered.join("\n\n");
+        Self {
+            path,
+            diagnostics,
+            text,
+        }
+    }
+
+    pub(super) fn unreadable(path: String, error: &std::io::Error) -> Self {
+        let help = "give the path of a system-call table, such as Linux's arch/x86/entry/syscalls/syscall_64.tbl";
+        let diagnostic = Diagnostic::file(format!("the table can't be read: {error}"), help);
+        Self::new(path, "", vec![diagnostic])
+    }
+
+    /// The table's name.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What is wrong, in the file's order where it is about rows.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+}
+
+impl std::error::Error for TableError {}
+
+/// All messages with their source lines.
+impl fmt::Display for TableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The same as `Display`: a build script that returns the error from `main` has it printed this way.
+impl fmt::Debug for TableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{self}")
+    }
+}
