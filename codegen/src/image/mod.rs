@@ -17,6 +17,7 @@ mod emit;
 mod entry;
 
 pub use data::{GDT_ENTRIES, TSS_SIZE};
+pub use entry::PtReg;
 
 use crate::dispatch::Dispatch;
 
