@@ -1,0 +1,206 @@
+//! The running core: what operations work on.
+//!
+//! General registers and flags are copied out of the `Cpu` while a core runs, so that they are one index away; the rest
+//! stays in it, behind `cpu`. While running, `cpu.gpr`, `cpu.rip`, `cpu.instructions` and the flags in it are stale.
+
+use crate::cpu::seg;
+use crate::exit::{Exception, vector};
+use crate::flags::Flags;
+use crate::memory::{AccessError, Mmu, Privilege, Word};
+use crate::{Cpu, Space};
+
+use super::op::{Num, Op, Stop};
+
+/// A processor that runs in a space.
+pub(crate) struct Core<'a> {
+    /// General registers; number 16 always reads 0.
+    pub(crate) gpr: [u64; 32],
+    pub(crate) flags: Flags,
+    /// Where execution goes after the block: set to its end at its start, and changed by branches.
+    pub(crate) rip: u64,
+    /// Which of the block's ways out is taken: 0 falls through, 1 is a direct branch, 2 an indirect one.
+    pub(crate) way: u8,
+    /// Where the current block starts.
+    pub(crate) start: u64,
+    /// Instructions retired, those of the current block included.
+    pub(crate) retired: u64,
+    pub(crate) mmu: Mmu<'a>,
+    pub(crate) cpu: &'a mut Cpu,
+    /// Of [`Stop::Fault`].
+    pub(crate) fault: Exception,
+    /// Of [`Stop::CodeWrite`].
+    pub(crate) code_frame: u32,
+    /// Of [`Stop::Interrupt`].
+    pub(crate) interrupt: u8,
+    /// The last instruction blocks the debug trap after it (a load of ss).
+    pub(crate) trap_shadow: bool,
+}
+
+impl<'a> Core<'a> {
+    pub(crate) fn new(cpu: &'a mut Cpu, space: &'a mut Space) -> Self {
+        let mut gpr = [0; 32];
+        gpr[..16].copy_from_slice(&cpu.gpr);
+        Self {
+            gpr,
+            flags: cpu.flags,
+            rip: cpu.rip,
+            way: 0,
+            start: cpu.rip,
+            retired: cpu.instructions,
+            mmu: Mmu::new(space, Self::privilege_of(cpu.cpl)),
+            cpu,
+            fault: Exception::new(vector::UD),
+            code_frame: 0,
+            interrupt: 0,
+            trap_shadow: false,
+        }
+    }
+
+    /// Puts back into the `Cpu` what was copied out of it.
+    pub(crate) fn finish(&mut self) {
+        self.cpu.gpr.copy_from_slice(&self.gpr[..16]);
+        self.cpu.flags = self.flags;
+        self.cpu.rip = self.rip;
+        self.cpu.instructions = self.retired;
+    }
+
+    fn privilege_of(cpl: u8) -> Privilege {
+        if cpl == 3 {
+            Privilege::User
+        } else {
+            Privilege::Supervisor
+        }
+    }
+
+    /// Changes the ring.
+    pub(crate) fn set_cpl(&mut self, cpl: u8) {
+        self.cpu.cpl = cpl;
+        self.mmu.set_privilege(Self::privilege_of(cpl));
+    }
+
+    /// Address of the instruction being executed.
+    pub(crate) fn ip(&self, op: &Op) -> u64 {
+        self.start.wrapping_add(u64::from(op.offset))
+    }
+
+    /// The linear address of the memory operand.
+    #[inline(always)]
+    pub(crate) fn ea(&self, op: &Op) -> u64 {
+        let mut address = self.offset(op);
+        if op.seg >= seg::FS as u8 {
+            address = address.wrapping_add(self.cpu.seg[usize::from(op.seg).min(seg::GS)].base);
+        }
+        address
+    }
+
+    /// The effective address of the memory operand: without its segment's base, as `lea` has it.
+    #[inline(always)]
+    pub(crate) fn offset(&self, op: &Op) -> u64 {
+        let index = self.gpr[op.index as usize] << (op.scale & 3);
+        let address = self.gpr[op.base as usize]
+            .wrapping_add(index)
+            .wrapping_add(op.disp);
+        if op.scale & Op::ADDRESS_32 != 0 {
+            u64::from(address as u32)
+        } else {
+            address
+        }
+    }
+
+    /// Loads from a linear address.
+    #[inline(always)]
+    pub(crate) fn load<T: Word>(&mut self, address: u64) -> Result<T, Stop> {
+        match self.mmu.load(address) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.access_failed(error)),
+        }
+    }
+
+    /// Stores to a linear address.
+    #[inline(always)]
+    pub(crate) fn store<T: Word>(&mut self, address: u64, value: T) -> Result<(), Stop> {
+        match self.mmu.store(address, value) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.access_failed(error)),
+        }
+    }
+
+    /// Replaces a value in memory by what `f` makes of it and the flags.
+    #[inline(always)]
+    pub(crate) fn modify<T: Word>(
+        &mut self,
+        address: u64,
+        f: impl FnOnce(&mut Flags, T) -> T,
+    ) -> Result<(), Stop> {
+        let flags = &mut self.flags;
+        match self.mmu.modify(address, |value| f(flags, value)) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.access_failed(error)),
+        }
+    }
+
+    /// Fails as a store of `len` bytes (at most a page) would, without storing. For instructions that store in parts.
+    pub(crate) fn check_store(&mut self, address: u64, len: usize) -> Result<(), Stop> {
+        self.mmu
+            .check_write(address, len)
+            .map_err(|error| self.access_failed(error))
+    }
+
+    /// Turns a failed access into what stops the instruction.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn access_failed(&mut self, error: AccessError) -> Stop {
+        match error {
+            // The run loop makes it #SS if the operand's segment is the stack's.
+            AccessError::NonCanonical => self.gp(),
+            AccessError::Page(fault) => {
+                self.raise(Exception::page_fault(fault.address, fault.error_code))
+            }
+            AccessError::Code { frame } => {
+                self.code_frame = frame;
+                Stop::CodeWrite
+            }
+        }
+    }
+
+    /// Raises an exception.
+    #[cold]
+    pub(crate) fn raise(&mut self, exception: Exception) -> Stop {
+        self.fault = exception;
+        Stop::Fault
+    }
+
+    /// Raises #GP(0).
+    pub(crate) fn gp(&mut self) -> Stop {
+        self.raise(Exception::with_code(vector::GP, 0))
+    }
+
+    /// Raises #UD.
+    pub(crate) fn ud(&mut self) -> Stop {
+        self.raise(Exception::new(vector::UD))
+    }
+
+    /// Reads a 32-bit general register.
+    #[inline(always)]
+    pub(crate) fn r32(&self, n: Num) -> u32 {
+        self.gpr[n as usize] as u32
+    }
+
+    /// Writes a 32-bit general register, which clears its upper half.
+    #[inline(always)]
+    pub(crate) fn set_r32(&mut self, n: Num, value: u32) {
+        self.gpr[n as usize] = u64::from(value);
+    }
+
+    /// Reads a 64-bit general register.
+    #[inline(always)]
+    pub(crate) fn r64(&self, n: Num) -> u64 {
+        self.gpr[n as usize]
+    }
+
+    /// Writes a 64-bit general register.
+    #[inline(always)]
+    pub(crate) fn set_r64(&mut self, n: Num, value: u64) {
+        self.gpr[n as usize] = value;
+    }
+}

@@ -1,0 +1,140 @@
+//! From bytes to operations: iced-x86 decodes, then operands are packed and the executing function is selected.
+
+use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
+
+use super::op::{Exec, Num, Op, Stop};
+use super::{core::Core, int, sse, x87};
+
+/// What the bytes at an address are.
+pub(crate) enum Decoded {
+    /// An instruction of `len` bytes.
+    Op {
+        /// Ready to run; its offset is not set.
+        op: Op,
+        /// Its length.
+        len: usize,
+        /// Nothing after it is decoded with it: it branches, or changes what decoding depends on.
+        ends_block: bool,
+    },
+    /// It goes on beyond the bytes given.
+    Truncated,
+}
+
+/// Decodes the instruction at `ip` that begins with `bytes`.
+pub(crate) fn decode(bytes: &[u8], ip: u64) -> Decoded {
+    let mut decoder = Decoder::with_ip(64, bytes, ip, DecoderOptions::NONE);
+    let instruction = decoder.decode();
+    if instruction.is_invalid() {
+        if decoder.last_error() == DecoderError::NoMoreBytes && bytes.len() < 15 {
+            return Decoded::Truncated;
+        }
+        return Decoded::Op {
+            op: pack(&instruction, undefined),
+            len: instruction.len().max(1),
+            ends_block: true,
+        };
+    }
+    let exec = int::select(&instruction)
+        .or_else(|| sse::select(&instruction))
+        .or_else(|| x87::select(&instruction));
+    let ends_block = exec.is_none() || int::ends_block(&instruction);
+    let op = pack(&instruction, exec.unwrap_or(missing));
+    Decoded::Op {
+        op,
+        len: instruction.len(),
+        ends_block,
+    }
+}
+
+/// No instruction at all.
+fn undefined(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
+    Err(core.ud())
+}
+
+/// An instruction that we don't have.
+fn missing(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
+    core.ud();
+    core.fault.missing = true;
+    Err(Stop::Fault)
+}
+
+/// A register's number as `Op` has it.
+fn number(register: Register) -> Num {
+    if register.is_gpr8() {
+        // iced orders al, cl, dl, bl, ah, ch, dh, bh, spl, bpl, sil, dil, r8b …
+        let n = register.number();
+        return Num::new(match register {
+            Register::AH | Register::CH | Register::DH | Register::BH => (n - 4) * 2 + 1,
+            _ if n >= 8 => (n - 4) * 2,
+            _ => n * 2,
+        });
+    }
+    Num::new(register.number())
+}
+
+/// Packs the operands: all there are, whatever `exec` uses.
+pub(crate) fn pack(instruction: &Instruction, exec: Exec) -> Op {
+    let mut op = Op {
+        exec,
+        imm: 0,
+        disp: 0,
+        base: Num::ZERO,
+        index: Num::ZERO,
+        scale: 0,
+        seg: 3,
+        dst: Num::N0,
+        src: Num::N0,
+        aux: Num::N0,
+        offset: 0,
+    };
+    let mut registers = [Num::N0; 3];
+    let mut count = 0;
+    for i in 0..instruction.op_count() {
+        match instruction.op_kind(i) {
+            OpKind::Register => {
+                if let Some(slot) = registers.get_mut(count) {
+                    *slot = number(instruction.op_register(i));
+                    count += 1;
+                }
+            }
+            OpKind::Memory => pack_memory(instruction, &mut op),
+            OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64 => {
+                op.imm = instruction.near_branch_target()
+            }
+            OpKind::Immediate8_2nd => op.imm |= u64::from(instruction.immediate8_2nd()) << 32,
+            _ => {
+                if let Ok(imm) = instruction.try_immediate(i) {
+                    op.imm = imm;
+                }
+            }
+        }
+    }
+    [op.dst, op.src, op.aux] = registers;
+    op
+}
+
+fn pack_memory(instruction: &Instruction, op: &mut Op) {
+    let (base, index) = (instruction.memory_base(), instruction.memory_index());
+    // iced adds rip to the displacement of rip-relative operands.
+    op.disp = instruction.memory_displacement64();
+    if base.is_gpr() {
+        op.base = Num::new(base.number());
+    }
+    if index.is_gpr() {
+        op.index = Num::new(index.number());
+    }
+    op.scale = instruction.memory_index_scale().trailing_zeros() as u8 & 3;
+    let narrow = |register: Register| register.is_gpr32() || register == Register::EIP;
+    if narrow(base)
+        || narrow(index)
+        || base == Register::None
+            && index == Register::None
+            && instruction.memory_displ_size() == 4
+            && op.disp >> 32 == 0
+    {
+        // A plain 32-bit displacement is zero-extended by the address-size prefix and sign-extended without; where it
+        // was not negative both are the same.
+        op.scale |= Op::ADDRESS_32;
+    }
+    op.seg = instruction.memory_segment().number() as u8;
+}

@@ -1,0 +1,86 @@
+//! The decoded form of an instruction.
+
+use super::core::Core;
+
+/// What an instruction does. Chosen at decode by operation, operand size and operand kinds, so that it has nothing left
+/// to find out. On `Err` with [`Stop::Fault`] or [`Stop::CodeWrite`] it has changed nothing.
+pub(crate) type Exec = for<'a> fn(&mut Core<'a>, &Op) -> Result<(), Stop>;
+
+/// Why execution can't simply go on with the next operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// An exception, described in `core.fault`. The instruction is not retired.
+    Fault,
+    /// The instruction would write decoded code, in the frame `core.code_frame`. It is executed again once that is gone.
+    CodeWrite,
+    /// The instruction is done but not finished: repeat it. (Long string instructions.)
+    Again,
+    /// The instruction is done and the block must be left, because it changed what blocks depend on.
+    Resync,
+    /// The instruction is done, and is `syscall` for someone outside.
+    Syscall,
+    /// The instruction is done, and is `vmcall`.
+    Hypercall,
+    /// The instruction is done, and is `int n` for someone outside; n is in `core.interrupt`.
+    Interrupt,
+    /// The instruction is done, and is `hlt`.
+    Halt,
+}
+
+macro_rules! numbers {
+    ($($name:ident)*) => {
+        /// A register's number: 0 to 31, typed so that it indexes 32 registers without a bounds check.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        #[allow(missing_docs)]
+        pub(crate) enum Num { $($name),* }
+
+        impl Num {
+            const ALL: [Self; 32] = [$(Self::$name),*];
+        }
+    };
+}
+numbers!(N0 N1 N2 N3 N4 N5 N6 N7 N8 N9 N10 N11 N12 N13 N14 N15 N16 N17 N18 N19 N20 N21 N22 N23 N24 N25 N26 N27 N28 N29 N30 N31);
+
+impl Num {
+    /// As a general register: one that always reads 0.
+    pub(crate) const ZERO: Self = Self::N16;
+
+    /// The number `n` modulo 32.
+    pub(crate) const fn new(n: usize) -> Self {
+        Self::ALL[n % 32]
+    }
+}
+
+/// An instruction, decoded once. 32 bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Op {
+    /// Does it.
+    pub(crate) exec: Exec,
+    /// The immediate operand, sign-extended as the instruction does, or a near branch's target address.
+    pub(crate) imm: u64,
+    /// Memory operand: displacement, with rip already added for rip-relative ones.
+    pub(crate) disp: u64,
+    /// Memory operand: base register, or [`Num::ZERO`].
+    pub(crate) base: Num,
+    /// Memory operand: index register, or [`Num::ZERO`].
+    pub(crate) index: Num,
+    /// Memory operand: bits 0 and 1 are the shift of the index; [`Op::ADDRESS_32`].
+    pub(crate) scale: u8,
+    /// Memory operand: number of the segment, after overrides and defaults.
+    pub(crate) seg: u8,
+    /// First register operand (of the r/m and reg fields), by iced's operand order: a general register's number (for byte
+    /// registers twice that, plus 1 for ah, ch, dh and bh), an xmm, mm, st, segment or control register's number.
+    pub(crate) dst: Num,
+    /// Second register operand.
+    pub(crate) src: Num,
+    /// Third register operand (VEX).
+    pub(crate) aux: Num,
+    /// Offset of the instruction in its block, in bytes.
+    pub(crate) offset: u8,
+}
+
+impl Op {
+    /// In `scale`: the address is cut to 32 bits.
+    pub(crate) const ADDRESS_32: u8 = 0x80;
+}

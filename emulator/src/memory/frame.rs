@@ -1,0 +1,263 @@
+//! Frames and their allocator.
+//!
+//! A kernel counts the references to a frame (Linux: `page->_refcount`) and frees it when the last goes. So do we: a
+//! [`Frame`] is one reference. Besides, the allocator remembers which frames an engine has decoded instructions from, so
+//! that whoever writes such a frame, by whatever way, makes the decoded form stale.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use super::PAGE_SIZE;
+use super::mapping::Mapping;
+
+/// All frames of one machine. A clone is another handle of the same.
+#[derive(Clone)]
+pub struct Memory(Rc<Inner>);
+
+struct Inner {
+    mapping: Mapping,
+    limit: u32,
+    frames: RefCell<Frames>,
+    /// Grows whenever a frame with decoded instructions is written.
+    code_writes: Cell<u64>,
+    /// Grows whenever a frame that may be cached as writable must no longer be.
+    write_epoch: Cell<u64>,
+}
+
+#[derive(Default)]
+struct Frames {
+    /// By frame number, as far as frames were ever handed out.
+    info: Vec<Info>,
+    free: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Info {
+    refs: u32,
+    /// How often decoded instructions of this frame became stale.
+    version: u32,
+    /// Instructions were decoded from this frame since it was last written.
+    code: bool,
+    /// Some translation cache may let its core write this frame directly.
+    cached_writable: bool,
+}
+
+impl Memory {
+    /// Memory of at most `limit_bytes`, none of which is taken from the host before it is touched.
+    ///
+    /// # Errors
+    /// What the host says when it refuses the reservation.
+    pub fn new(limit_bytes: u64) -> io::Result<Self> {
+        // Frame numbers must leave room in a page-table entry; 2^28 frames are 1 TiB.
+        let limit = (limit_bytes / PAGE_SIZE as u64).clamp(1, 1 << 28) as u32;
+        Ok(Self(Rc::new(Inner {
+            mapping: Mapping::new(limit)?,
+            limit,
+            frames: RefCell::default(),
+            code_writes: Cell::new(0),
+            write_epoch: Cell::new(0),
+        })))
+    }
+
+    /// A frame of zeros, or none if the limit is reached.
+    pub fn alloc(&self) -> Option<Frame> {
+        let mut frames = self.0.frames.borrow_mut();
+        let number = if let Some(number) = frames.free.pop() {
+            self.0.mapping.zero(number);
+            self.note_write(&mut frames, number);
+            number
+        } else {
+            // Never touched before, so the host's zeros are still there.
+            let number = u32::try_from(frames.info.len())
+                .ok()
+                .filter(|number| *number < self.0.limit)?;
+            frames.info.push(Info::default());
+            number
+        };
+        frames.info[number as usize].refs = 1;
+        Some(Frame {
+            memory: self.clone(),
+            number,
+        })
+    }
+
+    /// How many frames have at least one reference.
+    pub fn frames_in_use(&self) -> u64 {
+        let frames = self.0.frames.borrow();
+        (frames.info.len() - frames.free.len()) as u64
+    }
+
+    /// The most bytes that frames can take.
+    pub fn limit(&self) -> u64 {
+        u64::from(self.0.limit) * PAGE_SIZE as u64
+    }
+
+    /// One more reference to a frame that has some.
+    pub(super) fn get(&self, number: u32) -> Frame {
+        self.0.frames.borrow_mut().info[number as usize].refs += 1;
+        Frame {
+            memory: self.clone(),
+            number,
+        }
+    }
+
+    /// One more reference, which a page table keeps as a bare number.
+    pub(super) fn retain(&self, number: u32) {
+        self.0.frames.borrow_mut().info[number as usize].refs += 1;
+    }
+
+    /// Gives one reference back.
+    pub(super) fn release(&self, number: u32) {
+        let mut frames = self.0.frames.borrow_mut();
+        let info = &mut frames.info[number as usize];
+        info.refs -= 1;
+        if info.refs == 0 {
+            frames.free.push(number);
+        }
+    }
+
+    /// Whether both handles are of the same memory.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Where a frame's bytes lie in the host, for as long as a handle lives.
+    pub(super) fn host(&self, number: u32) -> NonNull<u8> {
+        self.0.mapping.frame(number)
+    }
+
+    pub(crate) fn read(&self, number: u32, offset: usize, buf: &mut [u8]) {
+        self.0.mapping.read(number, offset, buf);
+    }
+
+    pub(super) fn write(&self, number: u32, offset: usize, buf: &[u8]) {
+        self.note_write(&mut self.0.frames.borrow_mut(), number);
+        self.0.mapping.write(number, offset, buf);
+    }
+
+    fn note_write(&self, frames: &mut Frames, number: u32) {
+        let info = &mut frames.info[number as usize];
+        if info.code {
+            info.code = false;
+            info.version = info.version.wrapping_add(1);
+            self.0.code_writes.set(self.0.code_writes.get() + 1);
+        }
+    }
+
+    /// Makes stale what was decoded from a frame that is about to be written.
+    pub(crate) fn drop_code(&self, number: u32) {
+        self.note_write(&mut self.0.frames.borrow_mut(), number);
+    }
+
+    /// Remembers that instructions of a frame are decoded, and says which version of its content they are of.
+    pub(crate) fn mark_code(&self, number: u32) -> u32 {
+        let mut frames = self.0.frames.borrow_mut();
+        let info = &mut frames.info[number as usize];
+        info.code = true;
+        if info.cached_writable {
+            info.cached_writable = false;
+            self.0.write_epoch.set(self.0.write_epoch.get() + 1);
+        }
+        info.version
+    }
+
+    /// The version of a frame's content, as far as decoded instructions care.
+    pub(crate) fn code_version(&self, number: u32) -> u32 {
+        self.0.frames.borrow().info[number as usize].version
+    }
+
+    /// Grows whenever some decoded frame is written: as long as it stands still, everything decoded is fresh.
+    #[inline]
+    pub(crate) fn code_writes(&self) -> u64 {
+        self.0.code_writes.get()
+    }
+
+    /// Grows whenever translation caches must forget which pages they may write.
+    #[inline]
+    pub(super) fn write_epoch(&self) -> u64 {
+        self.0.write_epoch.get()
+    }
+
+    /// Asks to write a frame without further notice; refused as long as decoded instructions would go stale.
+    pub(super) fn cache_writable(&self, number: u32) -> bool {
+        let info = &mut self.0.frames.borrow_mut().info[number as usize];
+        if !info.code {
+            info.cached_writable = true;
+        }
+        !info.code
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("frames_in_use", &self.frames_in_use())
+            .field("limit", &self.limit())
+            .finish()
+    }
+}
+
+/// One reference to a frame of 4096 bytes. A clone is one more reference; the last one dropped frees the frame.
+pub struct Frame {
+    memory: Memory,
+    number: u32,
+}
+
+impl Frame {
+    /// Its number, unique among the frames in use.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// How many references there are, page tables' included.
+    pub fn refs(&self) -> u32 {
+        self.memory.0.frames.borrow().info[self.number as usize].refs
+    }
+
+    /// Reads from `offset`. What would lie beyond the frame's end is left as it was in `buf`.
+    pub fn read(&self, offset: usize, buf: &mut [u8]) {
+        self.memory.read(self.number, offset, buf);
+    }
+
+    /// Writes from `offset`, as far as the frame reaches.
+    pub fn write(&self, offset: usize, buf: &[u8]) {
+        self.memory.write(self.number, offset, buf);
+    }
+
+    /// Makes its content that of another frame of the same memory.
+    pub fn copy_from(&self, other: &Frame) {
+        self.memory.drop_code(self.number);
+        if self.memory.same(&other.memory) {
+            self.memory.0.mapping.copy(other.number, self.number);
+        } else {
+            let mut page = [0; PAGE_SIZE];
+            other.read(0, &mut page);
+            self.write(0, &page);
+        }
+    }
+
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+}
+
+impl Clone for Frame {
+    fn clone(&self) -> Self {
+        self.memory.get(self.number)
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        self.memory.release(self.number);
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({})", self.number)
+    }
+}

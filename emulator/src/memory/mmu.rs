@@ -1,0 +1,293 @@
+//! A space as a running core sees it: every access checked, cached translations in front.
+//!
+//! Hardware checks an access in the TLB and walks the tables on a miss; so do we. An access that crosses into another
+//! page is checked in both before any byte moves, so that a fault leaves nothing half written.
+
+use super::space::{Access, Parts, Space, Tables};
+use super::tlb::{Table, Word};
+use super::{Memory, PAGE_MASK, PAGE_SIZE, PageFault, Privilege, is_canonical};
+
+/// Why an access did not happen. Nothing of it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AccessError {
+    /// The address is no 48-bit one.
+    NonCanonical,
+    /// The page is not mapped, or not for this.
+    Page(PageFault),
+    /// The page may be written, but holds decoded instructions, which must be dropped first.
+    Code {
+        /// The frame with the instructions.
+        frame: u32,
+    },
+}
+
+/// A space in use by a core, with the cached translations of the current privilege at hand.
+pub(crate) struct Mmu<'a> {
+    table: &'a mut Table,
+    /// Those of the other privilege.
+    idle: &'a mut Table,
+    privilege: Privilege,
+    tables: &'a Tables,
+    write_epoch: &'a mut u64,
+    code_generation: u64,
+}
+
+impl<'a> Mmu<'a> {
+    pub(crate) fn new(space: &'a mut Space, privilege: Privilege) -> Self {
+        let Parts {
+            tables,
+            user,
+            supervisor,
+            write_epoch,
+            code_generation,
+        } = space.parts();
+        let (table, idle) = match privilege {
+            Privilege::User => (user, supervisor),
+            Privilege::Supervisor => (supervisor, user),
+        };
+        let mut mmu = Self {
+            table,
+            idle,
+            privilege,
+            tables,
+            write_epoch,
+            code_generation,
+        };
+        mmu.sync();
+        mmu
+    }
+
+    /// Forgets which pages are writable, if some other space's code made that necessary.
+    fn sync(&mut self) {
+        let epoch = self.memory().write_epoch();
+        if *self.write_epoch != epoch {
+            *self.write_epoch = epoch;
+            self.table.flush_writable();
+            self.idle.flush_writable();
+        }
+    }
+
+    pub(crate) fn memory(&self) -> &'a Memory {
+        self.tables.memory()
+    }
+
+    /// Changes whenever a page that could be executed is no longer mapped as it was. No two spaces have the same.
+    pub(crate) fn code_generation(&self) -> u64 {
+        self.code_generation
+    }
+
+    pub(crate) fn privilege(&self) -> Privilege {
+        self.privilege
+    }
+
+    /// Accesses from now on are on behalf of `privilege`.
+    pub(crate) fn set_privilege(&mut self, privilege: Privilege) {
+        if privilege != self.privilege {
+            std::mem::swap(&mut self.table, &mut self.idle);
+            self.privilege = privilege;
+        }
+    }
+
+    /// Drops cached translations, as a kernel in the guest may ask for. Not needed for correctness.
+    pub(crate) fn flush(&mut self) {
+        self.table.flush();
+    }
+
+    /// Remembers that instructions of a frame are being decoded, so that writes to it are noticed from now on.
+    pub(crate) fn mark_code(&mut self, frame: u32) -> u32 {
+        let version = self.memory().mark_code(frame);
+        self.sync();
+        version
+    }
+
+    /// The frame that instructions at an address are fetched from.
+    pub(crate) fn fetch(&self, address: u64) -> Result<u32, AccessError> {
+        if !is_canonical(address) {
+            return Err(AccessError::NonCanonical);
+        }
+        match self
+            .tables
+            .translate(address, Access::Fetch, self.privilege)
+        {
+            Ok((frame, _)) => Ok(frame),
+            Err(fault) => Err(AccessError::Page(fault)),
+        }
+    }
+
+    /// Loads a value.
+    #[inline(always)]
+    pub(crate) fn load<T: Word>(&mut self, address: u64) -> Result<T, AccessError> {
+        match self.table.read(address) {
+            Some(value) => Ok(value),
+            None => self.load_slow(address),
+        }
+    }
+
+    /// Stores a value.
+    #[inline(always)]
+    pub(crate) fn store<T: Word>(&mut self, address: u64, value: T) -> Result<(), AccessError> {
+        match self.table.place(address) {
+            Some(place) => {
+                place.write(value);
+                Ok(())
+            }
+            None => self.store_slow(address, value),
+        }
+    }
+
+    /// Replaces a value by what `f` makes of it. Faults as a write, before anything is read.
+    #[inline(always)]
+    pub(crate) fn modify<T: Word>(
+        &mut self,
+        address: u64,
+        f: impl FnOnce(T) -> T,
+    ) -> Result<(), AccessError> {
+        match self.table.place::<T>(address) {
+            Some(place) => {
+                place.write(f(place.read()));
+                Ok(())
+            }
+            None => {
+                self.check_write(address, size_of::<T>())?;
+                let value = self.load_slow(address)?;
+                self.store_slow(address, f(value))
+            }
+        }
+    }
+
+    /// Checks that a range of at most a page may be written, without writing it.
+    pub(crate) fn check_write(&mut self, address: u64, len: usize) -> Result<(), AccessError> {
+        self.prepare(address, Access::Write)?;
+        let last = address.wrapping_add(len.max(1) as u64 - 1);
+        if (last ^ address) & !PAGE_MASK != 0 {
+            self.prepare(last & !PAGE_MASK, Access::Write)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that a range of at most a page may be read.
+    pub(crate) fn check_read(&mut self, address: u64, len: usize) -> Result<(), AccessError> {
+        self.prepare(address, Access::Read)?;
+        let last = address.wrapping_add(len.max(1) as u64 - 1);
+        if (last ^ address) & !PAGE_MASK != 0 {
+            self.prepare(last & !PAGE_MASK, Access::Read)?;
+        }
+        Ok(())
+    }
+
+    /// Checks an access to one page, and caches its translation.
+    fn prepare(&mut self, address: u64, access: Access) -> Result<(), AccessError> {
+        if !is_canonical(address) {
+            return Err(AccessError::NonCanonical);
+        }
+        if self.table.span(address, access == Access::Write).is_some() {
+            return Ok(());
+        }
+        let (frame, flags) = self
+            .tables
+            .translate(address, access, self.privilege)
+            .map_err(AccessError::Page)?;
+        let memory = self.memory();
+        // A page that may be written is cached as such on its first read too, unless instructions live in it.
+        let writable = flags.contains(super::PageFlags::WRITE) && memory.cache_writable(frame);
+        if access == Access::Write && !writable {
+            return Err(AccessError::Code { frame });
+        }
+        let host = memory.host(frame);
+        // SAFETY: `host` is a frame of the space's memory, which stays mapped as long as a handle of it lives; the table
+        // is the space's own, which keeps such a handle.
+        unsafe { self.table.insert(address, host, writable) };
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_slow<T: Word>(&mut self, address: u64) -> Result<T, AccessError> {
+        let len = size_of::<T>();
+        let mut bytes = [0; 32];
+        let first = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(len);
+        self.check_read(address, len)?;
+        self.copy_out(address, &mut bytes[..first])?;
+        self.copy_out(address.wrapping_add(first as u64), &mut bytes[first..len])?;
+        Ok(T::from_le(&bytes))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn store_slow<T: Word>(&mut self, address: u64, value: T) -> Result<(), AccessError> {
+        let len = size_of::<T>();
+        let mut bytes = [0; 32];
+        value.to_le(&mut bytes);
+        let first = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(len);
+        self.check_write(address, len)?;
+        self.copy_in(address, &bytes[..first])?;
+        self.copy_in(address.wrapping_add(first as u64), &bytes[first..len])
+    }
+
+    /// Loads bytes of one page.
+    pub(crate) fn copy_out(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), AccessError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.prepare(address, Access::Read)?;
+        if let Some((host, room)) = self.table.span(address, false) {
+            let len = bytes.len().min(room);
+            // SAFETY: `room` bytes from `host` lie in a mapped frame; `bytes` is a Rust reference, which never points
+            // into one.
+            unsafe { std::ptr::copy_nonoverlapping(host.as_ptr(), bytes.as_mut_ptr(), len) };
+        }
+        Ok(())
+    }
+
+    /// Stores bytes of one page.
+    pub(crate) fn copy_in(&mut self, address: u64, bytes: &[u8]) -> Result<(), AccessError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.prepare(address, Access::Write)?;
+        if let Some((host, room)) = self.table.span(address, true) {
+            let len = bytes.len().min(room);
+            // SAFETY: as in `copy_out`, with the directions changed.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), host.as_ptr(), len) };
+        }
+        Ok(())
+    }
+
+    /// Copies as many of `len` bytes upwards as lie in one page at both ends, as a loop over bytes would. Returns how
+    /// many; none if a loop over elements must decide, because the target begins shortly after the source.
+    pub(crate) fn copy_up(&mut self, to: u64, from: u64, len: usize) -> usize {
+        if self.prepare(from, Access::Read).is_err() || self.prepare(to, Access::Write).is_err() {
+            return 0;
+        }
+        let (Some((source, room)), Some((target, room_there))) =
+            (self.table.span(from, false), self.table.span(to, true))
+        else {
+            return 0;
+        };
+        let len = len.min(room).min(room_there);
+        let distance = (target.as_ptr() as usize).wrapping_sub(source.as_ptr() as usize);
+        if distance < len {
+            return 0;
+        }
+        // SAFETY: `len` bytes from both lie in mapped frames; `copy` allows them to overlap, and with the target not
+        // within the source after its start, it does what a loop upwards does.
+        unsafe { std::ptr::copy(source.as_ptr(), target.as_ptr(), len) };
+        len
+    }
+
+    /// Fills as many of `count` elements as lie in one page. Returns how many.
+    pub(crate) fn fill_up<T: Word>(&mut self, to: u64, value: T, count: usize) -> usize {
+        if self.prepare(to, Access::Write).is_err() {
+            return 0;
+        }
+        let Some((target, room)) = self.table.span(to, true) else {
+            return 0;
+        };
+        let count = count.min(room / size_of::<T>());
+        for i in 0..count {
+            // SAFETY: i < room / size_of::<T>(), so the element lies in the mapped frame.
+            unsafe { target.cast::<T>().add(i).write_unaligned(value) };
+        }
+        count
+    }
+}
