@@ -75,8 +75,7 @@ pub struct TracedArg<'a> {
 impl TracedArg<'_> {
     /// The length that the next argument gives, if it is one.
     pub fn length(&self) -> Option<u64> {
-        self.next
-            .and_then(|(raw, class)| (class == ArgClass::Length).then_some(raw))
+        self.next.and_then(|(raw, class)| (class == ArgClass::Length).then_some(raw))
     }
 }
 
@@ -139,11 +138,7 @@ impl SyscallArg for bool {
     }
 
     fn fmt(arg: &TracedArg<'_>, f: &mut dyn fmt::Write) -> fmt::Result {
-        f.write_str(if Self::from_reg(arg.raw) {
-            "true"
-        } else {
-            "false"
-        })
+        f.write_str(if Self::from_reg(arg.raw) { "true" } else { "false" })
     }
 }
 

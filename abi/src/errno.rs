@@ -208,22 +208,12 @@ impl Errno {
 
     /// The error that a call's answer in rax stands for, if it stands for one: -4095 to -1.
     pub const fn from_raw(raw: i64) -> Option<Self> {
-        if raw < 0 && raw >= -(Self::MAX as i64) {
-            Some(Self(raw.unsigned_abs() as u16))
-        } else {
-            None
-        }
+        if raw < 0 && raw >= -(Self::MAX as i64) { Some(Self(raw.unsigned_abs() as u16)) } else { None }
     }
 
     /// Does it ask for the call to be run again after a signal, rather than tell the program?
     pub const fn is_restart(self) -> bool {
-        matches!(
-            self,
-            Self::ERESTARTSYS
-                | Self::ERESTARTNOINTR
-                | Self::ERESTARTNOHAND
-                | Self::ERESTART_RESTARTBLOCK
-        )
+        matches!(self, Self::ERESTARTSYS | Self::ERESTARTNOINTR | Self::ERESTARTNOHAND | Self::ERESTART_RESTARTBLOCK)
     }
 }
 

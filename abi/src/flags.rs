@@ -58,10 +58,7 @@ macro_rules! impl_syscall_flags {
                 f.write_str($c_type)
             }
 
-            fn fmt(
-                arg: &$crate::TracedArg<'_>,
-                f: &mut dyn ::core::fmt::Write,
-            ) -> ::core::fmt::Result {
+            fn fmt(arg: &$crate::TracedArg<'_>, f: &mut dyn ::core::fmt::Write) -> ::core::fmt::Result {
                 $crate::fmt_flags(<Self as $crate::SyscallArg>::from_reg(arg.raw), f)
             }
         }

@@ -83,44 +83,22 @@ mod tests {
     static IMAGE: KernelImage = KernelImage {
         segments: &[],
         symbols: &[
-            Symbol {
-                addr: 0x1000,
-                size: 0x20,
-                kind: 'T',
-                name: "outer",
-            },
-            Symbol {
-                addr: 0x1008,
-                size: 4,
-                kind: 't',
-                name: "inner",
-            },
-            Symbol {
-                addr: 0x1040,
-                size: 0,
-                kind: 'T',
-                name: "label",
-            },
+            Symbol { addr: 0x1000, size: 0x20, kind: 'T', name: "outer" },
+            Symbol { addr: 0x1008, size: 4, kind: 't', name: "inner" },
+            Symbol { addr: 0x1040, size: 0, kind: 'T', name: "label" },
         ],
         hypercalls: &[],
     };
 
     #[test]
     fn an_address_resolves_to_the_innermost_symbol() {
-        let name = |addr| {
-            IMAGE
-                .resolve(addr)
-                .map(|(symbol, offset)| (symbol.name, offset))
-        };
+        let name = |addr| IMAGE.resolve(addr).map(|(symbol, offset)| (symbol.name, offset));
         assert_eq!(name(0xfff), None);
         assert_eq!(name(0x1000), Some(("outer", 0)));
         assert_eq!(name(0x100a), Some(("inner", 2)));
         assert_eq!(name(0x1010), Some(("outer", 0x10)));
         assert_eq!(name(0x1020), None);
         assert_eq!(name(0x1040), Some(("label", 0)));
-        assert_eq!(
-            IMAGE.symbol("inner").map(|symbol| symbol.addr),
-            Some(0x1008)
-        );
+        assert_eq!(IMAGE.symbol("inner").map(|symbol| symbol.addr), Some(0x1008));
     }
 }

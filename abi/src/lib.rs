@@ -97,14 +97,12 @@ mod user;
 
 pub use arg::{ArgClass, Fd, PeekMemory, SyscallArg, TracedArg};
 pub use callgate_macros::{
-    COND_SYSCALL, SYSCALL_DEFINE0, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3,
-    SYSCALL_DEFINE4, SYSCALL_DEFINE5, SYSCALL_DEFINE6,
+    COND_SYSCALL, SYSCALL_DEFINE0, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, SYSCALL_DEFINE5,
+    SYSCALL_DEFINE6,
 };
 pub use errno::Errno;
 pub use flags::fmt_flags;
-pub use metadata::{
-    ArgMetadata, FmtArg, FmtCType, FmtReturn, Handler, HandlerContext, Metadata, RetMetadata,
-};
+pub use metadata::{ArgMetadata, FmtArg, FmtCType, FmtReturn, Handler, HandlerContext, Metadata, RetMetadata};
 pub use regs::PtRegs;
 pub use ret::{Exited, NoReturn, NotImplemented, SyscallReturn};
 pub use show::{fmt_address, fmt_quoted, fmt_string};

@@ -35,11 +35,14 @@ impl<C: ?Sized + 'static> Handler<C> {
         fn sys_ni_syscall<C: ?Sized>(_context: &mut C, _args: &[u64; 6]) -> i64 {
             -(Errno::ENOSYS.code() as i64)
         }
-        Self {
-            call: sys_ni_syscall::<C>,
-            metadata: Metadata::ni(entry),
-            implemented: false,
-        }
+        Self { call: sys_ni_syscall::<C>, metadata: Metadata::ni(entry), implemented: false }
+    }
+
+    /// The same, for a row whose name is not its entry point's: `stat` of `sys_newstat`.
+    #[must_use]
+    pub const fn with_name(mut self, name: &'static str) -> Self {
+        self.metadata.name = name;
+        self
     }
 }
 
@@ -87,15 +90,7 @@ impl Metadata {
             _ => entry,
         };
         let ret = RetMetadata::of::<NotImplemented>();
-        Self {
-            name,
-            entry,
-            args: REGISTERS,
-            ret,
-            file: "",
-            line: 0,
-            doc: "",
-        }
+        Self { name, entry, args: REGISTERS, ret, file: "", line: 0, doc: "" }
     }
 
     /// Prints the call as strace does: `write(1, "Hi\n", 3)`. What the call writes to memory is
@@ -117,15 +112,7 @@ impl Metadata {
             f.write_str(separator)?;
             separator = ", ";
             let next = rest.peek().map(|(next, raw)| (**raw, next.class));
-            (arg.fmt)(
-                &TracedArg {
-                    raw,
-                    next,
-                    result,
-                    memory,
-                },
-                f,
-            )?;
+            (arg.fmt)(&TracedArg { raw, next, result, memory }, f)?;
         }
         f.write_char(')')
     }
@@ -161,12 +148,7 @@ pub struct ArgMetadata {
 impl ArgMetadata {
     /// The metadata of a parameter of type `T`.
     pub const fn of<T: SyscallArg>(name: &'static str) -> Self {
-        Self {
-            name,
-            class: T::CLASS,
-            c_type: T::c_type,
-            fmt: T::fmt,
-        }
+        Self { name, class: T::CLASS, c_type: T::c_type, fmt: T::fmt }
     }
 }
 
@@ -182,10 +164,7 @@ pub struct RetMetadata {
 impl RetMetadata {
     /// The metadata of the return type `T`.
     pub const fn of<T: SyscallReturn>() -> Self {
-        Self {
-            c_type: T::c_type,
-            fmt: T::fmt,
-        }
+        Self { c_type: T::c_type, fmt: T::fmt }
     }
 }
 

@@ -12,9 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The registers of an interrupted program, in the order in which Linux saves them.
 #[repr(C)]
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[allow(missing_docs)] // the field's names are the registers' names
 pub struct PtRegs {
     pub r15: u64,
@@ -106,20 +104,13 @@ mod tests {
     #[test]
     fn the_frame_has_linux_order_and_size() {
         assert_eq!(PtRegs::SIZE, 168);
-        assert_eq!(
-            [PtRegs::R15, PtRegs::BP, PtRegs::AX, PtRegs::ORIG_AX],
-            [0, 32, 80, 120]
-        );
+        assert_eq!([PtRegs::R15, PtRegs::BP, PtRegs::AX, PtRegs::ORIG_AX], [0, 32, 80, 120]);
         assert_eq!([PtRegs::IP, PtRegs::SS], [128, 160]);
     }
 
     #[test]
     fn ia32_arguments_are_the_low_halves() {
-        let regs = PtRegs {
-            bx: u64::MAX,
-            bp: 0x1_0000_0002,
-            ..PtRegs::default()
-        };
+        let regs = PtRegs { bx: u64::MAX, bp: 0x1_0000_0002, ..PtRegs::default() };
         assert_eq!(regs.ia32_args(), [0xffff_ffff, 0, 0, 0, 0, 2]);
     }
 }

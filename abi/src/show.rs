@@ -22,12 +22,7 @@ pub fn fmt_address(addr: u64, f: &mut dyn fmt::Write) -> fmt::Result {
 }
 
 /// Prints the `len` bytes at `addr` in quotes, at most 32 of them.
-pub fn fmt_quoted(
-    addr: u64,
-    len: u64,
-    memory: &dyn PeekMemory,
-    f: &mut dyn fmt::Write,
-) -> fmt::Result {
+pub fn fmt_quoted(addr: u64, len: u64, memory: &dyn PeekMemory, f: &mut dyn fmt::Write) -> fmt::Result {
     if addr == 0 {
         return fmt_address(addr, f);
     }
@@ -39,11 +34,7 @@ pub fn fmt_quoted(
     f.write_char('"')?;
     escape(&buf[..shown], None, f)?;
     f.write_char('"')?;
-    if len > shown as u64 {
-        f.write_str("...")
-    } else {
-        Ok(())
-    }
+    if len > shown as u64 { f.write_str("...") } else { Ok(()) }
 }
 
 /// Prints the string at `addr`, up to its NUL.
@@ -64,11 +55,7 @@ pub fn fmt_string(addr: u64, memory: &dyn PeekMemory, f: &mut dyn fmt::Write) ->
         escape(&buf[..shown], (wanted > shown).then_some(buf[shown]), f)?;
     }
     f.write_char('"')?;
-    if len == PATH_MAX {
-        f.write_str("...")
-    } else {
-        Ok(())
-    }
+    if len == PATH_MAX { f.write_str("...") } else { Ok(()) }
 }
 
 /// The length without NUL, at most PATH_MAX; none if the memory ends before.

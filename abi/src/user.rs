@@ -81,11 +81,7 @@ impl CType for UserStr {
 
     fn pointer(constant: bool, f: &mut dyn fmt::Write) -> fmt::Result {
         f.write_str(Self::NAME)?;
-        f.write_str(if constant {
-            "const __user *"
-        } else {
-            " __user *"
-        })
+        f.write_str(if constant { "const __user *" } else { " __user *" })
     }
 }
 
@@ -95,11 +91,7 @@ impl CType for UserAddr {
 
     fn pointer(constant: bool, f: &mut dyn fmt::Write) -> fmt::Result {
         f.write_str(Self::NAME)?;
-        f.write_str(if constant {
-            "const __user *"
-        } else {
-            " __user *"
-        })
+        f.write_str(if constant { "const __user *" } else { " __user *" })
     }
 }
 
@@ -215,20 +207,14 @@ macro_rules! user_pointer {
             ///
             /// # Errors
             /// EFAULT; EINVAL for more elements than there are.
-            pub fn read_into(
-                self,
-                memory: &mut (impl UserMemory + ?Sized),
-                values: &mut [T],
-            ) -> Result<(), Errno>
+            pub fn read_into(self, memory: &mut (impl UserMemory + ?Sized), values: &mut [T]) -> Result<(), Errno>
             where
                 T: FromBytes + IntoBytes,
             {
                 if values.len() > self.len {
                     return Err(Errno::EINVAL);
                 }
-                memory
-                    .copy_from_user(values.as_mut_bytes(), self.start.0)
-                    .map_err(|_| Errno::EFAULT)
+                memory.copy_from_user(values.as_mut_bytes(), self.start.0).map_err(|_| Errno::EFAULT)
             }
         }
 
@@ -253,18 +239,8 @@ macro_rules! user_pointer {
     };
 }
 
-user_pointer!(
-    UserPtr,
-    UserSlice,
-    true,
-    "The address of what a call reads: `const T __user *`."
-);
-user_pointer!(
-    UserMut,
-    UserSliceMut,
-    false,
-    "The address of what a call writes: `T __user *`."
-);
+user_pointer!(UserPtr, UserSlice, true, "The address of what a call reads: `const T __user *`.");
+user_pointer!(UserMut, UserSliceMut, false, "The address of what a call writes: `T __user *`.");
 
 /// How many bytes there are to print at a pointer: what the call reads, or what it has written.
 fn shown_bytes<T: CType>(constant: bool, arg: &TracedArg<'_>) -> Option<u64> {
@@ -285,9 +261,7 @@ impl<T> UserMut<T> {
     where
         T: IntoBytes + Immutable,
     {
-        memory
-            .copy_to_user(self.0, value.as_bytes())
-            .map_err(|_| Errno::EFAULT)
+        memory.copy_to_user(self.0, value.as_bytes()).map_err(|_| Errno::EFAULT)
     }
 }
 
@@ -296,20 +270,14 @@ impl<T> UserSliceMut<T> {
     ///
     /// # Errors
     /// EFAULT; EINVAL for more elements than there are.
-    pub fn write_from(
-        self,
-        memory: &mut (impl UserMemory + ?Sized),
-        values: &[T],
-    ) -> Result<(), Errno>
+    pub fn write_from(self, memory: &mut (impl UserMemory + ?Sized), values: &[T]) -> Result<(), Errno>
     where
         T: IntoBytes + Immutable,
     {
         if values.len() > self.len {
             return Err(Errno::EINVAL);
         }
-        memory
-            .copy_to_user(self.start.0, values.as_bytes())
-            .map_err(|_| Errno::EFAULT)
+        memory.copy_to_user(self.start.0, values.as_bytes()).map_err(|_| Errno::EFAULT)
     }
 }
 
@@ -342,11 +310,7 @@ impl UserStr {
     ///
     /// # Errors
     /// EFAULT if memory ends before the string does; ENAMETOOLONG if `buf` does.
-    pub fn read<'b>(
-        self,
-        memory: &mut (impl UserMemory + ?Sized),
-        buf: &'b mut [u8],
-    ) -> Result<&'b [u8], Errno> {
+    pub fn read<'b>(self, memory: &mut (impl UserMemory + ?Sized), buf: &'b mut [u8]) -> Result<&'b [u8], Errno> {
         let mut len = 0;
         while len < buf.len() {
             let addr = self.0.wrapping_add(len as u64);
@@ -385,9 +349,7 @@ impl SyscallArg for UserStr {
 
 /// An address that is not followed, or whose meaning another argument decides (`mmap`, `ioctl`).
 #[repr(transparent)]
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct UserAddr(pub u64);
 
 impl SyscallArg for UserAddr {

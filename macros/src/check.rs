@@ -83,6 +83,13 @@ pub(crate) fn handler<'a>(input: &'a Input, entries: &Entries) -> Result<Handler
                 entry: guess_entry(input, entries),
             });
         }
+        Item::Broken(_, error) => {
+            errors.push(error.clone());
+            return Err(Refused {
+                errors,
+                entry: guess_entry(input, entries),
+            });
+        }
     };
     let row = word(input, entries, &mut errors);
     let sig = &function.sig;
@@ -127,7 +134,7 @@ fn guess_entry(input: &Input, entries: &Entries) -> Option<(String, Span)> {
             let name = &function.sig.ident;
             Some((name.unraw().to_string(), name.span()))
         }
-        Item::Other(_) => None,
+        Item::Other(_) | Item::Broken(..) => None,
     });
     let (word, place) = guessed?;
     let entry = entry_of(&word);
@@ -147,7 +154,7 @@ fn word(
     let macro_name = input.macro_name();
     let function = match &input.item {
         Item::Function(function) => function.sig.ident.unraw().to_string(),
-        Item::Other(_) => "write".to_owned(),
+        Item::Other(_) | Item::Broken(..) => "write".to_owned(),
     };
     let mut refuse = |place: Span, text: String| {
         errors.push(Error::new(place, text));

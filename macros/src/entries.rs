@@ -141,7 +141,7 @@ mod tests {
              entry sys_newstat stat 4\nentry sys_exit exit 60 noreturn\n",
         );
         assert_eq!(table.near("sys_wirte"), ["sys_write"]);
-        assert_eq!(table.near("sys_wrtev"), ["sys_write", "sys_writev"]);
+        assert_eq!(table.near("sys_writv"), ["sys_write", "sys_writev"]);
         assert!(table.near("sys_mount").is_empty());
         assert_eq!(
             table.named("stat").map(|row| row.entry.as_str()),

@@ -22,26 +22,27 @@ pub(crate) fn handler(handler: &Handler<'_>) -> TokenStream {
     } = handler;
     let function_name = &function.sig.ident;
 
+    // Parameters of the closure, which can't be confused with what the function's scope has.
+    let local = |name| Ident::new(name, at(Span::call_site()));
+    let context_name = local("context");
+    let args_name = local(if handler.args.is_empty() {
+        "_args"
+    } else {
+        "args"
+    });
+
     let context_arg = quote_spanned! {at(context.span())=>
-        <#context as ::callgate_abi::HandlerContext<crate::syscalls::Context>>::from_context(context)
+        <#context as ::callgate_abi::HandlerContext<crate::syscalls::Context>>::from_context(#context_name)
     };
     let decoded = handler.args.iter().enumerate().map(|(i, arg)| {
         let ty = arg.ty;
-        quote_spanned!(at(ty.span())=> <#ty as ::callgate_abi::SyscallArg>::from_reg(args[#i]))
+        quote_spanned!(at(ty.span())=> <#ty as ::callgate_abi::SyscallArg>::from_reg(#args_name[#i]))
     });
     let call = quote!(#function_name(#context_arg #(, #decoded)*));
     let args = handler.args.iter().map(|arg| {
         let (ty, name) = (arg.ty, &arg.name);
         quote_spanned!(at(ty.span())=> ::callgate_abi::ArgMetadata::of::<#ty>(#name))
     });
-    let args_name = Ident::new(
-        if handler.args.is_empty() {
-            "_args"
-        } else {
-            "args"
-        },
-        at(Span::call_site()),
-    );
 
     let (return_type, call) = match handler.ret {
         Return::Never => (quote!(::core::convert::Infallible), call),
@@ -62,7 +63,7 @@ pub(crate) fn handler(handler: &Handler<'_>) -> TokenStream {
         &return_type,
         &quote! {
             ::callgate_abi::Handler {
-                call: |context, #args_name| #call,
+                call: |#context_name, #args_name| #call,
                 metadata: ::callgate_abi::Metadata {
                     name: #name,
                     entry: #entry,

@@ -12,7 +12,7 @@ pub(crate) fn handler(input: Input, refused: &Refused) -> TokenStream {
     let errors = refused.errors.iter().map(syn::Error::to_compile_error);
     let item = match input.item {
         Item::Function(function) => tame(*function),
-        Item::Other(item) => item,
+        Item::Other(item) | Item::Broken(item, _) => item,
     };
     let implementation = refused.entry.as_ref().map(|(entry, place)| {
         let implementation = expand::ni(entry, None, *place);

@@ -30,14 +30,18 @@ pub(crate) enum Word {
 /// What the attribute stands on.
 pub(crate) enum Item {
     Function(Box<ItemFn>),
+    /// Another item.
     Other(TokenStream),
+    /// Nothing that can be parsed, and what the parser says.
+    Broken(TokenStream, syn::Error),
 }
 
 impl Input {
     pub(crate) fn new(n: usize, attribute: TokenStream, item: TokenStream) -> Self {
         let item = match syn::parse2(item.clone()) {
             Ok(function) => Item::Function(Box::new(function)),
-            Err(_) => Item::Other(item),
+            Err(_) if syn::parse2::<syn::Item>(item.clone()).is_ok() => Item::Other(item),
+            Err(error) => Item::Broken(item, error),
         };
         Self {
             n,
