@@ -9,8 +9,7 @@
     elided_lifetimes_in_paths,
     single_use_lifetimes,
     clippy::all,
-    clippy::pedantic,
-    clippy::nursery
+    clippy::pedantic
 )]
 
 /// The generated file's shape.
@@ -38,6 +37,7 @@ mod syscalls {
             sys_leave: NoReturn,
             sys_gone: NoReturn,
             sys_hidden: SyscallReturn,
+            sys_seven: SyscallReturn,
             compat_sys_one: SyscallReturn,
             sys_absent: SyscallReturn,
             sys_absent_exit: NoReturn,
@@ -53,6 +53,7 @@ mod syscalls {
         <SysCallTable as entry::sys_six>::HANDLER,
         <SysCallTable as entry::sys_leave>::HANDLER,
         <SysCallTable as entry::sys_gone>::HANDLER,
+        <SysCallTable as entry::sys_seven>::HANDLER,
         <SysCallTable as entry::compat_sys_one>::HANDLER,
         <SysCallTable as entry::sys_hidden>::HANDLER,
         <SysCallTable as entry::sys_absent>::HANDLER,
@@ -143,6 +144,18 @@ mod fs {
         0
     }
 
+    /// Types from a `macro_rules!` come in invisible groups.
+    macro_rules! from_a_macro {
+        ($name:ident, $context:ty, $arg:ty, $ret:ty) => {
+            #[SYSCALL_DEFINE1($name)]
+            fn $name(task: &mut $context, arg: $arg) -> $ret {
+                task.last += 1;
+                <$ret>::from(arg)
+            }
+        };
+    }
+    from_a_macro!(seven, Task, u8, i64);
+
     #[SYSCALL_DEFINE1(compat_sys_one)]
     fn compat_one(task: &mut Task, value: i32) -> Result<()> {
         one(task, value)
@@ -170,6 +183,7 @@ fn handlers_of_every_arity_get_their_registers() {
     assert_eq!(call("sys_four", [0, 0x7fff, 0, 0, 0, 0]).0, 0x7fff);
     assert_eq!(call("sys_five", [1, 2, 3, 4, 5, 99]).0, 15);
     assert_eq!(call("sys_six", [1, 2, 3, 4, 5, 6]), (15, 6));
+    assert_eq!(call("sys_seven", [0x107, 0, 0, 0, 0, 0]), (7, 8));
     assert_eq!(call("sys_gone", [0; 6]).0, 0);
     assert_eq!(call("compat_sys_one", [8, 0, 0, 0, 0, 0]), (0, 8));
 }

@@ -7,16 +7,17 @@
 use crate::entries::{Entries, Table};
 use crate::parse::{Input, Item, Word};
 use proc_macro2::{Span, TokenStream};
-use quote::ToTokens as _;
+use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned as _;
 use syn::{
-    Error, Expr, FnArg, GenericArgument, Ident, ItemFn, Lit, Meta, Pat, PatType, PathArguments,
-    ReturnType, Signature, Token, Type,
+    Error, Expr, FnArg, GenericArgument, Ident, ItemFn, Lit, Meta, Pat, PatType, PathArguments, ReturnType, Signature,
+    Token, Type,
 };
 
+/// Why there are no type parameters, nor `impl Trait`.
+const GENERIC: &str = "a handler can't be generic: the table holds one function for its entry point";
 /// The registers that carry arguments.
 const REGISTERS: usize = 6;
 
@@ -49,7 +50,7 @@ pub(crate) enum Return<'a> {
     Type(&'a Type),
 }
 
-/// A declaration with errors.
+/// A declaration with errors, at least one.
 pub(crate) struct Refused {
     pub(crate) errors: Vec<Error>,
     /// The row that is meant, as far as it is known, and where it is named.
@@ -68,27 +69,14 @@ pub(crate) fn handler<'a>(input: &'a Input, entries: &Entries) -> Result<Handler
     let function = match &input.item {
         Item::Function(function) => function,
         Item::Other(item) => {
-            let place = item
-                .clone()
-                .into_iter()
-                .next()
-                .map_or_else(Span::call_site, |t| t.span());
-            let text = format!(
-                "`{}` goes on a function with a body: the handler",
-                input.macro_name()
-            );
+            let place = item.clone().into_iter().next().map_or_else(Span::call_site, |t| t.span());
+            let text = format!("`{}` goes on a function with a body: the handler", input.macro_name());
             errors.push(Error::new(place, text));
-            return Err(Refused {
-                errors,
-                entry: guess_entry(input, entries),
-            });
+            return Err(Refused { errors, entry: guess_entry(input, entries) });
         }
         Item::Broken(_, error) => {
             errors.push(error.clone());
-            return Err(Refused {
-                errors,
-                entry: guess_entry(input, entries),
-            });
+            return Err(Refused { errors, entry: guess_entry(input, entries) });
         }
     };
     let row = word(input, entries, &mut errors);
@@ -99,32 +87,16 @@ pub(crate) fn handler<'a>(input: &'a Input, entries: &Entries) -> Result<Handler
     match (row, context_and_args, ret) {
         (Some((entry, name, place)), Some((context, args)), Some(ret)) if errors.is_empty() => {
             let doc = first_doc_line(function);
-            Ok(Handler {
-                function,
-                name,
-                entry,
-                place,
-                context,
-                args,
-                ret,
-                doc,
-            })
+            Ok(Handler { function, name, entry, place, context, args, ret, doc })
         }
-        _ => Err(Refused {
-            errors,
-            entry: guess_entry(input, entries),
-        }),
+        _ => Err(Refused { errors, entry: guess_entry(input, entries) }),
     }
 }
 
 /// The entry point that is meant by a word: `write` → `sys_write`. A compat entry point, which has
 /// another prefix, is written whole.
 fn entry_of(word: &str) -> String {
-    if word.starts_with("sys_") || word.starts_with("compat_sys_") {
-        word.to_owned()
-    } else {
-        format!("sys_{word}")
-    }
+    if word.starts_with("sys_") || word.starts_with("compat_sys_") { word.to_owned() } else { format!("sys_{word}") }
 }
 
 /// The row that a refused declaration means, so that it is not reported as missing as well.
@@ -146,56 +118,46 @@ fn guess_entry(input: &Input, entries: &Entries) -> Option<(String, Span)> {
 }
 
 /// The attribute's word: the entry point, the name and the place.
-fn word(
-    input: &Input,
-    entries: &Entries,
-    errors: &mut Vec<Error>,
-) -> Option<(String, String, Span)> {
+fn word(input: &Input, entries: &Entries, errors: &mut Vec<Error>) -> Option<(String, String, Span)> {
     let macro_name = input.macro_name();
     let function = match &input.item {
         Item::Function(function) => function.sig.ident.unraw().to_string(),
         Item::Other(_) | Item::Broken(..) => "write".to_owned(),
     };
-    let mut refuse = |place: Span, text: String| {
-        errors.push(Error::new(place, text));
+    let mut refuse = |place: &dyn ToTokens, text: String| {
+        errors.push(Error::new_spanned(place, text));
         None
     };
     match &input.word {
         Word::Ident(ident) => {
             let word = ident.unraw().to_string();
-            match word.strip_prefix("sys_") {
-                Some(rest) => refuse(
-                    ident.span(),
-                    format!("the entry point is written without `sys_`: `{macro_name}({rest})`"),
-                ),
-                None => {
-                    let entry = entry_of(&word);
-                    match row_name(&entry, ident.span(), entries) {
-                        Ok(name) => Some((entry, name.unwrap_or(word), ident.span())),
-                        Err(error) => {
-                            errors.push(error);
-                            None
-                        }
-                    }
+            if let Some(rest) = word.strip_prefix("sys_") {
+                let text = format!("the entry point is written without `sys_`: `{macro_name}({rest})`");
+                return refuse(ident, text);
+            }
+            let entry = entry_of(&word);
+            match row_name(&entry, ident.span(), entries, no_row) {
+                Ok(name) => Some((entry, name.unwrap_or(word), ident.span())),
+                Err(error) => {
+                    errors.push(error);
+                    None
                 }
             }
         }
-        Word::Missing => refuse(
-            Span::call_site(),
-            format!(
+        Word::Missing => {
+            let text = format!(
                 "which system call? the word in parentheses is the row's entry point without \
                  `sys_`, as in `{macro_name}({function})`"
-            ),
-        ),
-        Word::Quoted(quoted) => refuse(
-            quoted.span(),
-            format!(
-                "the entry point is written without quotes: `{macro_name}({})`",
-                quoted.value()
-            ),
-        ),
+            );
+            errors.push(Error::new(Span::call_site(), text));
+            None
+        }
+        Word::Quoted(quoted) => {
+            let word = quoted.value();
+            refuse(quoted, format!("the entry point is written without quotes: `{macro_name}({word})`"))
+        }
         Word::Other(tokens) => refuse(
-            tokens.span(),
+            tokens,
             format!(
                 "one word is expected, the row's entry point without `sys_`, as in \
                  `{macro_name}({function})`; names and types of arguments are the function's"
@@ -205,14 +167,16 @@ fn word(
 }
 
 /// The name of the entry point's row, if there is a list of them; an error if it has no such row.
-fn row_name(entry: &str, place: Span, entries: &Entries) -> Result<Option<String>, Error> {
+fn row_name(
+    entry: &str,
+    place: Span,
+    entries: &Entries,
+    no_row: fn(&str, &Table) -> String,
+) -> Result<Option<String>, Error> {
     match entries {
         Entries::Unknown => Ok(None),
         Entries::Unreadable(path, why) => {
-            let text = format!(
-                "the list of entry points {} can't be read: {why}",
-                path.display()
-            );
+            let text = format!("the list of entry points {} can't be read: {why}", path.display());
             Err(Error::new(place, text))
         }
         Entries::Known(table) => match table.entry(entry) {
@@ -222,67 +186,60 @@ fn row_name(entry: &str, place: Span, entries: &Entries) -> Result<Option<String
     }
 }
 
-/// An entry point that no row has: what may have been meant, and the row to add.
+/// A handler's entry point that no row has: what may have been meant, or the row to add.
 fn no_row(entry: &str, table: &Table) -> String {
-    let Table { path, next, .. } = table;
     let word = entry.trim_start_matches("sys_");
-    let mut text = format!("no row of {path} has the entry point `{entry}`");
-    let near = table.near(entry);
-    if let Some(row) = table.named(word) {
-        text += &format!("\nthe entry point of the row `{word}` is `{}`", row.entry);
-    } else if !near.is_empty() {
-        text += &format!("\nthere is `{}`", near.join("`, `"));
+    let text = near_entries(entry, table);
+    if table.named(word).is_some() {
+        return text; // a second row of this name would be refused
     }
-    text + &format!("\nfor a new system call, add the row\n    {next}\tcommon\t{word}\t{entry}")
+    format!("{text}\nfor a new system call, add the row\n    {}\tcommon\t{word}\t{entry}", table.next)
+}
+
+/// An entry point of `COND_SYSCALL!` that no row has.
+fn no_row_in_list(entry: &str, table: &Table) -> String {
+    near_entries(entry, table) + "\nthis list has the rows that are not implemented, and nothing else"
+}
+
+fn near_entries(entry: &str, table: &Table) -> String {
+    let text = format!("no row of {} has the entry point `{entry}`", table.path);
+    let near = table.near(entry);
+    if let Some(row) = table.named(entry.trim_start_matches("sys_")) {
+        format!("{text}\nthe row `{}` has the entry point `{}`", row.name, row.entry)
+    } else if near.is_empty() {
+        text
+    } else {
+        format!("{text}\nthere is `{}`", near.join("`, `"))
+    }
 }
 
 /// What can stand before and after a function's name, and may not.
 fn modifiers(sig: &Signature, errors: &mut Vec<Error>) {
-    let mut refuse = |place: Span, text: &str| errors.push(Error::new(place, text));
+    let mut refuse = |place: &dyn ToTokens, text: &str| {
+        errors.push(Error::new_spanned(place, text));
+    };
     if let Some(token) = &sig.asyncness {
-        refuse(
-            token.span(),
-            "a handler can't be `async`: when the table calls it, it answers",
-        );
+        refuse(token, "a handler can't be `async`: it has answered when it returns to the table");
     }
     if let Some(token) = &sig.unsafety {
-        refuse(
-            token.span(),
-            "a handler can't be `unsafe`: the table calls it with whatever a program put in registers",
-        );
+        refuse(token, "a handler can't be `unsafe`: the table calls it with whatever a program put in registers");
     }
     if let Some(abi) = &sig.abi {
-        refuse(
-            abi.span(),
-            "a handler is a plain Rust function, without `extern`",
-        );
+        refuse(abi, "a handler is a plain Rust function, without `extern`");
     }
     if let Some(variadic) = &sig.variadic {
-        refuse(
-            variadic.span(),
-            "a handler can't be variadic: its arguments are six registers",
-        );
+        refuse(variadic, "a handler can't be variadic: its arguments are six registers");
     }
-    let clause = sig.generics.where_clause.as_ref();
+    let clause = &sig.generics.where_clause;
     if !sig.generics.params.is_empty() {
-        refuse(
-            sig.generics.span(),
-            "a handler can't be generic: the table holds one function for its entry point",
-        );
+        refuse(&sig.generics, GENERIC);
     } else if let Some(clause) = clause {
-        refuse(
-            clause.span(),
-            "a handler can't be generic, so it has no `where`",
-        );
+        refuse(clause, GENERIC);
     }
 }
 
 /// The parameters: the context's type, and the arguments.
-fn parameters<'a>(
-    input: &Input,
-    sig: &'a Signature,
-    errors: &mut Vec<Error>,
-) -> Option<(&'a Type, Vec<Arg<'a>>)> {
+fn parameters<'a>(input: &Input, sig: &'a Signature, errors: &mut Vec<Error>) -> Option<(&'a Type, Vec<Arg<'a>>)> {
     let mut typed = Vec::new();
     for parameter in &sig.inputs {
         match parameter {
@@ -290,7 +247,7 @@ fn parameters<'a>(
             FnArg::Receiver(receiver) => {
                 let text = "a handler has no `self`: its context is an ordinary first parameter, \
                             `&mut crate::syscalls::Context`";
-                errors.push(Error::new(receiver.span(), text));
+                errors.push(Error::new_spanned(receiver, text));
                 return None;
             }
         }
@@ -300,11 +257,7 @@ fn parameters<'a>(
         (Context::Missing, _) | (_, None) => typed.as_slice(),
         (_, Some((_, args))) => args,
     };
-    let types_ok = args
-        .iter()
-        .filter(|arg| !argument_type(arg, errors))
-        .count()
-        == 0;
+    let types_ok = args.iter().filter(|arg| !argument_type(arg, errors)).count() == 0;
     let names: Vec<_> = args.iter().map(|arg| argument_name(arg, errors)).collect();
     // Without a context the count is most likely wrong because of that.
     if !matches!(context, Context::Missing) {
@@ -314,14 +267,7 @@ fn parameters<'a>(
         return None;
     };
     let args = args.iter().zip(names);
-    let args = args
-        .map(|(arg, name)| {
-            Some(Arg {
-                name: name?,
-                ty: &arg.ty,
-            })
-        })
-        .collect::<Option<_>>()?;
+    let args = args.map(|(arg, name)| Some(Arg { name: name?, ty: &arg.ty })).collect::<Option<_>>()?;
     types_ok.then_some((context, args))
 }
 
@@ -335,12 +281,7 @@ enum Context<'a> {
     Missing,
 }
 
-fn context<'a>(
-    input: &Input,
-    sig: &Signature,
-    typed: &[&'a PatType],
-    errors: &mut Vec<Error>,
-) -> Context<'a> {
+fn context<'a>(input: &Input, sig: &Signature, typed: &[&'a PatType], errors: &mut Vec<Error>) -> Context<'a> {
     const CONTEXT: &str = "`&mut crate::syscalls::Context`";
     let Some(first) = typed.first() else {
         let text = format!("the first parameter of a handler is its context, {CONTEXT}");
@@ -355,7 +296,7 @@ fn context<'a>(
                 return Context::Wrong;
             }
             if let Type::ImplTrait(generic) = bare(&reference.elem) {
-                errors.push(generic_parameter(generic.span()));
+                errors.push(Error::new_spanned(generic, GENERIC));
                 return Context::Wrong;
             }
             Context::Type(&reference.elem)
@@ -380,8 +321,7 @@ fn arity(input: &Input, sig: &Signature, args: &[&PatType], errors: &mut Vec<Err
     let (n, found) = (input.n, args.len());
     let (name, plural) = (&sig.ident, if found == 1 { "" } else { "s" });
     if let Some(seventh) = args.get(REGISTERS) {
-        let text =
-            "a system call has at most six arguments, one a register: rdi, rsi, rdx, r10, r8, r9";
+        let text = "a system call has at most six arguments, one a register: rdi, rsi, rdx, r10, r8, r9";
         errors.push(Error::new_spanned(seventh, text));
     } else if found != n {
         let text = format!(
@@ -428,11 +368,7 @@ fn argument_type(arg: &PatType, errors: &mut Vec<Error>) -> bool {
                     let pointer = user_pointer(reference.mutability.is_some());
                     format!("`{pointer}<{}>` and a `usize`", what(&slice.elem))
                 }
-                elem => format!(
-                    "`{}<{}>`",
-                    user_pointer(reference.mutability.is_some()),
-                    what(elem)
-                ),
+                elem => format!("`{}<{}>`", user_pointer(reference.mutability.is_some()), what(elem)),
             };
             format!("an argument can't be a reference: the program gives an address, {instead}")
         }
@@ -443,13 +379,11 @@ fn argument_type(arg: &PatType, errors: &mut Vec<Error>) -> bool {
             what(&pointer.elem),
         ),
         Type::ImplTrait(generic) => {
-            errors.push(generic_parameter(generic.span()));
+            errors.push(Error::new_spanned(generic, GENERIC));
             return false;
         }
         Type::Path(path) => match path.path.segments.last().map(|last| last.ident.to_string()) {
-            Some(float)
-                if path.path.get_ident().is_some() && (float == "f32" || float == "f64") =>
-            {
+            Some(float) if path.path.get_ident().is_some() && (float == "f32" || float == "f64") => {
                 "an argument can't be a float: arguments are in integer registers".to_owned()
             }
             Some(owned) if owned == "String" || owned == "CString" => {
@@ -471,11 +405,6 @@ fn user_pointer(mutable: bool) -> &'static str {
     if mutable { "UserMut" } else { "UserPtr" }
 }
 
-fn generic_parameter(place: Span) -> Error {
-    let text = "a handler can't be generic: the table holds one function for its entry point";
-    Error::new(place, text)
-}
-
 /// What the handler returns.
 fn answer<'a>(sig: &'a Signature, errors: &mut Vec<Error>) -> Option<Return<'a>> {
     let ReturnType::Type(_, ty) = &sig.output else {
@@ -488,10 +417,7 @@ fn answer<'a>(sig: &'a Signature, errors: &mut Vec<Error>) -> Option<Return<'a>>
         None if matches!(bare(ty), Type::Never(_)) => Some(Return::Never),
         None => Some(Return::Type(ty)),
         Some(found) => {
-            let text = format!(
-                "a system call can't return `{}`: the answer is one number, in rax",
-                source(found)
-            );
+            let text = format!("a system call can't return `{}`: the answer is one number, in rax", source(found));
             errors.push(Error::new_spanned(found, text));
             None
         }
@@ -506,12 +432,10 @@ fn borrowed(ty: &Type) -> Option<&Type> {
         Type::Tuple(tuple) => tuple.elems.iter().find_map(borrowed),
         Type::Array(array) => borrowed(&array.elem),
         Type::Path(path) => match &path.path.segments.last()?.arguments {
-            PathArguments::AngleBracketed(generic) => {
-                generic.args.iter().find_map(|arg| match arg {
-                    GenericArgument::Type(ty) => borrowed(ty),
-                    _ => None,
-                })
-            }
+            PathArguments::AngleBracketed(generic) => generic.args.iter().find_map(|arg| match arg {
+                GenericArgument::Type(ty) => borrowed(ty),
+                _ => None,
+            }),
             _ => None,
         },
         _ => None,
@@ -527,10 +451,25 @@ fn bare(ty: &Type) -> &Type {
     }
 }
 
-/// The type as a person writes it; tokens alone print with a space between any two.
+/// The type as a person writes it: tokens print with a space between any two.
 fn source(ty: &Type) -> String {
-    let text = ty.span().source_text();
-    text.unwrap_or_else(|| ty.to_token_stream().to_string())
+    let text = ty.to_token_stream().to_string();
+    let mut tidy = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        let between_words = |last: char, next: char| {
+            let word = |char: char| char.is_alphanumeric() || char == '_';
+            ",;+=".contains(last) || "+=".contains(next) || (word(last) && (word(next) || next == '\''))
+        };
+        let kept = match (tidy.chars().last(), chars.peek()) {
+            (Some(last), Some(&next)) if char == ' ' => between_words(last, next),
+            _ => true,
+        };
+        if kept {
+            tidy.push(char);
+        }
+    }
+    tidy
 }
 
 /// The first line of the function's documentation.
@@ -547,21 +486,13 @@ fn first_doc_line(function: &ItemFn) -> String {
     });
     // One attribute is a line of `///`, or all of `/** */`.
     lines
-        .find_map(|text| {
-            text.lines()
-                .map(str::trim)
-                .find(|line| !line.is_empty())
-                .map(str::to_owned)
-        })
+        .find_map(|text| text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned))
         .unwrap_or_default()
 }
 
 /// Checks `COND_SYSCALL!`'s list.
 pub(crate) fn cond_syscall(list: TokenStream, entries: &Entries) -> CondSyscall {
-    let mut checked = CondSyscall {
-        entries: Vec::new(),
-        errors: Vec::new(),
-    };
+    let mut checked = CondSyscall { entries: Vec::new(), errors: Vec::new() };
     let list = match Punctuated::<Ident, Token![,]>::parse_terminated.parse2(list) {
         Ok(list) => list,
         Err(error) => {
@@ -571,15 +502,16 @@ pub(crate) fn cond_syscall(list: TokenStream, entries: &Entries) -> CondSyscall 
         }
     };
     for ident in list {
-        let entry = ident.to_string();
-        if !entry.starts_with("sys_") && !entry.starts_with("compat_sys_") {
-            let text = format!("entry points are written whole in this list: `sys_{entry}`");
+        let word = ident.to_string();
+        let entry = entry_of(&word);
+        if entry != word {
+            let text = format!("entry points are written whole in this list: `{entry}`");
             checked.errors.push(Error::new(ident.span(), text));
-            continue;
         }
-        match row_name(&entry, ident.span(), entries) {
+        match row_name(&entry, ident.span(), entries, no_row_in_list) {
             Ok(name) => checked.entries.push((entry, name, ident.span())),
-            Err(error) => checked.errors.push(error),
+            Err(error) if entry == word => checked.errors.push(error),
+            Err(_) => {}
         }
     }
     checked

@@ -95,12 +95,7 @@ impl Table {
         let mut near: Vec<_> = self
             .rows
             .iter()
-            .map(|row| {
-                (
-                    distance(word, row.entry.trim_start_matches("sys_")),
-                    row.entry.as_str(),
-                )
-            })
+            .map(|row| (distance(word, row.entry.trim_start_matches("sys_")), row.entry.as_str()))
             .filter(|&(distance, _)| distance <= allowed)
             .collect();
         near.sort_unstable();
@@ -143,10 +138,7 @@ mod tests {
         assert_eq!(table.near("sys_wirte"), ["sys_write"]);
         assert_eq!(table.near("sys_writv"), ["sys_write", "sys_writev"]);
         assert!(table.near("sys_mount").is_empty());
-        assert_eq!(
-            table.named("stat").map(|row| row.entry.as_str()),
-            Some("sys_newstat")
-        );
+        assert_eq!(table.named("stat").map(|row| row.entry.as_str()), Some("sys_newstat"));
         assert_eq!((table.path.as_str(), table.next.as_str()), ("t.tbl", "472"));
     }
 

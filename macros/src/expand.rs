@@ -2,7 +2,7 @@
 
 use crate::check::{CondSyscall, Handler, Return};
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 
 /// A span for generated code whose errors shall be shown at `place`: to lints it is the macro's.
@@ -10,77 +10,11 @@ pub(crate) fn at(place: Span) -> Span {
     Span::mixed_site().located_at(place)
 }
 
-/// The function and its row's trait.
+/// The function, and beside it its row's trait, implemented for the table.
 pub(crate) fn handler(handler: &Handler<'_>) -> TokenStream {
     let function = handler.function;
-    let Handler {
-        name,
-        entry,
-        context,
-        doc,
-        ..
-    } = handler;
-    let function_name = &function.sig.ident;
-
-    // Parameters of the closure, which can't be confused with what the function's scope has.
-    let local = |name| Ident::new(name, at(Span::call_site()));
-    let context_name = local("context");
-    let args_name = local(if handler.args.is_empty() {
-        "_args"
-    } else {
-        "args"
-    });
-
-    let context_arg = quote_spanned! {at(context.span())=>
-        <#context as ::callgate_abi::HandlerContext<crate::syscalls::Context>>::from_context(#context_name)
-    };
-    let decoded = handler.args.iter().enumerate().map(|(i, arg)| {
-        let ty = arg.ty;
-        quote_spanned!(at(ty.span())=> <#ty as ::callgate_abi::SyscallArg>::from_reg(#args_name[#i]))
-    });
-    let call = quote!(#function_name(#context_arg #(, #decoded)*));
-    let args = handler.args.iter().map(|arg| {
-        let (ty, name) = (arg.ty, &arg.name);
-        quote_spanned!(at(ty.span())=> ::callgate_abi::ArgMetadata::of::<#ty>(#name))
-    });
-
-    let (return_type, call) = match handler.ret {
-        Return::Never => (quote!(::core::convert::Infallible), call),
-        Return::Type(ty) => {
-            let span = at(ty.span());
-            let call = quote_spanned!(span=> ::callgate_abi::SyscallReturn::into_raw(#call));
-            (ty.to_token_stream(), call)
-        }
-    };
-    let ret =
-        quote_spanned!(at(return_type.span())=> ::callgate_abi::RetMetadata::of::<#return_type>());
-    // Without the macro's own context, line!() is where the function's name stands.
-    let line = quote_spanned!(function_name.span()=> ::core::line!());
-
-    let implementation = implement(
-        entry,
-        handler.place,
-        &return_type,
-        &quote! {
-            ::callgate_abi::Handler {
-                call: |#context_name, #args_name| #call,
-                metadata: ::callgate_abi::Metadata {
-                    name: #name,
-                    entry: #entry,
-                    args: &[#(#args),*],
-                    ret: #ret,
-                    file: ::core::file!(),
-                    line: #line,
-                    doc: #doc,
-                },
-                implemented: true,
-            }
-        },
-    );
-    let cfgs = function
-        .attrs
-        .iter()
-        .filter(|attr| attr.path().is_ident("cfg"));
+    let implementation = implement(&handler.entry, handler.place, &return_type(handler), &value(handler));
+    let cfgs = function.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
     quote! {
         #function
         #(#cfgs)*
@@ -88,14 +22,81 @@ pub(crate) fn handler(handler: &Handler<'_>) -> TokenStream {
     }
 }
 
+/// The type that the trait gets to know.
+fn return_type(handler: &Handler<'_>) -> TokenStream {
+    match handler.ret {
+        Return::Never => quote!(::core::convert::Infallible),
+        Return::Type(ty) => ty.to_token_stream(),
+    }
+}
+
+/// The value of the trait's constant.
+fn value(handler: &Handler<'_>) -> TokenStream {
+    let Handler { name, entry, doc, function, .. } = handler;
+    // Parameters of the closure, which can't be confused with what the function's scope has.
+    let local = |name| Ident::new(name, at(Span::call_site()));
+    let context = local("context");
+    let args = local(if handler.args.is_empty() { "_args" } else { "args" });
+    let call = call(handler, &context, &args);
+    let arg_metadata = handler.args.iter().map(|arg| {
+        let (ty, name) = (arg.ty, &arg.name);
+        quote_spanned!(at(ty.span())=> ::callgate_abi::ArgMetadata::of::<#ty>(#name))
+    });
+    // Without the macro's own context, line!() is where the function's name stands.
+    let line = quote_spanned!(function.sig.ident.span()=> ::core::line!());
+    // What is known of the return type here is what the row's trait asks of it. Named by itself it
+    // would have to be checked once more, and would fail with one more message.
+    let trait_name = Ident::new(entry, at(handler.place));
+    let generic = quote!(Row: crate::syscalls::entry::#trait_name);
+    let (answer, call) = match handler.ret {
+        Return::Never => (None, call),
+        Return::Type(_) => (
+            Some(quote! {
+                fn sys_answer<#generic>(answer: Row::Return) -> i64 {
+                    ::callgate_abi::SyscallReturn::into_raw(answer)
+                }
+            }),
+            quote!(sys_answer::<crate::syscalls::SysCallTable>(#call)),
+        ),
+    };
+    quote! {{
+        #answer
+        const fn sys_answer_metadata<#generic>() -> ::callgate_abi::RetMetadata {
+            ::callgate_abi::RetMetadata::of::<Row::Return>()
+        }
+        ::callgate_abi::Handler {
+            call: |#context, #args| #call,
+            metadata: ::callgate_abi::Metadata {
+                name: #name,
+                entry: #entry,
+                args: &[#(#arg_metadata),*],
+                ret: sys_answer_metadata::<crate::syscalls::SysCallTable>(),
+                file: ::core::file!(),
+                line: #line,
+                doc: #doc,
+            },
+            implemented: true,
+        }
+    }}
+}
+
+/// The call of the function, with arguments from the registers.
+fn call(handler: &Handler<'_>, context: &Ident, args: &Ident) -> TokenStream {
+    let function = &handler.function.sig.ident;
+    let ty = handler.context;
+    let context = quote_spanned! {at(ty.span())=>
+        <#ty as ::callgate_abi::HandlerContext<crate::syscalls::Context>>::from_context(#context)
+    };
+    let decoded = handler.args.iter().enumerate().map(|(i, arg)| {
+        let ty = arg.ty;
+        quote_spanned!(at(ty.span())=> <#ty as ::callgate_abi::SyscallArg>::from_reg(#args[#i]))
+    });
+    quote!(#function(#context #(, #decoded)*))
+}
+
 /// The entry point's trait, implemented for the table. Its header stands at `place`, so that two of
 /// them conflict there.
-fn implement(
-    entry: &str,
-    place: Span,
-    return_type: &TokenStream,
-    handler: &TokenStream,
-) -> TokenStream {
+fn implement(entry: &str, place: Span, return_type: &TokenStream, handler: &TokenStream) -> TokenStream {
     let place = at(place);
     let entry = Ident::new(entry, place);
     let header = quote_spanned! {place=>
@@ -113,21 +114,14 @@ fn implement(
 /// The entry point's trait for a row that has no handler.
 pub(crate) fn ni(entry: &str, name: Option<&str>, place: Span) -> TokenStream {
     let name = name.map(|name| quote!(.with_name(#name)));
-    implement(
-        entry,
-        place,
-        &quote!(::callgate_abi::NotImplemented),
-        &quote!(::callgate_abi::Handler::ni(#entry) #name),
-    )
+    implement(entry, place, &quote!(::callgate_abi::NotImplemented), &quote!(::callgate_abi::Handler::ni(#entry) #name))
 }
 
 /// The list of what is not implemented, and what is wrong with it.
 pub(crate) fn cond_syscall(list: &CondSyscall) -> TokenStream {
     let errors = list.errors.iter().map(syn::Error::to_compile_error);
-    let entries = list
-        .entries
-        .iter()
-        .map(|(entry, name, place)| ni(entry, name.as_deref(), *place));
+    let entries = &list.entries;
+    let entries = entries.iter().map(|(entry, name, place)| ni(entry, name.as_deref(), *place));
     quote! {
         #(#errors)*
         const _: () = { #(#entries)* };

@@ -4,19 +4,26 @@ use crate::check::Refused;
 use crate::expand;
 use crate::parse::{Input, Item};
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::{FnArg, ItemFn};
 
 /// The errors, the function, and an implementation of the row's trait that answers ENOSYS.
 pub(crate) fn handler(input: Input, refused: &Refused) -> TokenStream {
     let errors = refused.errors.iter().map(syn::Error::to_compile_error);
+    let mut name = format_ident!("_");
     let item = match input.item {
+        Item::Function(function) if is_method(&function) => {
+            // A constant of an `impl` needs a name; and the function's body names `self`, so that
+            // the function has to stay. The compiler knows what to do with it there.
+            name = format_ident!("SYSCALL_{}", function.sig.ident);
+            function.into_token_stream()
+        }
         Item::Function(function) => tame(*function),
         Item::Other(item) | Item::Broken(item, _) => item,
     };
     let implementation = refused.entry.as_ref().map(|(entry, place)| {
         let implementation = expand::ni(entry, None, *place);
-        quote!(const _: () = { #implementation };)
+        quote!(const #name: () = { #implementation };)
     });
     quote! {
         #(#errors)*
@@ -25,16 +32,12 @@ pub(crate) fn handler(input: Input, refused: &Refused) -> TokenStream {
     }
 }
 
+fn is_method(function: &ItemFn) -> bool {
+    function.sig.inputs.iter().any(|input| matches!(input, FnArg::Receiver(_)))
+}
+
 /// The function without what the compiler would refuse on its own.
 fn tame(mut function: ItemFn) -> TokenStream {
-    if function
-        .sig
-        .inputs
-        .iter()
-        .any(|input| matches!(input, FnArg::Receiver(_)))
-    {
-        return TokenStream::new(); // its body names `self`
-    }
     function.sig.unsafety = None;
     function.sig.abi = None;
     function.sig.variadic = None;

@@ -5,48 +5,127 @@
 //! `pt_regs`, and a structure for ftrace with the names and types as strings.
 //!
 //! Here the attribute leaves the function as it is, and implements for the table's type the trait
-//! that `callgate-codegen` made of the row. Use it through `callgate_abi`, whose first page is a
-//! how-to; the expansion names items of that crate and of the module `crate::syscalls`.
+//! that `callgate-codegen` made of the row.
+//!
+//! # How to use it
+//!
+//! Through `callgate_abi`, which has the types that arguments and answers can have, and whose first
+//! page is a whole example. The attribute's word is the row's entry point without `sys_` (a compat
+//! entry point, `compat_sys_…`, is written whole); the number in the attribute's name is that of the
+//! parameters after the context; the function is free-standing, anywhere in the crate:
+//!
+//! ```
+//! # mod syscalls {
+//! #     pub type Context = crate::Task;
+//! #     pub enum SysCallTable {}
+//! #     #[allow(non_camel_case_types)]
+//! #     pub mod entry {
+//! #         pub trait sys_newuname {
+//! #             type Return: callgate_abi::SyscallReturn;
+//! #             const HANDLER: callgate_abi::Handler<super::Context>;
+//! #         }
+//! #         pub trait sys_accept {
+//! #             type Return: callgate_abi::SyscallReturn;
+//! #             const HANDLER: callgate_abi::Handler<super::Context>;
+//! #         }
+//! #     }
+//! # }
+//! # pub struct Task;
+//! # impl callgate_abi::UserMemory for Task {
+//! #     fn copy_from_user(&mut self, dst: &mut [u8], _: u64) -> Result<(), usize> { Err(dst.len()) }
+//! #     fn copy_to_user(&mut self, _: u64, src: &[u8]) -> Result<(), usize> { Err(src.len()) }
+//! # }
+//! use callgate_abi::{COND_SYSCALL, Errno, SYSCALL_DEFINE1, UserMut};
+//!
+//! /// uname(2): names the system.
+//! #[SYSCALL_DEFINE1(newuname)]
+//! pub fn uname(task: &mut Task, name: UserMut<u8>) -> Result<(), Errno> {
+//!     name.slice(6).write_from(task, b"Linux\0")
+//! }
+//!
+//! // And the rows that have no handler:
+//! COND_SYSCALL! {
+//!     sys_accept,
+//! }
+//!
+//! # fn main() {
+//! let handler = <syscalls::SysCallTable as syscalls::entry::sys_newuname>::HANDLER;
+//! assert_eq!((handler.call)(&mut Task, &[16, 0, 0, 0, 0, 0]), -14); // this task has no memory
+//! # let _ = <syscalls::SysCallTable as syscalls::entry::sys_accept>::HANDLER;
+//! # }
+//! ```
 //!
 //! # What a declaration becomes
 //!
-//! ```ignore
+//! ```text
 //! /// write(2): writes to a file descriptor.
 //! #[SYSCALL_DEFINE3(write)]
 //! pub fn write(task: &mut Task, fd: Fd, buf: UserPtr<u8>, count: usize) -> Result<usize> { … }
 //! ```
 //!
-//! stays, and gets this beside it:
+//! stays as it is, and gets beside it:
 //!
-//! ```ignore
+//! ```
+//! # mod syscalls {
+//! #     pub type Context = crate::Task;
+//! #     pub enum SysCallTable {}
+//! #     #[allow(non_camel_case_types)]
+//! #     pub mod entry {
+//! #         pub trait sys_write {
+//! #             type Return: callgate_abi::SyscallReturn;
+//! #             const HANDLER: callgate_abi::Handler<super::Context>;
+//! #         }
+//! #     }
+//! # }
+//! # pub struct Task;
+//! # type Result<T> = core::result::Result<T, callgate_abi::Errno>;
+//! # use callgate_abi::{Fd, UserPtr};
+//! # pub fn write(task: &mut Task, fd: Fd, buf: UserPtr<u8>, count: usize) -> Result<usize> {
+//! #   let _ = (task, fd, buf); Ok(count)
+//! # }
 //! const _: () = {
 //!     #[automatically_derived]
 //!     impl crate::syscalls::entry::sys_write for crate::syscalls::SysCallTable {
 //!         type Return = Result<usize>;
-//!         const HANDLER: ::callgate_abi::Handler<crate::syscalls::Context> = ::callgate_abi::Handler {
-//!             call: |context, args| ::callgate_abi::SyscallReturn::into_raw(write(
-//!                 <Task as ::callgate_abi::HandlerContext<crate::syscalls::Context>>::from_context(context),
-//!                 <Fd as ::callgate_abi::SyscallArg>::from_reg(args[0]),
-//!                 <UserPtr<u8> as ::callgate_abi::SyscallArg>::from_reg(args[1]),
-//!                 <usize as ::callgate_abi::SyscallArg>::from_reg(args[2]),
-//!             )),
-//!             metadata: ::callgate_abi::Metadata {
-//!                 name: "write",
-//!                 entry: "sys_write",
-//!                 args: &[
-//!                     ::callgate_abi::ArgMetadata::of::<Fd>("fd"),
-//!                     ::callgate_abi::ArgMetadata::of::<UserPtr<u8>>("buf"),
-//!                     ::callgate_abi::ArgMetadata::of::<usize>("count"),
-//!                 ],
-//!                 ret: ::callgate_abi::RetMetadata::of::<Result<usize>>(),
-//!                 file: ::core::file!(),
-//!                 line: ::core::line!(),
-//!                 doc: "write(2): writes to a file descriptor.",
-//!             },
-//!             implemented: true,
+//!         const HANDLER: ::callgate_abi::Handler<crate::syscalls::Context> = {
+//!             fn sys_answer<Row: crate::syscalls::entry::sys_write>(answer: Row::Return) -> i64 {
+//!                 ::callgate_abi::SyscallReturn::into_raw(answer)
+//!             }
+//!             const fn sys_answer_metadata<Row: crate::syscalls::entry::sys_write>()
+//!             -> ::callgate_abi::RetMetadata {
+//!                 ::callgate_abi::RetMetadata::of::<Row::Return>()
+//!             }
+//!             ::callgate_abi::Handler {
+//!                 call: |context, args| {
+//!                     sys_answer::<crate::syscalls::SysCallTable>(write(
+//!                         <Task as ::callgate_abi::HandlerContext<crate::syscalls::Context>>::from_context(context),
+//!                         <Fd as ::callgate_abi::SyscallArg>::from_reg(args[0usize]),
+//!                         <UserPtr<u8> as ::callgate_abi::SyscallArg>::from_reg(args[1usize]),
+//!                         <usize as ::callgate_abi::SyscallArg>::from_reg(args[2usize]),
+//!                     ))
+//!                 },
+//!                 metadata: ::callgate_abi::Metadata {
+//!                     name: "write",
+//!                     entry: "sys_write",
+//!                     args: &[
+//!                         ::callgate_abi::ArgMetadata::of::<Fd>("fd"),
+//!                         ::callgate_abi::ArgMetadata::of::<UserPtr<u8>>("buf"),
+//!                         ::callgate_abi::ArgMetadata::of::<usize>("count"),
+//!                     ],
+//!                     ret: sys_answer_metadata::<crate::syscalls::SysCallTable>(),
+//!                     file: ::core::file!(),
+//!                     line: ::core::line!(),
+//!                     doc: "write(2): writes to a file descriptor.",
+//!                 },
+//!                 implemented: true,
+//!             }
 //!         };
 //!     }
 //! };
+//! # fn main() {
+//! # let handler = <syscalls::SysCallTable as syscalls::entry::sys_write>::HANDLER;
+//! # assert_eq!((handler.call)(&mut Task, &[1, 0, 3, 0, 0, 0]), 3);
+//! # }
 //! ```
 //!
 //! A second handler for `sys_write` is a second implementation of its trait; a row without a handler
@@ -114,12 +193,7 @@ fn define(n: usize, attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// that a real handler overrides. Here an entry point that has a handler must leave the list:
 /// otherwise both implement its trait, and the crate does not build.
 ///
-/// ```ignore
-/// COND_SYSCALL! {
-///     sys_accept,
-///     sys_accept4,
-/// }
-/// ```
+/// The [crate's documentation](crate) has an example.
 #[expect(non_snake_case, reason = "the name is Linux's")]
 #[proc_macro]
 pub fn COND_SYSCALL(list: TokenStream) -> TokenStream {

@@ -43,11 +43,7 @@ impl Input {
             Err(_) if syn::parse2::<syn::Item>(item.clone()).is_ok() => Item::Other(item),
             Err(error) => Item::Broken(item, error),
         };
-        Self {
-            n,
-            word: Word::new(attribute),
-            item,
-        }
+        Self { n, word: Word::new(attribute), item }
     }
 
     /// The attribute's name.

@@ -1,0 +1,9 @@
+// The attribute on something that is no function.
+use callgate_abi::{COND_SYSCALL, SYSCALL_DEFINE0};
+
+include!("support/kernel.rs");
+
+COND_SYSCALL! { sys_read, sys_open, sys_newstat, sys_exit }
+
+#[SYSCALL_DEFINE0(write)]
+struct Write;
