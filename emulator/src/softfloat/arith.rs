@@ -1,0 +1,153 @@
+//! Addition, multiplication, division and square root: exact, then rounded once.
+//!
+//! Special operands are judged in the manual's order of precedence: signalling NaN, quiet NaN, other invalid operands
+//! and division by zero, denormal operands, and only then the result.
+
+use super::{Class, Env, Float, Format, Rounding, flag, flush_denormal, note_denormals, round};
+
+/// The result that a NaN among the operands demands, if there is one. SSE answers its first operand, x87 the one with
+/// the larger significand, but a quiet one before a signalling one.
+pub(crate) fn nan_operand(env: &mut Env, a: Float, b: Float) -> Option<Float> {
+    if a.class == Class::Unsupported || b.class == Class::Unsupported {
+        return Some(env.invalid());
+    }
+    if !a.is_nan() && !b.is_nan() {
+        return None;
+    }
+    let signaling = |f: Float| f.class == Class::SignalingNan;
+    if signaling(a) || signaling(b) {
+        env.raise(flag::INVALID);
+    }
+    let first = match (a.is_nan(), b.is_nan()) {
+        (true, false) => true,
+        (false, _) => false,
+        _ if !env.x87 => true,
+        _ if signaling(a) != signaling(b) => signaling(b),
+        _ if a.sig != b.sig => a.sig > b.sig,
+        _ => !a.sign,
+    };
+    Some(if first { a } else { b }.quieted())
+}
+
+/// `a + b`; subtraction is addition of `b` with its sign changed, NaNs aside: pass `subtract`.
+pub(crate) fn add(env: &mut Env, format: Format, a: Float, b: Float, subtract: bool) -> Float {
+    env.rounded_up = false;
+    let (a, b) = (flush_denormal(env, a), flush_denormal(env, b));
+    if let Some(nan) = nan_operand(env, a, b) {
+        return nan;
+    }
+    let b = b.with_sign(b.sign ^ subtract);
+    if a.class == Class::Infinite && b.class == Class::Infinite && a.sign != b.sign {
+        return env.invalid();
+    }
+    note_denormals(env, &[a, b]);
+    match (a.class, b.class) {
+        (Class::Infinite, _) => a,
+        (_, Class::Infinite) => b,
+        (Class::Zero, Class::Zero) if a.sign == b.sign => a,
+        (Class::Zero, Class::Zero) => Float::zero(env.rounding == Rounding::Down),
+        (Class::Zero, _) => round(env, format, b.sign, b.exp, u128::from(b.sig) << 64),
+        (_, Class::Zero) => round(env, format, a.sign, a.exp, u128::from(a.sig) << 64),
+        _ => add_finite(env, format, a, b),
+    }
+}
+
+fn add_finite(env: &mut Env, format: Format, a: Float, b: Float) -> Float {
+    let (large, small) = if (a.exp, a.sig) >= (b.exp, b.sig) { (a, b) } else { (b, a) };
+    // Bit 126 leads, so that a sum still fits.
+    let x = u128::from(large.sig) << 63;
+    let y = shift_right_sticky(u128::from(small.sig) << 63, (large.exp - small.exp) as u32);
+    let sum = if large.sign == small.sign { x + y } else { x - y };
+    if sum == 0 {
+        return Float::zero(env.rounding == Rounding::Down);
+    }
+    let shift = sum.leading_zeros();
+    round(env, format, large.sign, large.exp + 1 - shift as i32, sum << shift)
+}
+
+fn shift_right_sticky(value: u128, shift: u32) -> u128 {
+    match shift {
+        0 => value,
+        1..=127 => value >> shift | u128::from(value << (128 - shift) != 0),
+        _ => u128::from(value != 0),
+    }
+}
+
+/// `a · b`.
+pub(crate) fn mul(env: &mut Env, format: Format, a: Float, b: Float) -> Float {
+    env.rounded_up = false;
+    let (a, b) = (flush_denormal(env, a), flush_denormal(env, b));
+    if let Some(nan) = nan_operand(env, a, b) {
+        return nan;
+    }
+    let sign = a.sign ^ b.sign;
+    match (a.class, b.class) {
+        (Class::Infinite, Class::Zero) | (Class::Zero, Class::Infinite) => return env.invalid(),
+        _ => note_denormals(env, &[a, b]),
+    }
+    match (a.class, b.class) {
+        (Class::Infinite, _) | (_, Class::Infinite) => Float::infinity(sign),
+        (Class::Zero, _) | (_, Class::Zero) => Float::zero(sign),
+        _ => {
+            let product = u128::from(a.sig) * u128::from(b.sig);
+            let shift = product.leading_zeros();
+            round(env, format, sign, a.exp + b.exp + 1 - shift as i32, product << shift)
+        }
+    }
+}
+
+/// `a / b`.
+pub(crate) fn div(env: &mut Env, format: Format, a: Float, b: Float) -> Float {
+    env.rounded_up = false;
+    let (a, b) = (flush_denormal(env, a), flush_denormal(env, b));
+    if let Some(nan) = nan_operand(env, a, b) {
+        return nan;
+    }
+    let sign = a.sign ^ b.sign;
+    match (a.class, b.class) {
+        (Class::Infinite, Class::Infinite) | (Class::Zero, Class::Zero) => return env.invalid(),
+        (Class::Finite, Class::Zero) => {
+            env.raise(flag::ZERO_DIVIDE);
+            return Float::infinity(sign);
+        }
+        _ => note_denormals(env, &[a, b]),
+    }
+    match (a.class, b.class) {
+        (Class::Infinite, _) => Float::infinity(sign),
+        (Class::Zero, _) | (_, Class::Infinite) => Float::zero(sign),
+        _ => {
+            let (n, d) = (u128::from(a.sig) << 63, u128::from(b.sig));
+            let (high, rest) = (n / d, n % d);
+            let (low, rest) = ((rest << 64) / d, (rest << 64) % d);
+            let quotient = high << 64 | low | u128::from(rest != 0);
+            let shift = quotient.leading_zeros();
+            round(env, format, sign, a.exp - b.exp - shift as i32, quotient << shift)
+        }
+    }
+}
+
+/// The square root of `a`.
+pub(crate) fn sqrt(env: &mut Env, format: Format, a: Float) -> Float {
+    env.rounded_up = false;
+    let a = flush_denormal(env, a);
+    match a.class {
+        Class::Unsupported => env.invalid(),
+        Class::QuietNan => a,
+        Class::SignalingNan => {
+            env.raise(flag::INVALID);
+            a.quieted()
+        }
+        Class::Zero => a,
+        _ if a.sign => env.invalid(),
+        Class::Infinite => a,
+        Class::Finite => {
+            note_denormals(env, &[a]);
+            let radicand = u128::from(a.sig) << (63 + (a.exp & 1));
+            let root = radicand.isqrt();
+            let rest = radicand - root * root;
+            // The rest tells the next bit: above `root`, the fraction is more than a half. It is never exactly a half.
+            let below = u128::from(rest > root) << 63 | u128::from(rest != 0);
+            round(env, format, false, a.exp >> 1, root << 64 | below)
+        }
+    }
+}
