@@ -1,10 +1,36 @@
-//! SSE instructions.
+//! SSE to SSE4.2 and MMX, in their legacy encodings.
+//!
+//! `select` chooses, by family, an instance of one of the generic forms in [`forms`]: an operation on values (`int`, `fp`,
+//! `cvt`, `shuffle`) combined with where its source comes from. MMX instructions share the operations and take them
+//! 64 bits wide.
+//!
+//! Quirks: CR0.TS and CR4.OSFXSR are not looked at; RCPPS and RSQRTPS answer better approximations than silicon's.
+
+mod cmp;
+mod cvt;
+mod forms;
+mod fp;
+mod int;
+mod lanes;
+mod mov;
+mod select;
+mod shuffle;
+mod state;
+mod strings;
 
 use iced_x86::Instruction;
+
+pub(super) use cmp::order_flags;
 
 use super::op::Exec;
 
 /// The function that executes an instruction, if it is one of ours.
-pub(crate) fn select(_instruction: &Instruction) -> Option<Exec> {
-    None
+pub(super) fn select(i: &Instruction) -> Option<Exec> {
+    mov::select(i)
+        .or_else(|| select::integer(i))
+        .or_else(|| select::floating_point(i))
+        .or_else(|| cmp::select(i))
+        .or_else(|| cvt::select(i))
+        .or_else(|| state::select(i))
+        .or_else(|| strings::select(i))
 }
