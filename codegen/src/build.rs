@@ -115,19 +115,14 @@ impl Build {
         }
         let out = match &self.out_dir {
             Some(path) => path.clone(),
-            None => env::var_os("OUT_DIR")
-                .map(PathBuf::from)
-                .ok_or(Error::NoOutDir)?,
+            None => env::var_os("OUT_DIR").map(PathBuf::from).ok_or(Error::NoOutDir)?,
         };
         let dispatch = self.dispatch()?;
         let write = |name: &str, content: &[u8]| {
             let path = out.join(name);
             write_if_changed(&path, content).map_err(|source| Error::Write { path, source })
         };
-        write(
-            "syscalls.rs",
-            emit::dispatch(&dispatch, &self.context).as_bytes(),
-        )?;
+        write("syscalls.rs", emit::dispatch(&dispatch, &self.context).as_bytes())?;
         write("entries.txt", emit::entries(&dispatch).as_bytes())?;
         if self.image {
             let image = Image::new(&dispatch, &self.banner).map_err(Error::Image)?;
@@ -136,10 +131,7 @@ impl Build {
             }
             write("kernel_image.rs", image.to_rust().as_bytes())?;
         }
-        println!(
-            "cargo::rustc-env=CALLGATE_ENTRIES={}",
-            out.join("entries.txt").display()
-        );
+        println!("cargo::rustc-env=CALLGATE_ENTRIES={}", out.join("entries.txt").display());
         Ok(())
     }
 
@@ -169,16 +161,10 @@ pub fn default_abis(table: &Table) -> AbiFilter {
 
 fn read(path: &Path) -> Result<Table, Error> {
     // Cargo shows paths from the workspace's root, where a `../` of the crate's directory leads.
-    let shown: PathBuf = path
-        .components()
-        .skip_while(|part| *part == Component::ParentDir)
-        .collect();
+    let shown: PathBuf = path.components().skip_while(|part| *part == Component::ParentDir).collect();
     match std::fs::read(path) {
         Ok(bytes) => Ok(Table::from_bytes(shown.display().to_string(), &bytes)?),
-        Err(source) => Err(Error::Read {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(Error::Read { path: path.to_owned(), source }),
     }
 }
 
@@ -189,9 +175,7 @@ pub enum Error {
     #[error("no table was given: call `Build::table` with the path of one")]
     NoTable,
     /// OUT_DIR is not set: call this from a build script, or say where to with `Build::out_dir`
-    #[error(
-        "OUT_DIR is not set: call this from a build script, or say where to with `Build::out_dir`"
-    )]
+    #[error("OUT_DIR is not set: call this from a build script, or say where to with `Build::out_dir`")]
     NoOutDir,
     /// A table can't be read.
     #[error("{}: the table can't be read: {source}; give its path from the crate's directory", path.display())]

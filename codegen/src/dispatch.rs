@@ -64,24 +64,16 @@ pub struct Call {
 
 impl Dispatch {
     /// The dispatch of a kernel for the chosen rows of its native table, and of its 32-bit table if it has one.
-    pub fn new(
-        native: (&Table, &AbiFilter),
-        ia32: Option<(&Table, &AbiFilter)>,
-    ) -> Result<Self, TableError> {
+    pub fn new(native: (&Table, &AbiFilter), ia32: Option<(&Table, &AbiFilter)>) -> Result<Self, TableError> {
         let native_rows = rows(native.0, native.1, Row::entry_point)?;
         let ia32_rows = match ia32 {
-            Some((table, abis)) => rows(table, abis, |row| {
-                row.compat_entry_point().or(row.entry_point())
-            })?,
+            Some((table, abis)) => rows(table, abis, |row| row.compat_entry_point().or(row.entry_point()))?,
             None => Vec::new(),
         };
 
         let mut found = BTreeMap::new();
         let of_table = |table: &Table| table.path().to_owned();
-        let paths = (
-            of_table(native.0),
-            ia32.map(|(table, _)| of_table(table)).unwrap_or_default(),
-        );
+        let paths = (of_table(native.0), ia32.map(|(table, _)| of_table(table)).unwrap_or_default());
         let all = native_rows.iter().map(|one| (&paths.0, one));
         for (path, (row, entry)) in all.chain(ia32_rows.iter().map(|one| (&paths.1, one))) {
             let Some(name) = *entry else { continue };
@@ -96,24 +88,20 @@ impl Dispatch {
             point.noreturn |= row.noreturn;
         }
         let entry_points: Vec<EntryPoint> = found.into_values().collect();
-        let index: HashMap<&str, usize> = entry_points
-            .iter()
-            .zip(0..)
-            .map(|(point, at)| (point.name.as_str(), at))
-            .collect();
-        let numbers =
-            |(table, abis): (&Table, &AbiFilter), rows: &[(&Row, Option<&str>)]| Numbers {
-                path: of_table(table),
-                next: table.next_number(abis),
-                calls: rows
-                    .iter()
-                    .map(|(row, entry)| Call {
-                        number: row.number,
-                        name: row.name.text.clone(),
-                        entry_point: entry.and_then(|name| index.get(name).copied()),
-                    })
-                    .collect(),
-            };
+        let index: HashMap<&str, usize> =
+            entry_points.iter().zip(0..).map(|(point, at)| (point.name.as_str(), at)).collect();
+        let numbers = |(table, abis): (&Table, &AbiFilter), rows: &[(&Row, Option<&str>)]| Numbers {
+            path: of_table(table),
+            next: table.next_number(abis),
+            calls: rows
+                .iter()
+                .map(|(row, entry)| Call {
+                    number: row.number,
+                    name: row.name.text.clone(),
+                    entry_point: entry.and_then(|name| index.get(name).copied()),
+                })
+                .collect(),
+        };
         Ok(Self {
             native: numbers(native, &native_rows),
             ia32: ia32.map(|ia32| numbers(ia32, &ia32_rows)),
@@ -163,10 +151,7 @@ fn rows<'t>(
         .map(reserved_word)
         .collect();
     match reserved.is_empty() {
-        true => Ok(rows
-            .into_iter()
-            .map(|row| (row, entry(row).map(|word| word.as_str())))
-            .collect()),
+        true => Ok(rows.into_iter().map(|row| (row, entry(row).map(|word| word.as_str()))).collect()),
         false => Err(table.error(reserved)),
     }
 }

@@ -21,7 +21,7 @@
 //! use callgate_codegen::Table;
 //!
 //! let error = Table::parse("tiny.tbl", "0 common read sys_read\n0 common write sys_write\n").unwrap_err();
-//! assert!(error.to_string().contains("the number 0 is taken twice"));
+//! assert!(error.to_string().contains("the number 0 is taken already"));
 //! assert!(error.to_string().contains("--> tiny.tbl:2:1"));
 //! ```
 

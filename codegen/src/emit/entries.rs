@@ -11,16 +11,10 @@ use crate::dispatch::Dispatch;
 
 /// The list, one entry point a line, sorted by name.
 pub fn entries(dispatch: &Dispatch) -> String {
-    let mut out = format!(
-        "table {}\nnext {}\n",
-        dispatch.native.path, dispatch.native.next
-    );
+    let mut out = format!("table {}\nnext {}\n", dispatch.native.path, dispatch.native.next);
     for point in &dispatch.entry_points {
         let noreturn = if point.noreturn { " noreturn" } else { "" };
-        out += &format!(
-            "entry {} {} {}{noreturn}\n",
-            point.name, point.call, point.number
-        );
+        out += &format!("entry {} {} {}{noreturn}\n", point.name, point.call, point.number);
     }
     out
 }

@@ -12,8 +12,6 @@ pub fn kallsyms(image: &Image) -> String {
 
 /// What Linux's build leaves in `System.map`.
 pub fn system_map(image: &Image) -> String {
-    let line = |symbol: &crate::image::Symbol| {
-        format!("{:016x} {} {}\n", symbol.addr, symbol.kind, symbol.name)
-    };
+    let line = |symbol: &crate::image::Symbol| format!("{:016x} {} {}\n", symbol.addr, symbol.kind, symbol.name);
     image.symbols.iter().map(line).collect()
 }

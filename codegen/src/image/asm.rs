@@ -12,10 +12,16 @@ use super::{PAGE_SIZE, Segment, Symbol, TEXT};
 const FUNCTION_ALIGN: u64 = 16;
 const INT3: u8 = 0xcc;
 
+/// The outcome of adding instructions.
+pub(super) type Assembled = Result<(), IcedError>;
+
+/// What adds a function's instructions.
+pub(super) type Body = dyn Fn(&mut CodeAssembler, &Symbols) -> Assembled;
+
 /// A function: its name, and what assembles it once the addresses of all symbols are known.
 pub(super) struct Function {
     pub name: String,
-    pub body: Box<dyn Fn(&mut CodeAssembler, &Symbols) -> Result<(), IcedError>>,
+    pub body: Box<Body>,
 }
 
 /// The address of each symbol.
@@ -36,43 +42,25 @@ struct Code {
 }
 
 /// The segments and the symbols, ascending by address.
-pub(super) fn link(
-    functions: Vec<Function>,
-    layout: &Layout,
-) -> Result<(Vec<Segment>, Vec<Symbol>), String> {
+pub(super) fn link(functions: Vec<Function>, layout: &Layout) -> Result<(Vec<Segment>, Vec<Symbol>), String> {
     let mut symbols = Symbols(HashMap::new());
     // Jumps between functions may be short or near, by the distance: assemble until the addresses stay. The first pass
     // finds the sizes, the second one uses them; one more shows that nothing moves.
     for _ in 0..8 {
         let code = assemble(&functions, &symbols)?;
-        let text_end = code
-            .last()
-            .map_or(TEXT, |last| last.addr + last.bytes.len() as u64);
+        let text_end = code.last().map_or(TEXT, |last| last.addr + last.bytes.len() as u64);
         let rodata = page_up(text_end);
         let (rodata_at, rodata_end) = place(&layout.rodata, rodata);
         let data = page_up(rodata_end);
         let (data_at, data_end) = place(&layout.data, data);
 
         let names = functions.iter().map(|function| function.name.as_str());
-        let mut found: Vec<Symbol> = names
-            .zip(&code)
-            .map(|(name, code)| symbol(name, code.addr, code.bytes.len() as u64, 'T'))
-            .collect();
-        for (objects, at, kind) in [
-            (&layout.rodata, &rodata_at, 'R'),
-            (&layout.data, &data_at, 'D'),
-        ] {
-            found.extend(
-                objects
-                    .iter()
-                    .zip(at)
-                    .map(|(object, &addr)| symbol(object.name, addr, object.size, kind)),
-            );
+        let mut found: Vec<Symbol> =
+            names.zip(&code).map(|(name, code)| symbol(name, code.addr, code.bytes.len() as u64, 'T')).collect();
+        for (objects, at, kind) in [(&layout.rodata, &rodata_at, 'R'), (&layout.data, &data_at, 'D')] {
+            found.extend(objects.iter().zip(at).map(|(object, &addr)| symbol(object.name, addr, object.size, kind)));
         }
-        let addresses = found
-            .iter()
-            .map(|symbol| (symbol.name.clone(), symbol.addr))
-            .collect();
+        let addresses = found.iter().map(|symbol| (symbol.name.clone(), symbol.addr)).collect();
         if addresses == symbols.0 {
             let segments = vec![
                 segment(".text", TEXT, text(&code), text_end, (false, true)),
@@ -83,13 +71,7 @@ pub(super) fn link(
                     rodata_end,
                     (false, false),
                 ),
-                segment(
-                    ".data",
-                    data,
-                    objects(&layout.data, &data_at, data, &symbols),
-                    data_end,
-                    (true, false),
-                ),
+                segment(".data", data, objects(&layout.data, &data_at, data, &symbols), data_end, (true, false)),
             ];
             return Ok((segments, found));
         }
@@ -146,29 +128,11 @@ fn objects(objects: &[Object], places: &[u64], start: u64, symbols: &Symbols) ->
 
 fn symbol(name: &str, addr: u64, size: u64, kind: char) -> Symbol {
     let name = name.to_owned();
-    Symbol {
-        addr,
-        size,
-        kind,
-        name,
-    }
+    Symbol { addr, size, kind, name }
 }
 
-fn segment(
-    name: &'static str,
-    addr: u64,
-    data: Vec<u8>,
-    end: u64,
-    (writable, executable): (bool, bool),
-) -> Segment {
-    Segment {
-        name,
-        addr,
-        data,
-        mem_size: page_up(end) - addr,
-        writable,
-        executable,
-    }
+fn segment(name: &'static str, addr: u64, data: Vec<u8>, end: u64, (writable, executable): (bool, bool)) -> Segment {
+    Segment { name, addr, data, mem_size: page_up(end) - addr, writable, executable }
 }
 
 fn page_up(addr: u64) -> u64 {

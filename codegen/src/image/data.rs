@@ -49,55 +49,27 @@ const USER_VECTORS: [u8; 3] = [3, 4, 0x80];
 
 impl Layout {
     pub(super) fn new(dispatch: &Dispatch, banner: &str) -> Self {
-        let mut rodata = vec![table(
-            "sys_call_table",
-            dispatch,
-            &dispatch.native,
-            "__x64_",
-        )];
+        let mut rodata = vec![table("sys_call_table", dispatch, &dispatch.native, "__x64_")];
         if let Some(ia32) = &dispatch.ia32 {
             rodata.push(table("ia32_sys_call_table", dispatch, ia32, "__ia32_"));
         }
         let mut text = banner.as_bytes().to_vec();
         text.push(0);
-        rodata.push(Object {
-            name: "linux_banner",
-            size: text.len() as u64,
-            align: 32,
-            content: Content::Bytes(text),
-        });
+        rodata.push(Object { name: "linux_banner", size: text.len() as u64, align: 32, content: Content::Bytes(text) });
 
         let exceptions = super::entry::EXCEPTIONS.iter();
-        let mut gates: Vec<_> = exceptions
-            .map(|exception| (exception.vector, exception.entry()))
-            .collect();
+        let mut gates: Vec<_> = exceptions.map(|exception| (exception.vector, exception.entry())).collect();
         if dispatch.ia32.is_some() {
             gates.push((0x80, "entry_INT80_compat".to_owned()));
         }
-        let gate = |(vector, function)| Gate {
-            vector,
-            function,
-            dpl: if USER_VECTORS.contains(&vector) { 3 } else { 0 },
-        };
-        let page = |name, size, content| Object {
-            name,
-            size,
-            align: PAGE_SIZE,
-            content,
-        };
+        let gate =
+            |(vector, function)| Gate { vector, function, dpl: if USER_VECTORS.contains(&vector) { 3 } else { 0 } };
+        let page = |name, size, content| Object { name, size, align: PAGE_SIZE, content };
         let data = vec![
-            page(
-                "idt_table",
-                256 * 16,
-                Content::Gates(gates.into_iter().map(gate).collect()),
-            ),
+            page("idt_table", 256 * 16, Content::Gates(gates.into_iter().map(gate).collect())),
             page("gdt_page", GDT_ENTRIES as u64 * 8, Content::Gdt),
             page("cpu_tss_rw", TSS_SIZE, Content::Bytes(tss())),
-            page(
-                "pcpu_hot",
-                pcpu::SIZE,
-                Content::Bytes(vec![0; pcpu::SIZE as usize]),
-            ),
+            page("pcpu_hot", pcpu::SIZE, Content::Bytes(vec![0; pcpu::SIZE as usize])),
         ];
         Self { rodata, data }
     }
@@ -111,12 +83,7 @@ fn table(name: &'static str, dispatch: &Dispatch, numbers: &Numbers, prefix: &st
         None => SYS_NI_SYSCALL.to_owned(),
     };
     let functions: Vec<_> = slots.iter().map(function).collect();
-    Object {
-        name,
-        size: functions.len() as u64 * 8,
-        align: 32,
-        content: Content::Addresses(functions),
-    }
+    Object { name, size: functions.len() as u64 * 8, align: 32, content: Content::Addresses(functions) }
 }
 
 impl Object {
@@ -125,10 +92,7 @@ impl Object {
         let address = |name: &str| symbols.get(name).copied().unwrap_or_default();
         match &self.content {
             Content::Bytes(bytes) => bytes.clone(),
-            Content::Addresses(names) => names
-                .iter()
-                .flat_map(|name| address(name).to_le_bytes())
-                .collect(),
+            Content::Addresses(names) => names.iter().flat_map(|name| address(name).to_le_bytes()).collect(),
             Content::Gates(gates) => {
                 let mut table = vec![0; 256 * 16];
                 for gate in gates {
@@ -138,10 +102,7 @@ impl Object {
                 }
                 table
             }
-            Content::Gdt => gdt(address("cpu_tss_rw"))
-                .into_iter()
-                .flat_map(u64::to_le_bytes)
-                .collect(),
+            Content::Gdt => gdt(address("cpu_tss_rw")).into_iter().flat_map(u64::to_le_bytes).collect(),
         }
     }
 }
@@ -152,11 +113,7 @@ fn interrupt_gate(offset: u64, dpl: u8) -> u128 {
     const INTERRUPT_GATE: u128 = 0xe << 40;
     let offset = u128::from(offset);
     let low = offset & 0xffff | u128::from(selector::KERNEL_CS) << 16;
-    low | INTERRUPT_GATE
-        | u128::from(dpl) << 45
-        | PRESENT
-        | (offset >> 16 & 0xffff) << 48
-        | (offset >> 32) << 64
+    low | INTERRUPT_GATE | u128::from(dpl) << 45 | PRESENT | (offset >> 16 & 0xffff) << 48 | (offset >> 32) << 64
 }
 
 /// The segments at Linux's places: flat, so only type, ring and size differ.
@@ -179,10 +136,7 @@ fn gdt(tss: u64) -> [u64; GDT_ENTRIES] {
     set(selector::USER_DS, DATA | RING3);
     set(selector::USER_CS, CODE64 | RING3);
     // A system segment takes two places, the second with the upper half of its address.
-    set(
-        selector::TSS,
-        (TSS_SIZE - 1) | (tss & 0xff_ffff) << 16 | BUSY_TSS | (tss >> 24 & 0xff) << 56,
-    );
+    set(selector::TSS, (TSS_SIZE - 1) | (tss & 0xff_ffff) << 16 | BUSY_TSS | (tss >> 24 & 0xff) << 56);
     set(selector::TSS + 8, tss >> 32);
     gdt
 }

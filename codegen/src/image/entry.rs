@@ -9,14 +9,11 @@
 //! - All exceptions use the ordinary entry: the core raises none inside this code, so there is no paranoid one.
 //! - A number of -1 gets its `-ENOSYS` from `sys_ni_syscall` like every other number without a call.
 
-use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 
-use super::asm::{Function, Symbols};
+use super::asm::{Assembled, Function, Symbols};
 use super::{Hypercall, pcpu, selector};
 use crate::dispatch::{Dispatch, SYS_NI_SYSCALL};
-
-type Assembled = Result<(), IcedError>;
 
 /// What a call without a handler answers.
 const ENOSYS: i32 = 38;
@@ -60,14 +57,10 @@ impl PtReg {
 }
 
 /// The registers that the code itself saves, in the order of `pt_regs` (and of popping).
-const SAVED: [AsmRegister64; 15] = [
-    r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi,
-];
+const SAVED: [AsmRegister64; 15] = [r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi];
 
 /// What no value of the user's is left in once they are saved. `rax` and `rdi` are the callers' to overwrite.
-const CLEARED: [AsmRegister32; 13] = [
-    esi, edx, ecx, r8d, r9d, r10d, r11d, ebx, ebp, r12d, r13d, r14d, r15d,
-];
+const CLEARED: [AsmRegister32; 13] = [esi, edx, ecx, r8d, r9d, r10d, r11d, ebx, ebp, r12d, r13d, r14d, r15d];
 
 /// An exception with an entry in the IDT.
 pub(super) struct Exception {
@@ -79,11 +72,7 @@ pub(super) struct Exception {
 }
 
 const fn exception(vector: u8, name: &'static str, error_code: bool) -> Exception {
-    Exception {
-        vector,
-        name,
-        error_code,
-    }
+    Exception { vector, name, error_code }
 }
 
 /// The exceptions of the Intel SDM, volume 3, table 6-1.
@@ -127,30 +116,18 @@ pub(super) fn functions(dispatch: &Dispatch, hypercalls: &mut Vec<Hypercall>) ->
     if ia32 {
         functions.push(function("entry_INT80_compat", entry_int80_compat));
     }
-    functions.push(function(
-        "swapgs_restore_regs_and_return_to_usermode",
-        return_to_usermode,
-    ));
-    functions.push(function(
-        "restore_regs_and_return_to_kernel",
-        return_to_kernel,
-    ));
+    functions.push(function("swapgs_restore_regs_and_return_to_usermode", return_to_usermode));
+    functions.push(function("restore_regs_and_return_to_kernel", return_to_kernel));
     functions.push(function("error_entry", error_entry));
     functions.push(function("error_return", error_return));
     for one in &EXCEPTIONS {
-        functions.push(function(one.entry(), move |asm, symbols| {
-            exception_entry(asm, symbols, one)
-        }));
+        functions.push(function(one.entry(), move |asm, symbols| exception_entry(asm, symbols, one)));
     }
 
     let numbers = dispatch.native.len();
-    functions.push(function("do_syscall_64", move |asm, symbols| {
-        do_syscall_64(asm, symbols, numbers)
-    }));
+    functions.push(function("do_syscall_64", move |asm, symbols| do_syscall_64(asm, symbols, numbers)));
     if let Some(numbers) = dispatch.ia32.as_ref().map(|ia32| ia32.len()) {
-        functions.push(function("do_int80_syscall_32", move |asm, symbols| {
-            do_int80_syscall_32(asm, symbols, numbers)
-        }));
+        functions.push(function("do_int80_syscall_32", move |asm, symbols| do_int80_syscall_32(asm, symbols, numbers)));
     }
     functions.push(function(SYS_NI_SYSCALL, sys_ni_syscall));
 
@@ -159,55 +136,30 @@ pub(super) fn functions(dispatch: &Dispatch, hypercalls: &mut Vec<Hypercall>) ->
         hypercalls.push(hypercall);
         functions.push(function(name, move |asm, _| call_host(asm, id)));
     };
-    stub(
-        "syscall_exit_to_user_mode".to_owned(),
-        Hypercall::ExitToUserMode,
-    );
+    stub("syscall_exit_to_user_mode".to_owned(), Hypercall::ExitToUserMode);
     for one in &EXCEPTIONS {
         stub(one.handler(), Hypercall::Exception(one.vector));
     }
     for (index, point) in reached(dispatch, &dispatch.native) {
         stub(format!("__x64_{point}"), Hypercall::Syscall(index));
     }
-    for (index, point) in dispatch
-        .ia32
-        .iter()
-        .flat_map(|ia32| reached(dispatch, ia32))
-    {
+    for (index, point) in dispatch.ia32.iter().flat_map(|ia32| reached(dispatch, ia32)) {
         stub(format!("__ia32_{point}"), Hypercall::Ia32Syscall(index));
     }
     functions
 }
 
 /// The entry points that a table leads to, sorted by name.
-fn reached<'d>(
-    dispatch: &'d Dispatch,
-    numbers: &crate::dispatch::Numbers,
-) -> Vec<(usize, &'d str)> {
-    let mut reached: Vec<usize> = numbers
-        .calls
-        .iter()
-        .filter_map(|call| call.entry_point)
-        .collect();
+fn reached<'d>(dispatch: &'d Dispatch, numbers: &crate::dispatch::Numbers) -> Vec<(usize, &'d str)> {
+    let mut reached: Vec<usize> = numbers.calls.iter().filter_map(|call| call.entry_point).collect();
     reached.sort_unstable();
     reached.dedup();
-    let name = |index: usize| {
-        dispatch
-            .entry_points
-            .get(index)
-            .map(|point| (index, point.name.as_str()))
-    };
+    let name = |index: usize| dispatch.entry_points.get(index).map(|point| (index, point.name.as_str()));
     reached.into_iter().filter_map(name).collect()
 }
 
-fn function(
-    name: impl Into<String>,
-    body: impl Fn(&mut CodeAssembler, &Symbols) -> Assembled + 'static,
-) -> Function {
-    Function {
-        name: name.into(),
-        body: Box::new(body),
-    }
+fn function(name: impl Into<String>, body: impl Fn(&mut CodeAssembler, &Symbols) -> Assembled + 'static) -> Function {
+    Function { name: name.into(), body: Box::new(body) }
 }
 
 /// Where `syscall` leads (IA32_LSTAR). The processor has put the return address in rcx and the flags in r11; the stack
@@ -232,10 +184,7 @@ fn entry_syscall_64(asm: &mut CodeAssembler, symbols: &Symbols) -> Assembled {
     asm.je(symbols.address("swapgs_restore_regs_and_return_to_usermode"))?;
     // By sysret: rcx and r11 hold, as they did, the return address and the flags.
     pop_regs(asm)?;
-    asm.mov(
-        rsp,
-        qword_ptr(rsp + (PtReg::Sp.offset() - PtReg::OrigAx.offset())),
-    )?;
+    asm.mov(rsp, qword_ptr(rsp + (PtReg::Sp.offset() - PtReg::OrigAx.offset())))?;
     asm.swapgs()?;
     asm.sysretq()
 }
@@ -264,9 +213,7 @@ fn push_and_clear_regs(asm: &mut CodeAssembler) -> Assembled {
 }
 
 fn clear_regs(asm: &mut CodeAssembler) -> Assembled {
-    CLEARED
-        .into_iter()
-        .try_for_each(|register| asm.xor(register, register))
+    CLEARED.into_iter().try_for_each(|register| asm.xor(register, register))
 }
 
 fn pop_regs(asm: &mut CodeAssembler) -> Assembled {
@@ -309,12 +256,8 @@ fn error_entry(asm: &mut CodeAssembler, _: &Symbols) -> Assembled {
     asm.push(rsi)?;
     asm.mov(rsi, qword_ptr(rsp + 8))?;
     asm.mov(qword_ptr(rsp + 8), rdi)?;
-    let rest = SAVED
-        .into_iter()
-        .rev()
-        .filter(|register| ![rdi, rsi].contains(register));
-    rest.into_iter()
-        .try_for_each(|register| asm.push(register))?;
+    let rest = SAVED.into_iter().rev().filter(|register| ![rdi, rsi].contains(register));
+    rest.into_iter().try_for_each(|register| asm.push(register))?;
     asm.push(rsi)?;
     clear_regs(asm)?;
     // In ring 0 gs is the kernel's already.
@@ -377,22 +320,14 @@ fn do_int80_syscall_32(asm: &mut CodeAssembler, symbols: &Symbols, numbers: usiz
 
 /// Calls the function for the number in eax with the `pt_regs` in rbx, keeps its answer there, and does what is to be
 /// done before the return to user mode.
-fn call_table(
-    asm: &mut CodeAssembler,
-    symbols: &Symbols,
-    table: &str,
-    numbers: usize,
-) -> Assembled {
+fn call_table(asm: &mut CodeAssembler, symbols: &Symbols, table: &str, numbers: usize) -> Assembled {
     let mut no_such_number = asm.create_label();
     let mut answered = asm.create_label();
     // The length of the table is no guest's to influence, and below 65,536.
     asm.cmp(eax, i32::try_from(numbers).unwrap_or_default())?;
     asm.jae(no_such_number)?;
     // The table lies in the upper 2 GiB, so its address is a sign-extended 32-bit displacement.
-    asm.mov(
-        rax,
-        qword_ptr(rax * 8 + symbols.address(table).cast_signed() as i32),
-    )?;
+    asm.mov(rax, qword_ptr(rax * 8 + symbols.address(table).cast_signed() as i32))?;
     asm.call(rax)?;
     asm.jmp(answered)?;
     asm.set_label(&mut no_such_number)?;

@@ -114,11 +114,7 @@ impl Image {
         let mut hypercalls = Vec::new();
         let functions = entry::functions(dispatch, &mut hypercalls);
         let layout = data::Layout::new(dispatch, banner);
-        asm::link(functions, &layout).map(|(segments, symbols)| Self {
-            segments,
-            symbols,
-            hypercalls,
-        })
+        asm::link(functions, &layout).map(|(segments, symbols)| Self { segments, symbols, hypercalls })
     }
 
     /// The symbol of that name.
@@ -138,9 +134,7 @@ impl Image {
     pub fn bytes(&self, addr: u64, len: u64) -> Option<&[u8]> {
         let segment = self.segments.iter().rfind(|segment| segment.addr <= addr)?;
         let start = usize::try_from(addr - segment.addr).ok()?;
-        segment
-            .data
-            .get(start..start.checked_add(usize::try_from(len).ok()?)?)
+        segment.data.get(start..start.checked_add(usize::try_from(len).ok()?)?)
     }
 }
 

@@ -15,26 +15,23 @@ pub(super) const MAX_ERRORS: usize = 50;
 const FORMAT: &str = "<number> <abi> <name> [<entry point> [<compat entry point> [noreturn]]]";
 
 /// The table's text, if the file holds text.
-pub(super) fn text(bytes: &[u8]) -> Result<&str, Diagnostic> {
+pub(super) fn text(bytes: &[u8]) -> Result<&str, Box<Diagnostic>> {
     let help = "give the text file with the rows, not a program or an archive";
     if let Some(at) = bytes.iter().position(|&byte| byte == 0) {
         let line = line_of(bytes, at);
-        let message =
-            format!("the file is binary: it has a zero byte at offset {at} (line {line})");
-        return Err(Diagnostic::file(message, help));
+        let message = format!("the file is binary: it has a zero byte at offset {at} (line {line})");
+        return Err(Box::new(Diagnostic::file(message, help)));
     }
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let line = line_of(bytes, at);
-        let message = format!(
-            "the file is not UTF-8 text: the byte at offset {at} (line {line}) begins no character"
-        );
-        Diagnostic::file(message, help)
+        let message = format!("the file is not UTF-8 text: the byte at offset {at} (line {line}) begins no character");
+        Box::new(Diagnostic::file(message, help))
     })
 }
 
 /// Refuses carriage returns, which Linux's scripts would take for the last letter of the entry point.
-pub(super) fn newlines(source: &str) -> Result<(), Diagnostic> {
+pub(super) fn newlines(source: &str) -> Result<(), Box<Diagnostic>> {
     let Some(at) = source.find('\r') else {
         return match source.bytes().position(|byte| byte == 0) {
             Some(_) => text(source.as_bytes()).map(drop),
@@ -50,54 +47,36 @@ pub(super) fn newlines(source: &str) -> Result<(), Diagnostic> {
     };
     let message = "the file has a carriage return, as Windows writes it at the end of a line";
     let help = "save the table with Unix line ends, for example with `sed -i 's/\\r$//'`";
-    Err(Diagnostic::at(span, message, "a carriage return", help))
+    let found = Diagnostic::at(span, message, "a carriage return", help);
+    Err(Box::new(found))
 }
 
 /// A text that the grammar refuses. It accepts every text, so this is never seen.
 pub(super) fn grammar(message: &str) -> Diagnostic {
-    Diagnostic::file(
-        format!("the table can't be parsed: {message}"),
-        format!("write rows as `{FORMAT}`"),
-    )
+    Diagnostic::file(format!("the table can't be parsed: {message}"), format!("write rows as `{FORMAT}`"))
 }
 
 /// Two chosen rows of which the second does not come after the first.
 pub(super) fn not_ascending(first: &Row, second: &Row, abis: &AbiFilter) -> Diagnostic {
     let message = match first.number == second.number {
-        true => format!(
-            "the rows chosen by `{abis}` have number {} twice",
-            second.number
-        ),
-        false => format!(
-            "the rows chosen by `{abis}` are not sorted: {} comes after {}",
-            second.number, first.number
-        ),
+        true => format!("the rows chosen by `{abis}` have number {} twice", second.number),
+        false => format!("the rows chosen by `{abis}` are not sorted: {} comes after {}", second.number, first.number),
     };
     let help = "choose abis that belong to one kind of program, or sort their rows by number";
-    Diagnostic::at(second.span, message, "must be the larger number", help)
-        .related(first.span, "the row before")
+    Diagnostic::at(second.span, message, "must be the larger number", help).related(first.span, "the row before")
 }
 
 /// Two chosen rows whose name makes one constant.
 pub(crate) fn name_twice(first: &Row, second: &Row) -> Diagnostic {
-    let message = format!(
-        "the chosen rows {} and {} have one name, `{}`",
-        first.number, second.number, second.name
-    );
+    let message = format!("the chosen rows {} and {} have one name, `{}`", first.number, second.number, second.name);
     let help = "choose abis that belong to one kind of program, such as `common,64`, or rename one of the rows";
-    Diagnostic::at(second.name.span, message, "the same name", help)
-        .related(first.name.span, "the first row")
+    Diagnostic::at(second.name.span, message, "the same name", help).related(first.name.span, "the first row")
 }
 
 /// An entry point that no Rust item can be named by.
 pub(crate) fn reserved_word(word: &Word) -> Diagnostic {
     let message = format!("the entry point `{word}` is a word that Rust keeps for itself");
-    Diagnostic::at(
-        word.span,
-        message,
-        "can't name a trait",
-        "rename the entry point, for example to `sys_…`",
-    )
+    Diagnostic::at(word.span, message, "can't name a trait", "rename the entry point, for example to `sys_…`")
 }
 
 fn line_of(bytes: &[u8], at: usize) -> usize {
@@ -146,9 +125,7 @@ impl Checker {
                 ),
                 None => (
                     format!("`{shown}` is not a number"),
-                    format!(
-                        "begin a row with its number and a comment with `#`; a row reads `{FORMAT}`"
-                    ),
+                    format!("begin a row with its number and a comment with `#`; a row reads `{FORMAT}`"),
                 ),
             };
             self.error(Diagnostic::at(span, message, "the number's column", help));
@@ -159,7 +136,10 @@ impl Checker {
             let decimal = if digits.is_empty() { "0" } else { digits };
             self.error(Diagnostic::at(
                 span,
-                format!("the number `{}` begins with 0, which the shell of Linux's scripts takes for octal", shorten(text)),
+                format!(
+                    "the number `{}` begins with 0, which the shell of Linux's scripts takes for octal",
+                    shorten(text)
+                ),
                 "not a plain decimal number",
                 format!("write it as {}", shorten(decimal)),
             ));
@@ -170,7 +150,10 @@ impl Checker {
             _ => {
                 self.error(Diagnostic::at(
                     span,
-                    format!("the number {} is larger than {MAX_NUMBER}, the largest that a table may have", shorten(text)),
+                    format!(
+                        "the number {} is larger than {MAX_NUMBER}, the largest that a table may have",
+                        shorten(text)
+                    ),
                     "too large",
                     "give the call the next free number: tables are arrays, and a large number makes a large array",
                 ));
@@ -180,6 +163,11 @@ impl Checker {
     }
 
     fn columns(&mut self, raw: &RawRow) {
+        let words = [&raw.abi, &raw.name, &raw.entry, &raw.compat, &raw.noreturn, &raw.extra];
+        if let Some(word) = words.into_iter().flatten().find(|word| word.text.starts_with('#')) {
+            let message = "a comment follows the row, and Linux's scripts would take its words for columns";
+            return self.error(Diagnostic::at(word.span, message, "a comment", "put the comment on a line of its own"));
+        }
         let end = |word: &Word| Span {
             start: word.span.end,
             column: word.span.column + word.text.chars().count(),
@@ -190,12 +178,7 @@ impl Checker {
             (number, _) => {
                 let span = number.as_ref().map_or(Span::default(), end);
                 let help = format!("a row reads `{FORMAT}`");
-                return self.error(Diagnostic::at(
-                    span,
-                    "the row has a number and nothing else",
-                    "no abi",
-                    help,
-                ));
+                return self.error(Diagnostic::at(span, "the row has a number and nothing else", "no abi", help));
             }
         };
         if !abi.text.bytes().all(is_identifier) {
@@ -203,8 +186,7 @@ impl Checker {
                 "`{}` can't be an abi: it has other characters than letters, digits and `_`",
                 shorten(&abi.text)
             );
-            let help =
-                "write the abi between number and name, such as `common`, `64`, `x32` or `i386`";
+            let help = "write the abi between number and name, such as `common`, `64`, `x32` or `i386`";
             self.error(Diagnostic::at(abi.span, message, "the abi's column", help));
         }
         let Some(name) = &raw.name else {
@@ -213,14 +195,13 @@ impl Checker {
                 number.text,
                 shorten(&abi.text)
             );
-            return self.error(Diagnostic::at(
-                end(abi),
-                "the row has no name",
-                "no name",
-                help,
-            ));
+            return self.error(Diagnostic::at(end(abi), "the row has no name", "no name", help));
         };
-        self.identifier(name, "the name", "name the call by letters, digits and `_`, the first no digit: it becomes `__NR_<name>`");
+        self.identifier(
+            name,
+            "the name",
+            "name the call by letters, digits and `_`, the first no digit: it becomes `__NR_<name>`",
+        );
         if let Some(entry) = raw.entry.as_ref().filter(|entry| entry.text != "-") {
             let help = "name a C function, such as `sys_read`; leave the column out if the number only stays reserved";
             self.identifier(entry, "the entry point", help);
@@ -234,64 +215,29 @@ impl Checker {
                     "write `-` for no compat entry point before it: `- noreturn`",
                 )),
                 _ => {
-                    let help =
-                        "name a C function, such as `compat_sys_open`, or write `-` for none";
+                    let help = "name a C function, such as `compat_sys_open`, or write `-` for none";
                     self.identifier(compat, "the compat entry point", help);
                 }
             }
         }
         if let Some(noreturn) = raw.noreturn.as_ref().filter(|word| word.text != "noreturn") {
-            let message = format!(
-                "the last column says `{}`, and all it may say is `noreturn`",
-                shorten(&noreturn.text)
-            );
-            let help = match noreturn.text.starts_with('#') {
-                true => "put the comment on a line of its own",
-                false => "write `noreturn` if the call never returns, or leave the column out",
-            };
-            self.error(Diagnostic::at(
-                noreturn.span,
-                message,
-                "not `noreturn`",
-                help,
-            ));
+            let message =
+                format!("the last column says `{}`, and all it may say is `noreturn`", shorten(&noreturn.text));
+            let help = "write `noreturn` if the call never returns, or leave the column out";
+            self.error(Diagnostic::at(noreturn.span, message, "not `noreturn`", help));
         }
         if let Some(extra) = &raw.extra {
-            let help = format!(
-                "leave out what follows; a row reads `{FORMAT}`, and a comment has a line of its own"
-            );
-            self.error(Diagnostic::at(
-                extra.span,
-                "the row has a column too many",
-                "an unknown column",
-                help,
-            ));
+            let help = format!("leave out what follows; a row reads `{FORMAT}`, and a comment has a line of its own");
+            self.error(Diagnostic::at(extra.span, "the row has a column too many", "an unknown column", help));
         }
     }
 
     fn identifier(&mut self, word: &Word, what: &str, help: &str) {
         let text = word.text.as_str();
-        if text.starts_with('#') {
-            let message = format!("a comment stands in the column of {what}");
-            return self.error(Diagnostic::at(
-                word.span,
-                message,
-                "a comment",
-                "put the comment on a line of its own",
-            ));
-        }
-        let first = text
-            .bytes()
-            .next()
-            .is_some_and(|byte| !byte.is_ascii_digit());
+        let first = text.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
         if !(first && text.bytes().all(is_identifier)) {
             let message = format!("{what} `{}` is not an identifier", shorten(text));
-            self.error(Diagnostic::at(
-                word.span,
-                message,
-                "not an identifier",
-                help,
-            ));
+            self.error(Diagnostic::at(word.span, message, "not an identifier", help));
         }
     }
 
@@ -299,15 +245,12 @@ impl Checker {
     pub(super) fn order<'r>(&mut self, rows: impl Iterator<Item = &'r Row>) {
         let mut order = Order::default();
         for row in rows {
-            match order.place(row) {
-                Some(found) if found.severity == super::Severity::Warning => {
-                    if self.warnings.len() < MAX_ERRORS {
-                        self.warnings.push(found);
-                    }
-                }
-                Some(found) => self.error(found),
-                None => {}
+            let Some(found) = order.place(row) else { continue };
+            match found.severity {
+                super::Severity::Error => self.error(found),
+                super::Severity::Warning => self.warnings.push(found),
             }
+            self.warnings.truncate(MAX_ERRORS);
             if self.is_full() {
                 break;
             }
@@ -321,23 +264,13 @@ impl Checker {
     /// The warnings, or the errors in the file's order.
     pub(super) fn finish(mut self, has_rows: bool) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
         if self.is_full() {
-            let message =
-                format!("the table has {MAX_ERRORS} errors or more; only these are shown");
-            self.errors.push(Diagnostic::file(
-                message,
-                "correct these first, or make sure that the file is a table",
-            ));
+            let message = format!("the table has {MAX_ERRORS} errors or more; only these are shown");
+            self.errors.push(Diagnostic::file(message, "correct these first, or make sure that the file is a table"));
         } else if self.errors.is_empty() && !has_rows {
             let help = format!("write one system call a line: `{FORMAT}`");
-            self.errors
-                .push(Diagnostic::file("the table has no rows", help));
+            self.errors.push(Diagnostic::file("the table has no rows", help));
         }
-        self.errors.sort_by_key(|error| {
-            error
-                .place
-                .as_ref()
-                .map_or(usize::MAX, |place| place.span.start)
-        });
+        self.errors.sort_by_key(|error| error.place.as_ref().map_or(usize::MAX, |place| place.span.start));
         match self.errors.is_empty() {
             true => Ok(self.warnings),
             false => Err(self.errors),
@@ -352,6 +285,7 @@ impl Checker {
 /// The rows so far, as the order of the next one needs them.
 #[derive(Default)]
 struct Order<'r> {
+    rows: Vec<&'r Row>,
     /// The first row with a number: of `common`, of any other abi, and of each abi.
     common: HashMap<u32, &'r Row>,
     other: HashMap<u32, &'r Row>,
@@ -377,36 +311,30 @@ impl<'r> Order<'r> {
             _ => self.common.get(&row.number).copied(),
         });
         if let Some(first) = taken {
-            let why = match first.abi == row.abi {
-                true => format!("for abi `{abi}`"),
+            let message = match first.abi == row.abi {
+                true => format!("the number {} is taken already", row.number),
                 false => format!(
-                    "by abi `{}`, and `{COMMON}` belongs to every abi",
-                    first.abi
+                    "the number {} is taken already by abi `{}`, and `{COMMON}` belongs to every abi",
+                    row.number, first.abi
                 ),
             };
-            let message = format!("the number {} is taken twice {why}", row.number);
             let help = "give one of the two rows the next free number, or remove it";
             return Some(
-                Diagnostic::at(row.span, message, "taken here again", help)
-                    .related(first.span, "first taken here"),
+                Diagnostic::at(row.span, message, "taken here again", help).related(first.span, "first taken here"),
             );
         }
         let unsorted = self.above(row).map(|above| {
-            let message = format!(
-                "the rows are not sorted: {} comes after {}",
-                row.number, above.number
-            );
-            let help = format!(
-                "move the row above the one of {} `{}` (line {})",
-                above.number, above.name, above.span.line
-            );
-            Diagnostic::at(row.span, message, "stands too low", help)
-                .related(above.span, "a larger number")
+            let message = format!("the rows are not sorted: {} comes after {}", row.number, above.number);
+            let next = self.next_of_family(row).unwrap_or(above);
+            let help =
+                format!("move the row above the one of {} `{}` (line {})", next.number, next.name, next.span.line);
+            Diagnostic::at(row.span, message, "stands too low", help).related(above.span, "a larger number")
         });
         let unsorted = match unsorted {
             None => self.doubtful(row),
             error => error,
         };
+        self.rows.push(row);
         self.of_abi.insert((row.number, abi), row);
         let last = |last: &mut &'r Row| *last = if last.number < row.number { row } else { last };
         self.last.entry(abi).and_modify(last).or_insert(row);
@@ -432,17 +360,18 @@ impl<'r> Order<'r> {
         }
         // A common row belongs to each abi. It is wrong if it is out of order in all of them: a number above those of
         // `64` may well follow a block of `x32` that Linux keeps at the end.
-        let mut others = self
-            .last
-            .iter()
-            .filter(|(abi, _)| **abi != COMMON)
-            .map(|(_, last)| *last);
+        let mut others = self.last.iter().filter(|(abi, _)| **abi != COMMON).map(|(_, last)| *last);
         let first = others.next()?;
-        let lowest = others.fold(
-            first,
-            |low, last| if last.number < low.number { last } else { low },
-        );
+        let lowest = others.fold(first, |low, last| if last.number < low.number { last } else { low });
         Some(lowest).filter(larger)
+    }
+
+    /// The row that a row should stand right above of.
+    fn next_of_family(&self, row: &Row) -> Option<&'r Row> {
+        let family =
+            |other: &&&Row| row.abi == other.abi || [&row.abi, &other.abi].iter().any(|abi| abi.as_str() == COMMON);
+        let larger = self.rows.iter().filter(|other| other.number > row.number);
+        larger.filter(family).min_by_key(|other| other.number).copied()
     }
 
     /// A common row that is out of order for some of the abis.
@@ -450,22 +379,12 @@ impl<'r> Order<'r> {
         if row.abi.as_str() != COMMON || self.last.len() > MAX_ABIS {
             return None;
         }
-        let above = self
-            .last
-            .values()
-            .copied()
-            .filter(|above| above.number > row.number);
+        let above = self.last.values().copied().filter(|above| above.number > row.number);
         let above = above.max_by_key(|above| above.number)?;
-        let message = format!(
-            "the rows are not sorted for abi `{}`: {} comes after {}",
-            above.abi, row.number, above.number
-        );
-        let help = format!(
-            "move the row above the first one of abi `{}`, as Linux's scripts need it",
-            above.abi
-        );
-        let found = Diagnostic::at(row.span, message, "stands too low", help)
-            .related(above.span, "a larger number");
+        let message =
+            format!("the rows are not sorted for abi `{}`: {} comes after {}", above.abi, row.number, above.number);
+        let help = format!("move the row above the first one of abi `{}`, as Linux's scripts need it", above.abi);
+        let found = Diagnostic::at(row.span, message, "stands too low", help).related(above.span, "a larger number");
         Some(found.warning())
     }
 }
@@ -477,11 +396,7 @@ fn is_identifier(byte: u8) -> bool {
 /// A word as a message shows it: printable, and not a megabyte of it.
 fn shorten(text: &str) -> String {
     let printable = |letter: char| {
-        if letter.is_control() {
-            '\u{FFFD}'
-        } else {
-            letter
-        }
+        if letter.is_control() { '\u{FFFD}' } else { letter }
     };
     let mut shown: String = text.chars().take(40).map(printable).collect();
     if text.chars().nth(40).is_some() {

@@ -48,27 +48,13 @@ pub struct Label {
 impl Diagnostic {
     /// An error about the file as a whole.
     pub(super) fn file(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            message: message.into(),
-            place: None,
-            related: None,
-            help: help.into(),
-        }
+        Self { severity: Severity::Error, message: message.into(), place: None, related: None, help: help.into() }
     }
 
     /// An error at a place.
-    pub(super) fn at(
-        span: Span,
-        message: impl Into<String>,
-        label: &str,
-        help: impl Into<String>,
-    ) -> Self {
+    pub(super) fn at(span: Span, message: impl Into<String>, label: &str, help: impl Into<String>) -> Self {
         let text = label.to_owned();
-        Self {
-            place: Some(Label { span, text }),
-            ..Self::file(message, help)
-        }
+        Self { place: Some(Label { span, text }), ..Self::file(message, help) }
     }
 
     /// The same with a second place.
@@ -80,10 +66,7 @@ impl Diagnostic {
 
     /// The same as a warning.
     pub(super) fn warning(self) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..self
-        }
+        Self { severity: Severity::Warning, ..self }
     }
 
     /// The message with the source line under it, as a compiler would show it; without colours.
@@ -92,66 +75,60 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let shown = [
-            (&self.place, AnnotationKind::Primary),
-            (&self.related, AnnotationKind::Context),
-        ];
         let mut group = Group::with_title(level.primary_title(self.message.as_str()));
-        match &self.place {
-            None => group = group.element(Origin::path(path)),
-            Some(place) => {
-                let origin = Origin::path(path).line(place.span.line);
-                group = group.element(origin.char_column(place.span.column));
+        let place = self.place.as_ref().map(|place| Excerpt::new(source, place));
+        if place.as_ref().is_none_or(|place| place.cut) {
+            // The place of a part of a line is its place in the line, which the part doesn't know.
+            let origin = Origin::path(path);
+            group = group.element(match &self.place {
+                Some(place) => origin.line(place.span.line).char_column(place.span.column),
+                None => origin,
+            });
+        }
+        let related = self.related.as_ref().map(|related| Excerpt::new(source, related));
+        for (excerpt, kind) in [(place, AnnotationKind::Primary), (related, AnnotationKind::Context)] {
+            if let Some(excerpt) = excerpt {
+                let label = kind.span(excerpt.start..excerpt.end).label(excerpt.label);
+                let snippet = Snippet::source(excerpt.text).line_start(excerpt.line).annotation(label);
+                group = group.element(if excerpt.cut { snippet } else { snippet.path(path) });
             }
         }
-        // Related places above the place itself read as the file reads, but the message is about the place: it is first.
-        for (label, kind) in shown {
-            if let Some(label) = label {
-                let excerpt = Excerpt::new(source, label.span);
-                let snippet = Snippet::source(excerpt.text)
-                    .line_start(label.span.line)
-                    .annotation(
-                        kind.span(excerpt.start..excerpt.end)
-                            .label(label.text.as_str()),
-                    );
-                group = group.element(snippet);
-            }
-        }
-        group = group.element(Level::HELP.message(self.help.as_str()));
-        Renderer::plain().render(&[group])
+        let text = Renderer::plain().render(&[group.element(Level::HELP.message(self.help.as_str()))]);
+        // What stands where a part of a line has no path.
+        text.replace(" ::: \n", "")
     }
 }
 
-/// The part of a line that is shown, and the place within it.
-struct Excerpt {
+/// The line that is shown, or a part of it, and the place within it.
+struct Excerpt<'d> {
     text: String,
     start: usize,
     end: usize,
+    line: usize,
+    label: &'d str,
+    cut: bool,
 }
 
-impl Excerpt {
-    fn new(source: &str, span: Span) -> Self {
+impl<'d> Excerpt<'d> {
+    fn new(source: &str, label: &'d Label) -> Self {
         let bytes = source.as_bytes();
-        let start = span.start.min(bytes.len());
-        let end = span.end.clamp(start, bytes.len());
-        let first = bytes[..start]
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |at| at + 1);
-        let last = bytes[start..]
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .map_or(bytes.len(), |at| start + at);
+        let start = label.span.start.min(bytes.len());
+        let end = label.span.end.clamp(start, bytes.len());
+        let first = bytes[..start].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let last = bytes[start..].iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |at| start + at);
+        let cut = last - first > LONGEST_LINE;
         let (mut from, mut to) = (first, last);
-        if last - first > LONGEST_LINE {
+        if cut {
             from = source.floor_char_boundary(start.saturating_sub(LONGEST_LINE / 3).max(first));
             to = source.floor_char_boundary((from + LONGEST_LINE).min(last));
         }
-        let cut = |at: usize| at.clamp(from, to) - from;
         Self {
             text: source.get(from..to).unwrap_or_default().to_owned(),
-            start: cut(start),
-            end: cut(end),
+            start: start.clamp(from, to) - from,
+            end: end.clamp(from, to) - from,
+            line: label.span.line,
+            label: &label.text,
+            cut,
         }
     }
 }
@@ -166,16 +143,9 @@ pub struct TableError {
 
 impl TableError {
     pub(crate) fn new(path: String, source: &str, diagnostics: Vec<Diagnostic>) -> Self {
-        let rendered: Vec<_> = diagnostics
-            .iter()
-            .map(|one| one.render(&path, source))
-            .collect();
+        let rendered: Vec<_> = diagnostics.iter().map(|one| one.render(&path, source)).collect();
         let text = rendered.join("\n\n");
-        Self {
-            path,
-            diagnostics,
-            text,
-        }
+        Self { path, diagnostics, text }
     }
 
     pub(super) fn unreadable(path: String, error: &std::io::Error) -> Self {

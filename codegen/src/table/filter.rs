@@ -26,9 +26,7 @@ impl AbiFilter {
     pub fn matches(&self, abi: &str) -> bool {
         match &self.0 {
             None => true,
-            Some(prefixes) => prefixes
-                .iter()
-                .any(|prefix| abi.starts_with(prefix.as_str())),
+            Some(prefixes) => prefixes.iter().any(|prefix| abi.starts_with(prefix.as_str())),
         }
     }
 }
@@ -59,9 +57,6 @@ mod tests {
         assert!(filter.matches("common") && filter.matches("spu") && filter.matches("spu2"));
         assert!(!filter.matches("nospu") && !filter.matches("64"));
         assert!(AbiFilter::new("").matches("anything"));
-        assert!(
-            AbiFilter::new("64,").matches("anything"),
-            "an empty alternative matches"
-        );
+        assert!(AbiFilter::new("64,").matches("anything"), "an empty alternative matches");
     }
 }

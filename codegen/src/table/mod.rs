@@ -41,6 +41,7 @@ pub struct Table {
 }
 
 /// One line of a table.
+#[allow(clippy::large_enum_variant, reason = "most lines are rows")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     /// A line with nothing, or only blanks and tabs.
@@ -108,7 +109,7 @@ impl Table {
         let path = path.into();
         match check::text(bytes) {
             Ok(source) => Self::parse(path, source),
-            Err(diagnostic) => Err(TableError::new(path, "", vec![diagnostic])),
+            Err(diagnostic) => Err(TableError::new(path, "", vec![*diagnostic])),
         }
     }
 
@@ -119,12 +120,7 @@ impl Table {
             Ok(read) => read,
             Err(diagnostics) => return Err(TableError::new(path, &source, diagnostics)),
         };
-        Ok(Self {
-            path,
-            source,
-            lines,
-            warnings,
-        })
+        Ok(Self { path, source, lines, warnings })
     }
 
     /// The name that messages give the table.
@@ -176,10 +172,7 @@ impl Table {
     /// Linux's scripts find this out for one choice of abis after the other, and so do we: a table can be in order
     /// for `common,64` and not for `common,x32`.
     pub fn ascending_rows(&self, abis: &AbiFilter) -> Result<Vec<&Row>, TableError> {
-        let rows: Vec<&Row> = self
-            .rows()
-            .filter(|row| abis.matches(row.abi.as_str()))
-            .collect();
+        let rows: Vec<&Row> = self.rows().filter(|row| abis.matches(row.abi.as_str())).collect();
         let diagnostics: Vec<_> = rows
             .windows(2)
             .filter(|pair| pair[0].number >= pair[1].number)
@@ -203,10 +196,7 @@ pub(crate) fn check_names(table: &Table, rows: &[&Row]) -> Result<(), TableError
     let mut first = std::collections::HashMap::new();
     let twice: Vec<_> = rows
         .iter()
-        .filter_map(|row| match first.insert(row.name.as_str(), *row) {
-            Some(before) => Some(check::name_twice(before, row)),
-            None => None,
-        })
+        .filter_map(|row| first.insert(row.name.as_str(), *row).map(|before| check::name_twice(before, row)))
         .take(check::MAX_ERRORS)
         .collect();
     match twice.is_empty() {
@@ -247,14 +237,7 @@ impl Row {
 
     /// What a comparison of two rows compares: everything but the places.
     fn words(&self) -> (u32, &str, &str, Option<&Word>, Option<&Word>, bool) {
-        (
-            self.number,
-            &self.abi.text,
-            &self.name.text,
-            self.entry.as_ref(),
-            self.compat.as_ref(),
-            self.noreturn,
-        )
+        (self.number, &self.abi.text, &self.name.text, self.entry.as_ref(), self.compat.as_ref(), self.noreturn)
     }
 }
 

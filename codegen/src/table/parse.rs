@@ -26,7 +26,7 @@ pub(super) struct RawRow {
 
 /// Reads all lines; fails with every error that the table has (up to [`check::MAX_ERRORS`]).
 pub(super) fn lines(source: &str) -> Result<(Vec<Line>, Vec<Diagnostic>), Vec<Diagnostic>> {
-    check::newlines(source).map_err(|diagnostic| vec![diagnostic])?;
+    check::newlines(source).map_err(|diagnostic| vec![*diagnostic])?;
     let table = match Grammar::parse(Rule::table, source) {
         Ok(mut pairs) => pairs.next(),
         Err(error) => return Err(vec![check::grammar(&error.variant.message())]),
@@ -35,20 +35,11 @@ pub(super) fn lines(source: &str) -> Result<(Vec<Line>, Vec<Diagnostic>), Vec<Di
 
     let mut lines = Vec::new();
     let mut checker = Checker::default();
-    for (index, pair) in pairs
-        .filter(|pair| pair.as_rule() == Rule::line)
-        .enumerate()
-    {
-        let place = Place {
-            line: index + 1,
-            start: pair.as_span().start(),
-            source,
-        };
+    for (index, pair) in pairs.filter(|pair| pair.as_rule() == Rule::line).enumerate() {
+        let place = Place { line: index + 1, start: pair.as_span().start(), source };
         lines.push(match pair.into_inner().next() {
             None => Line::Blank,
-            Some(comment) if comment.as_rule() == Rule::comment => {
-                Line::Comment(place.word(&comment))
-            }
+            Some(comment) if comment.as_rule() == Rule::comment => Line::Comment(place.word(&comment)),
             Some(row) => match checker.row(place.row(row)) {
                 Some(row) => Line::Row(row),
                 None => Line::Blank,
@@ -94,18 +85,10 @@ impl Place<'_> {
 
     fn word(&self, pair: &Pair<'_, Rule>) -> Word {
         let span = pair.as_span();
-        let before = self
-            .source
-            .get(self.start..span.start())
-            .unwrap_or_default();
+        let before = self.source.get(self.start..span.start()).unwrap_or_default();
         Word {
             text: span.as_str().to_owned(),
-            span: Span {
-                line: self.line,
-                column: before.chars().count() + 1,
-                start: span.start(),
-                end: span.end(),
-            },
+            span: Span { line: self.line, column: before.chars().count() + 1, start: span.start(), end: span.end() },
         }
     }
 }
@@ -113,22 +96,10 @@ impl Place<'_> {
 impl RawRow {
     /// From the first word to the last.
     pub(super) fn span(&self) -> Span {
-        let first = self
-            .number
-            .as_ref()
-            .map_or(Span::default(), |word| word.span);
-        let words = [
-            &self.abi,
-            &self.name,
-            &self.entry,
-            &self.compat,
-            &self.noreturn,
-        ];
+        let first = self.number.as_ref().map_or(Span::default(), |word| word.span);
+        let words = [&self.abi, &self.name, &self.entry, &self.compat, &self.noreturn];
         let end = words.into_iter().flatten().map(|word| word.span.end).max();
-        Span {
-            end: end.unwrap_or(first.end),
-            ..first
-        }
+        Span { end: end.unwrap_or(first.end), ..first }
     }
 
     /// The row, if its columns were found to be right.
