@@ -117,15 +117,15 @@ mod fs {
     }
 
     #[SYSCALL_DEFINE5(five)]
-    fn five(_task: &mut Task, a: i8, b: i16, c: i32, d: i64, e: isize) -> i64 {
-        i64::from(a) + i64::from(b) + i64::from(c) + d + i64::try_from(e).unwrap_or(0)
+    fn five(_task: &mut Task, byte: i8, short: i16, int: i32, long: i64, size: isize) -> i64 {
+        i64::from(byte) + i64::from(short) + i64::from(int) + long + i64::try_from(size).unwrap_or(0)
     }
 
     #[SYSCALL_DEFINE6(six)]
-    fn six(task: &mut Task, a: u8, b: u16, c: u32, d: u64, e: usize, f: Fd) -> Result<u64> {
-        let e = u64::try_from(e).map_err(|_| Errno::EOVERFLOW)?;
-        task.last = i64::from(f.0);
-        Ok(u64::from(a) + u64::from(b) + u64::from(c) + d + e)
+    fn six(task: &mut Task, byte: u8, short: u16, int: u32, long: u64, size: usize, fd: Fd) -> Result<u64> {
+        let size = u64::try_from(size).map_err(|_| Errno::EOVERFLOW)?;
+        task.last = i64::from(fd.0);
+        Ok(u64::from(byte) + u64::from(short) + u64::from(int) + long + size)
     }
 
     #[SYSCALL_DEFINE1(leave)]

@@ -59,3 +59,25 @@ fn strings_end_at_nul_or_fail_as_linux_says() {
     assert_eq!(string(10).read(&mut memory, &mut buf[..591]).map(<[u8]>::len), Ok(590));
     assert_eq!(string(10).read(&mut memory, &mut []), Err(Errno::ENAMETOOLONG));
 }
+
+/// Users' structures can hold user pointers, as `struct iovec` does.
+#[repr(C)]
+#[derive(zerocopy::FromBytes, zerocopy::IntoBytes)]
+struct IoVec {
+    base: UserMut<u8>,
+    len: u64,
+}
+
+#[test]
+fn structures_of_pointers_are_read() {
+    let mut memory = Memory(vec![0; 64]);
+    memory.0[16..18].copy_from_slice(&[0x20, 3]);
+    memory.0[24] = 5;
+    let iov = UserPtr::<IoVec>::new(0).offset(1).read(&mut memory).unwrap();
+    assert_eq!((iov.base.addr(), iov.len), (0x320, 5));
+
+    memory.0[40] = 17;
+    let argv = UserPtr::<UserStr>::new(40);
+    let first = argv.read(&mut memory).unwrap();
+    assert_eq!(first.read(&mut memory, &mut [0; 8]), Ok(&[3][..]));
+}

@@ -193,6 +193,9 @@ fn no_row(entry: &str, table: &Table) -> String {
     if table.named(word).is_some() {
         return text; // a second row of this name would be refused
     }
+    if entry.starts_with("compat_sys_") {
+        return format!("{text}\na compat entry point stands in the fifth column of its call's row");
+    }
     format!("{text}\nfor a new system call, add the row\n    {}\tcommon\t{word}\t{entry}", table.next)
 }
 
