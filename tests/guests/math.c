@@ -31,9 +31,9 @@ int main(void)
 	printf("%g %g %d %d\n", fmax(1, NAN), fmin(-0.0, 1), isless(1.0, NAN) != 0, isunordered(1.0, NAN) != 0);
 	printf("%.17g %.17g\n", nextafter(1, 2), nextafter(0, 1));
 	errno = 0;
-	EXPECT(isinf(exp(1e10 * x)) && errno == ERANGE);
+	EXPECT(isinf(exp(1e10 * x)) && (errno == ERANGE || !(math_errhandling & MATH_ERRNO)));
 	errno = 0;
-	EXPECT(isnan(sqrt(negative)) && errno == EDOM);
+	EXPECT(isnan(sqrt(negative)) && (errno == EDOM || !(math_errhandling & MATH_ERRNO)));
 	feclearexcept(FE_ALL_EXCEPT);
 	x = 1 / (x - 0.75);
 	EXPECT(isinf(x) && fetestexcept(FE_DIVBYZERO));

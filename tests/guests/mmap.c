@@ -86,14 +86,16 @@ int main(void)
 	EXPECT(mremap(q, 2 * page, 2 * page, MREMAP_MAYMOVE | MREMAP_FIXED, p) == p && p[0] == 'm' && !readable(q) && readable(q + 2 * page));
 	(void)hole;
 	// brk.
-	top = sbrk(0);
-	EXPECT(sbrk(3 * page) == top && sbrk(0) == top + 3 * page);
+	top = (char *)syscall(SYS_brk, 0);
+	EXPECT(syscall(SYS_brk, top + 3 * page) == (long)top + 3 * (long)page);
 	top[3 * page - 1] = 'b';
-	EXPECT(sbrk(-2 * (long)page) == top + 3 * page && sbrk(0) == top + page);
-	EXPECT(sbrk(2 * page) == top + page && top[3 * page - 1] == 0);
-	EXPECT(syscall(SYS_brk, 0) == (long)sbrk(0));
-	EXPECT(syscall(SYS_brk, 1) == (long)sbrk(0));
-	TELL(brk((void *)-4096));
+	EXPECT(syscall(SYS_brk, top + page) == (long)top + (long)page);
+	EXPECT(!readable(top + 2 * page));
+	EXPECT(syscall(SYS_brk, top + 3 * page) == (long)top + 3 * (long)page);
+	EXPECT(top[3 * page - 1] == 0);
+	EXPECT(syscall(SYS_brk, 1) == (long)top + 3 * (long)page);
+	EXPECT(syscall(SYS_brk, -4096l) == (long)top + 3 * (long)page);
+	EXPECT(syscall(SYS_brk, top) == (long)top);
 	// MADV_DONTNEED: private memory reads as zeros again.
 	p = MUST(mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	memset(p, 'd', 2 * page);

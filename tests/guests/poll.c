@@ -91,7 +91,9 @@ int main(void)
 	tv = (struct timeval){ 0, 20000 };
 	TELL(select(20, &in, NULL, NULL, &tv));
 	TELL(FD_ISSET(ends[0], &in));
+#ifdef __GLIBC__ // musl keeps the time that is left to itself
 	EXPECT(tv.tv_sec == 0 && tv.tv_usec == 0);
+#endif
 	MUST(write(ends[1], "s", 1));
 	FD_SET(ends[0], &in);
 	tv = (struct timeval){ 10, 0 };

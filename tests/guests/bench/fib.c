@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-__attribute__((noinline, optimize("no-optimize-sibling-calls"))) static int fib(int n)
+__attribute__((noinline, optimize("O1"))) static int fib(int n)
 {
 	return n < 2 ? n : fib(n - 1) + fib(n - 2);
 }

@@ -1,0 +1,191 @@
+//! What a test says: a program, and that it behaves here as it does natively.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use similar::TextDiff;
+
+use crate::callgate;
+use crate::compile::{Compiler, compile};
+use crate::run::{Outcome, run};
+use crate::skip;
+
+/// Native runs take milliseconds; a machine that compiles beside them may be slow.
+const NATIVE_LIMIT: Duration = Duration::from_secs(60);
+/// On callgate they run on an interpreter, which a debug build of the kernel drives.
+const CALLGATE_LIMIT: Duration = Duration::from_secs(180);
+
+/// The two ways of a system call, which must mean the same.
+pub const ENTRIES: [&str; 2] = ["direct", "image"];
+
+/// A program and how to run it.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    program: Program,
+    args: Vec<OsString>,
+    input: Option<Vec<u8>>,
+    needs_root: bool,
+    normalise: fn(&str) -> String,
+    expected_code: Option<i32>,
+}
+
+#[derive(Clone, Debug)]
+enum Program {
+    Source { compiler: Compiler, name: String, flags: Vec<&'static str> },
+    Installed(PathBuf),
+}
+
+impl Guest {
+    /// The guest `name` of `tests/guests/`, compiled with `compiler`.
+    #[must_use]
+    pub fn new(compiler: Compiler, name: &str) -> Guest {
+        Guest::of(Program::Source { compiler, name: name.to_owned(), flags: compiler.default_flags().to_vec() })
+    }
+
+    /// A program that the machine has.
+    #[must_use]
+    pub fn installed(path: &Path) -> Guest {
+        Guest::of(Program::Installed(path.to_owned()))
+    }
+
+    fn of(program: Program) -> Guest {
+        Guest {
+            program,
+            args: Vec::new(),
+            input: None,
+            needs_root: false,
+            normalise: str::to_owned,
+            expected_code: None,
+        }
+    }
+
+    /// Compiles with these flags and no others.
+    #[must_use]
+    pub fn flags(mut self, new: &[&'static str]) -> Guest {
+        if let Program::Source { flags, .. } = &mut self.program {
+            *flags = new.to_vec();
+        }
+        self
+    }
+
+    /// Passes these arguments.
+    #[must_use]
+    pub fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Guest {
+        self.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Gives these bytes on standard input, through a pipe. Without it, standard input is /dev/null.
+    #[must_use]
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Guest {
+        self.input = Some(bytes.into());
+        self
+    }
+
+    /// Does nothing unless the native run is root's, as every guest on callgate is.
+    #[must_use]
+    pub fn needs_root(mut self) -> Guest {
+        self.needs_root = true;
+        self
+    }
+
+    /// Rewrites both outputs before they are compared, where the native one depends on the machine.
+    #[must_use]
+    pub fn normalise(mut self, rewrite: fn(&str) -> String) -> Guest {
+        self.normalise = rewrite;
+        self
+    }
+
+    /// States the exit code (128 + n for signal n), which the native run too must have.
+    #[must_use]
+    pub fn ends_with(mut self, code: i32) -> Guest {
+        self.expected_code = Some(code);
+        self
+    }
+
+    /// Runs natively, then on callgate by both routes, and compares.
+    ///
+    /// With `CALLGATE_NATIVE_ONLY` in the environment it runs natively twice instead: for who writes a guest, to see
+    /// first that Linux itself keeps what the guest takes for a promise, and that the guest prints nothing that differs
+    /// between two good runs.
+    ///
+    /// # Panics
+    /// If an output or an exit code differs, with the differences; or if the native run breaks a promise that the guest
+    /// states.
+    pub fn check(&self) {
+        let Some(native) = self.native() else { return };
+        if std::env::var_os("CALLGATE_NATIVE_ONLY").is_some() {
+            self.compare("natively again", &native, &self.native().expect("it ran before"));
+            return;
+        }
+        for entry in ENTRIES {
+            self.compare(&format!("callgate --entry {entry}"), &native, &self.on_callgate(entry));
+        }
+    }
+
+    /// Runs natively and checks that Linux keeps the promises that the guest states. None where it can't run.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    #[must_use]
+    pub fn native(&self) -> Option<Outcome> {
+        if let Program::Source { compiler, .. } = &self.program
+            && !compiler.is_installed()
+        {
+            skip(&format!("no {compiler:?} compiler"));
+            return None;
+        }
+        if self.needs_root && !native_is_root() {
+            eprintln!("skipped: not root, natively");
+            return None;
+        }
+        let directory = tempfile::tempdir().expect("a directory for the guest");
+        let outcome = run(&self.path(), &self.args, directory.path(), self.input.as_deref(), NATIVE_LIMIT);
+        assert!(!outcome.stdout.contains("WRONG"), "this machine's own kernel breaks a promise:\n{}", outcome.stdout);
+        if let Some(code) = self.expected_code {
+            assert_eq!(outcome.code, code, "the native exit code; output:\n{}{}", outcome.stdout, outcome.stderr);
+        }
+        Some(outcome)
+    }
+
+    /// Runs on callgate by the route `entry`.
+    #[must_use]
+    pub fn on_callgate(&self, entry: &str) -> Outcome {
+        let directory = tempfile::tempdir().expect("a directory for callgate");
+        let mut args: Vec<OsString> = ["run", "--entry", entry, "--cwd", "/tmp", "--"].map(Into::into).into();
+        args.push(self.path().into());
+        args.extend(self.args.iter().cloned());
+        run(callgate::binary(), &args, directory.path(), self.input.as_deref(), CALLGATE_LIMIT)
+    }
+
+    fn path(&self) -> PathBuf {
+        match &self.program {
+            Program::Source { compiler, name, flags } => compile(*compiler, name, flags),
+            Program::Installed(path) => path.clone(),
+        }
+    }
+
+    fn compare(&self, how: &str, native: &Outcome, here: &Outcome) {
+        let mut report = String::new();
+        for (stream, native, here) in
+            [("stdout", &native.stdout, &here.stdout), ("stderr", &native.stderr, &here.stderr)]
+        {
+            let (native, here) = ((self.normalise)(native), (self.normalise)(here));
+            if native != here {
+                let diff = TextDiff::from_lines(&native, &here);
+                report +=
+                    &format!("{stream} differs:\n{}", diff.unified_diff().context_radius(2).header("native", how));
+            }
+        }
+        if native.code != here.code {
+            report += &format!("the exit code is {} natively and {} here\n{}", native.code, here.code, here.stderr);
+        }
+        assert!(report.is_empty(), "{}, {how}:\n{report}", self.path().display());
+    }
+}
+
+fn native_is_root() -> bool {
+    // The owner of /proc/self is who runs this.
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").expect("/proc/self")) == 0
+}
