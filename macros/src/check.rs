@@ -180,7 +180,7 @@ fn row_name(
             Err(Error::new(place, text))
         }
         Entries::Known(table) => match table.entry(entry) {
-            Some(row) => Ok(Some(row.name.clone())),
+            Some(row) => Ok(Some(row.name.to_owned())),
             None => Err(Error::new(place, no_row(entry, table))),
         },
     }
@@ -196,7 +196,7 @@ fn no_row(entry: &str, table: &Table) -> String {
     if entry.starts_with("compat_sys_") {
         return format!("{text}\na compat entry point stands in the fifth column of its call's row");
     }
-    format!("{text}\nfor a new system call, add the row\n    {}\tcommon\t{word}\t{entry}", table.next)
+    format!("{text}\nfor a new system call, add the row\n    {}\tcommon\t{word}\t{entry}", table.next_number())
 }
 
 /// An entry point of `COND_SYSCALL!` that no row has.
@@ -205,7 +205,7 @@ fn no_row_in_list(entry: &str, table: &Table) -> String {
 }
 
 fn near_entries(entry: &str, table: &Table) -> String {
-    let text = format!("no row of {} has the entry point `{entry}`", table.path);
+    let text = format!("no row of {} has the entry point `{entry}`", table.path());
     let near = table.near(entry);
     if let Some(row) = table.named(entry.trim_start_matches("sys_")) {
         format!("{text}\nthe row `{}` has the entry point `{}`", row.name, row.entry)

@@ -26,20 +26,14 @@ pub(crate) enum Entries {
     Known(Table),
 }
 
-/// The list.
-#[derive(Default)]
-pub(crate) struct Table {
-    /// The table's path, as its user wrote it.
-    pub(crate) path: String,
-    /// The first number that is free for a new row.
-    pub(crate) next: String,
-    rows: Vec<Row>,
-}
+/// The list. Each of a kernel's hundreds of handlers looks at one row of it, so that the text is
+/// searched and not taken apart.
+pub(crate) struct Table(String);
 
 /// An entry point, and the first row that has it.
-pub(crate) struct Row {
-    pub(crate) entry: String,
-    pub(crate) name: String,
+pub(crate) struct Row<'a> {
+    pub(crate) entry: &'a str,
+    pub(crate) name: &'a str,
 }
 
 impl Entries {
@@ -52,40 +46,43 @@ impl Entries {
 
     fn read(path: &Path) -> Self {
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::Known(Table::parse(&text)),
+            Ok(text) => Self::Known(Table(text)),
             Err(error) => Self::Unreadable(path.to_owned(), error.to_string()),
         }
     }
 }
 
 impl Table {
-    fn parse(text: &str) -> Self {
-        let mut table = Self::default();
-        for line in text.lines() {
-            let (key, value) = line.split_once(' ').unwrap_or((line, ""));
-            match key {
-                "table" => value.clone_into(&mut table.path),
-                "next" => value.clone_into(&mut table.next),
-                "entry" => {
-                    let mut words = value.split(' ').map(str::to_owned);
-                    if let (Some(entry), Some(name)) = (words.next(), words.next()) {
-                        table.rows.push(Row { entry, name });
-                    }
-                }
-                _ => {}
-            }
-        }
-        table
+    /// What stands after a word that begins a line.
+    fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.lines().filter_map(move |line| line.strip_prefix(key)?.strip_prefix(' '))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.values("entry").filter_map(|value| {
+            let mut words = value.split(' ');
+            Some(Row { entry: words.next()?, name: words.next()? })
+        })
+    }
+
+    /// The table's path, as its user wrote it.
+    pub(crate) fn path(&self) -> &str {
+        self.values("table").next().unwrap_or("the table")
+    }
+
+    /// The first number that is free for a new row.
+    pub(crate) fn next_number(&self) -> &str {
+        self.values("next").next().unwrap_or_default()
     }
 
     /// The row with this entry point.
-    pub(crate) fn entry(&self, entry: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| row.entry == entry)
+    pub(crate) fn entry(&self, entry: &str) -> Option<Row<'_>> {
+        self.rows().find(|row| row.entry == entry)
     }
 
     /// The row with this name.
-    pub(crate) fn named(&self, name: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| row.name == name)
+    pub(crate) fn named(&self, name: &str) -> Option<Row<'_>> {
+        self.rows().find(|row| row.name == name)
     }
 
     /// At most three entry points that `entry` may be a slip of, nearest first.
@@ -93,9 +90,8 @@ impl Table {
         let word = entry.trim_start_matches("sys_");
         let allowed = (word.len() / 3).clamp(1, 3);
         let mut near: Vec<_> = self
-            .rows
-            .iter()
-            .map(|row| (distance(word, row.entry.trim_start_matches("sys_")), row.entry.as_str()))
+            .rows()
+            .map(|row| (distance(word, row.entry.trim_start_matches("sys_")), row.entry))
             .filter(|&(distance, _)| distance <= allowed)
             .collect();
         near.sort_unstable();
@@ -131,15 +127,16 @@ mod tests {
 
     #[test]
     fn slips_find_their_names() {
-        let table = Table::parse(
+        let table = Table(
             "table t.tbl\nnext 472\nentry sys_write write 1\nentry sys_writev writev 20\n\
-             entry sys_newstat stat 4\nentry sys_exit exit 60 noreturn\n",
+             entry sys_newstat stat 4\nentry sys_exit exit 60 noreturn\n"
+                .to_owned(),
         );
         assert_eq!(table.near("sys_wirte"), ["sys_write"]);
         assert_eq!(table.near("sys_writv"), ["sys_write", "sys_writev"]);
         assert!(table.near("sys_mount").is_empty());
-        assert_eq!(table.named("stat").map(|row| row.entry.as_str()), Some("sys_newstat"));
-        assert_eq!((table.path.as_str(), table.next.as_str()), ("t.tbl", "472"));
+        assert_eq!(table.named("stat").map(|row| row.entry), Some("sys_newstat"));
+        assert_eq!((table.path(), table.next_number()), ("t.tbl", "472"));
     }
 
     #[test]
