@@ -121,6 +121,25 @@ fn the_tables_lead_to_the_stubs_of_their_rows() {
 }
 
 #[test]
+fn the_dispatchers_look_the_number_up_in_their_tables() {
+    let (dispatch, image) = kernel();
+    let ia32 = dispatch.ia32.as_ref().expect("a 32-bit table");
+    for (function, table, numbers) in
+        [("do_syscall_64", "sys_call_table", &dispatch.native), ("do_int80_syscall_32", "ia32_sys_call_table", ia32)]
+    {
+        let code = decode(&image, function);
+        let bound = code.iter().find(|instruction| instruction.code() == Code::Cmp_EAX_imm32).expect("a bounds check");
+        assert_eq!(bound.immediate32() as usize, numbers.len(), "{function}");
+        let load = code.iter().find(|instruction| instruction.memory_index() == Register::RAX).expect("a load");
+        assert_eq!(
+            (load.memory_index_scale(), load.memory_base(), load.op0_register()),
+            (8, Register::None, Register::RAX)
+        );
+        assert_eq!(Some(load.memory_displacement64()), image.symbol(table).map(|table| table.addr), "{function}");
+    }
+}
+
+#[test]
 fn a_stub_asks_for_its_own_handler() {
     let (dispatch, image) = kernel();
     let asked = |name: &str| match decode(&image, name).as_slice() {

@@ -1,0 +1,72 @@
+//! Where codegen's knowledge meets that of others: the `pt_regs` of abi, and the numbers in the host's C headers.
+
+use std::collections::HashMap;
+use std::mem::offset_of;
+use std::path::Path;
+
+use callgate_abi::PtRegs;
+use callgate_codegen::emit::{self, Unistd};
+use callgate_codegen::image::PtReg;
+use callgate_codegen::{AbiFilter, Table};
+
+#[test]
+fn the_image_pushes_the_pt_regs_that_handlers_see() {
+    let offsets = [
+        (PtReg::R15, offset_of!(PtRegs, r15)),
+        (PtReg::R14, offset_of!(PtRegs, r14)),
+        (PtReg::R13, offset_of!(PtRegs, r13)),
+        (PtReg::R12, offset_of!(PtRegs, r12)),
+        (PtReg::Bp, offset_of!(PtRegs, bp)),
+        (PtReg::Bx, offset_of!(PtRegs, bx)),
+        (PtReg::R11, offset_of!(PtRegs, r11)),
+        (PtReg::R10, offset_of!(PtRegs, r10)),
+        (PtReg::R9, offset_of!(PtRegs, r9)),
+        (PtReg::R8, offset_of!(PtRegs, r8)),
+        (PtReg::Ax, offset_of!(PtRegs, ax)),
+        (PtReg::Cx, offset_of!(PtRegs, cx)),
+        (PtReg::Dx, offset_of!(PtRegs, dx)),
+        (PtReg::Si, offset_of!(PtRegs, si)),
+        (PtReg::Di, offset_of!(PtRegs, di)),
+        (PtReg::OrigAx, offset_of!(PtRegs, orig_ax)),
+        (PtReg::Ip, offset_of!(PtRegs, ip)),
+        (PtReg::Cs, offset_of!(PtRegs, cs)),
+        (PtReg::Flags, offset_of!(PtRegs, flags)),
+        (PtReg::Sp, offset_of!(PtRegs, sp)),
+        (PtReg::Ss, offset_of!(PtRegs, ss)),
+    ];
+    for (register, offset) in offsets {
+        assert_eq!(usize::try_from(register.offset()), Ok(offset), "{register:?}");
+    }
+    assert_eq!(size_of::<PtRegs>(), offsets.len() * 8);
+}
+
+/// Every number that the host's headers know is ours too: our tables may be newer, and never different.
+#[test]
+fn our_numbers_are_those_of_the_hosts_headers() {
+    for (table, abis, header) in
+        [("syscall_64.tbl", "common,64", "unistd_64.h"), ("syscall_32.tbl", "i386", "unistd_32.h")]
+    {
+        let candidates =
+            ["/usr/include/x86_64-linux-gnu/asm", "/usr/include/asm"].map(|dir| Path::new(dir).join(header));
+        let Some(theirs) = candidates.iter().find_map(|path| std::fs::read_to_string(path).ok()) else {
+            eprintln!("SKIPPED: this machine has no asm/{header}");
+            continue;
+        };
+        let table = Table::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(table));
+        let table = table.unwrap_or_else(|error| panic!("{error}"));
+        let options = Unistd { abis: AbiFilter::new(abis), ..Unistd::default() };
+        let (ours, theirs) = (emit::unistd(&table, header, &options), numbers(&theirs));
+        let ours = numbers(&ours);
+        assert!(theirs.len() > 300, "{header} has {} numbers", theirs.len());
+        for (name, number) in theirs {
+            assert_eq!(ours.get(&name), Some(&number), "{name} of {header}");
+        }
+    }
+}
+
+/// The `#define __NR_name number` lines of a header.
+fn numbers(header: &str) -> HashMap<String, u32> {
+    let defines = header.lines().filter_map(|line| line.strip_prefix("#define __NR_")?.split_once(' '));
+    let numbers = defines.filter_map(|(name, number)| Some((name.to_owned(), number.trim().parse().ok()?)));
+    numbers.collect()
+}
