@@ -162,6 +162,14 @@ mod fs {
     }
 }
 
+callgate_abi::syscall_enum! {
+    /// Where lseek counts from.
+    pub(crate) struct Whence: u32, "unsigned int" {
+        SEEK_SET = 0,
+        SEEK_CUR = 1,
+    }
+}
+
 callgate_abi::COND_SYSCALL! {
     sys_absent,
     sys_absent_exit,
@@ -184,6 +192,7 @@ fn handlers_of_every_arity_get_their_registers() {
     assert_eq!(call("sys_five", [1, 2, 3, 4, 5, 99]).0, 15);
     assert_eq!(call("sys_six", [1, 2, 3, 4, 5, 6]), (15, 6));
     assert_eq!(call("sys_seven", [0x107, 0, 0, 0, 0, 0]), (7, 8));
+    assert_eq!(<Whence as callgate_abi::SyscallArg>::from_reg(1 << 32 | 1), Whence::SEEK_CUR);
     assert_eq!(call("sys_gone", [0; 6]).0, 0);
     assert_eq!(call("compat_sys_one", [8, 0, 0, 0, 0, 0]), (0, 8));
 }
