@@ -3,9 +3,13 @@
 //! Cargo tells a test where the binaries of its own package are, but `callgate` is another package's. So cargo itself
 //! is asked to build it, once for each test process: it knows what is stale, and does nothing when nothing is.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::run::{Outcome, run};
 
 /// The repository's root.
 #[must_use]
@@ -59,4 +63,12 @@ pub fn build(root: &Path, target_dir: &Path, release: bool) -> Result<PathBuf, S
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
     Ok(target_dir.join(if release { "release" } else { "debug" }).join("callgate"))
+}
+
+/// Runs `callgate` with these arguments, in an empty directory, with nothing on standard input.
+#[must_use]
+pub fn command<S: Into<OsString>>(args: impl IntoIterator<Item = S>) -> Outcome {
+    let directory = tempfile::tempdir().expect("a directory");
+    let args: Vec<_> = args.into_iter().map(Into::into).collect();
+    run(binary(), &args, directory.path(), None, Duration::from_secs(60))
 }
