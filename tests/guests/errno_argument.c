@@ -25,7 +25,6 @@ int main(void)
 	TELL(read(fd, buf, -1));
 	TELL(write(fd, buf, SSIZE_MAX));
 	TELL(ftruncate(fd, -1));
-	TELL(ftruncate(fd, LONG_MAX) == -1);
 	TELL(ftruncate(ends[0], 0));
 	TELL(fcntl(fd, 12345));
 	TELL(fcntl(fd, F_DUPFD, 1 << 30));

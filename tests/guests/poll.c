@@ -106,7 +106,7 @@ int main(void)
 	MUST(read(ends[0], block, 1));
 	signal(SIGALRM, on_alarm);
 	fds[0].fd = ends[0];
-	MUST(setitimer(ITIMER_REAL, &(struct itimerval){ { 0, 0 }, { 0, 20000 } }, NULL));
+	MUST(setitimer(ITIMER_REAL, &(struct itimerval){ { 0, 0 }, { 0, 100000 } }, NULL));
 	TELL(poll(fds, 1, -1));
 	sigemptyset(&none), sigemptyset(&set), sigaddset(&set, SIGALRM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
