@@ -12,6 +12,7 @@ mod cpu;
 mod cpuid;
 mod exit;
 mod flags;
+mod fxsave;
 mod interp;
 #[allow(unsafe_code)]
 mod memory;
@@ -21,6 +22,7 @@ mod x87;
 pub use cpu::{Cpu, Delivery, DescriptorTable, Msrs, Segment, Tsc, reg, seg};
 pub use exit::{Engine, Exception, Exit, vector};
 pub use flags::rflags;
+pub use fxsave::InvalidMxcsr;
 pub use interp::Interp;
 pub use memory::{
     Entries, Frame, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space,

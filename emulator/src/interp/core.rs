@@ -22,8 +22,10 @@ pub(crate) struct Core<'a> {
     pub(crate) way: u8,
     /// Where the current block starts.
     pub(crate) start: u64,
-    /// Instructions retired, those of the current block included.
-    pub(crate) retired: u64,
+    /// Instructions left of the budget, those of the current block already taken off.
+    pub(crate) left: u64,
+    /// The count of retired instructions at which the budget is used up.
+    end: u64,
     pub(crate) mmu: Mmu<'a>,
     pub(crate) cpu: &'a mut Cpu,
     /// Of [`Stop::Fault`].
@@ -37,7 +39,7 @@ pub(crate) struct Core<'a> {
 }
 
 impl<'a> Core<'a> {
-    pub(crate) fn new(cpu: &'a mut Cpu, space: &'a mut Space) -> Self {
+    pub(crate) fn new(cpu: &'a mut Cpu, space: &'a mut Space, budget: u64) -> Self {
         let mut gpr = [0; 32];
         gpr[..16].copy_from_slice(&cpu.gpr);
         Self {
@@ -46,7 +48,8 @@ impl<'a> Core<'a> {
             rip: cpu.rip,
             way: 0,
             start: cpu.rip,
-            retired: cpu.instructions,
+            left: budget,
+            end: cpu.instructions.wrapping_add(budget),
             mmu: Mmu::new(space, Self::privilege_of(cpu.cpl)),
             cpu,
             fault: Exception::new(vector::UD),
@@ -61,10 +64,16 @@ impl<'a> Core<'a> {
         self.cpu.gpr.copy_from_slice(&self.gpr[..16]);
         self.cpu.flags = self.flags;
         self.cpu.rip = self.rip;
-        self.cpu.instructions = self.retired;
+        self.cpu.instructions = self.retired();
     }
 
-    fn privilege_of(cpl: u8) -> Privilege {
+    /// Instructions retired, up to and with the last of the current block.
+    pub(crate) fn retired(&self) -> u64 {
+        self.end.wrapping_sub(self.left)
+    }
+
+    /// On whose behalf a ring accesses memory.
+    pub(crate) fn privilege_of(cpl: u8) -> Privilege {
         if cpl == 3 {
             Privilege::User
         } else {
@@ -86,11 +95,13 @@ impl<'a> Core<'a> {
     /// The linear address of the memory operand.
     #[inline(always)]
     pub(crate) fn ea(&self, op: &Op) -> u64 {
-        let mut address = self.offset(op);
-        if op.seg >= seg::FS as u8 {
-            address = address.wrapping_add(self.cpu.seg[usize::from(op.seg).min(seg::GS)].base);
-        }
-        address
+        self.offset(op).wrapping_add(self.segment_base(op))
+    }
+
+    /// The base of the memory operand's segment: in 64-bit mode only fs and gs have one.
+    #[inline(always)]
+    pub(crate) fn segment_base(&self, op: &Op) -> u64 {
+        if op.seg >= seg::FS as u8 { self.cpu.seg[usize::from(op.seg).min(seg::GS)].base } else { 0 }
     }
 
     /// The effective address of the memory operand: without its segment's base, as `lea` has it.
@@ -146,13 +157,17 @@ impl<'a> Core<'a> {
             .map_err(|error| self.access_failed(error))
     }
 
+    /// Fails as a load of `len` bytes (at most a page) would.
+    pub(crate) fn check_load(&mut self, address: u64, len: usize) -> Result<(), Stop> {
+        self.mmu.check_read(address, len).map_err(|error| self.access_failed(error))
+    }
+
     /// Turns a failed access into what stops the instruction.
     #[cold]
     #[inline(never)]
     pub(crate) fn access_failed(&mut self, error: AccessError) -> Stop {
         match error {
-            // The run loop makes it #SS if the operand's segment is the stack's.
-            AccessError::NonCanonical => self.gp(),
+            AccessError::NonCanonical => Stop::NonCanonical,
             AccessError::Page(fault) => {
                 self.raise(Exception::page_fault(fault.address, fault.error_code))
             }

@@ -87,6 +87,9 @@ pub(crate) fn pack(instruction: &Instruction, exec: Exec) -> Op {
         aux: Num::N0,
         offset: 0,
     };
+    if instruction.is_stack_instruction() {
+        op.seg = 2;
+    }
     let mut registers = [Num::N0; 3];
     let mut count = 0;
     for i in 0..instruction.op_count() {
@@ -98,6 +101,11 @@ pub(crate) fn pack(instruction: &Instruction, exec: Exec) -> Op {
                 }
             }
             OpKind::Memory => pack_memory(instruction, &mut op),
+            OpKind::MemorySegSI | OpKind::MemorySegDI | OpKind::MemorySegESI | OpKind::MemorySegEDI | OpKind::MemoryESEDI => {
+                op.seg = instruction.memory_segment().number() as u8;
+                op.scale = Op::ADDRESS_32;
+            }
+            OpKind::MemorySegRSI | OpKind::MemorySegRDI => op.seg = instruction.memory_segment().number() as u8,
             OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64 => {
                 op.imm = instruction.near_branch_target()
             }
@@ -120,7 +128,8 @@ fn pack_memory(instruction: &Instruction, op: &mut Op) {
     if base.is_gpr() {
         op.base = Num::new(base.number());
     }
-    if index.is_gpr() {
+    // XLAT's index is al, which it adds itself.
+    if index.is_gpr() && !index.is_gpr8() {
         op.index = Num::new(index.number());
     }
     op.scale = instruction.memory_index_scale().trailing_zeros() as u8 & 3;

@@ -1,9 +1,11 @@
 //! The interpreter: decodes each basic block once into compact operations and runs those.
 
+mod block;
 mod core;
 mod decode;
 mod int;
 mod op;
+mod run;
 mod sse;
 mod x87;
 
@@ -12,15 +14,14 @@ use crate::{Cpu, Engine, Exit, Space};
 
 /// The portable engine, exact in everything.
 pub struct Interp {
-    _memory: Memory,
+    memory: Memory,
+    cache: block::Cache,
 }
 
 impl Interp {
     /// An engine for spaces of `memory`.
     pub fn new(memory: &Memory) -> Self {
-        Self {
-            _memory: memory.clone(),
-        }
+        Self { memory: memory.clone(), cache: block::Cache::new() }
     }
 }
 
@@ -29,9 +30,13 @@ impl Engine for Interp {
         "interp"
     }
 
-    fn run(&mut self, cpu: &mut Cpu, space: &mut Space, _budget: u64) -> Exit {
-        let mut core = core::Core::new(cpu, space);
+    /// # Panics
+    /// If `space` is of another memory than the engine.
+    fn run(&mut self, cpu: &mut Cpu, space: &mut Space, budget: u64) -> Exit {
+        assert!(self.memory.same(space.memory()), "a space of another memory");
+        let mut core = core::Core::new(cpu, space, budget);
+        let exit = run::run(&mut self.cache, &mut core);
         core.finish();
-        Exit::Budget
+        exit
     }
 }

@@ -3,7 +3,7 @@
 use super::core::Core;
 
 /// What an instruction does. Chosen at decode by operation, operand size and operand kinds, so that it has nothing left
-/// to find out. On `Err` with [`Stop::Fault`] or [`Stop::CodeWrite`] it has changed nothing.
+/// to find out. On `Err` with [`Stop::Fault`], [`Stop::NonCanonical`] or [`Stop::CodeWrite`] it has changed nothing.
 pub(crate) type Exec = for<'a> fn(&mut Core<'a>, &Op) -> Result<(), Stop>;
 
 /// Why execution can't simply go on with the next operation.
@@ -11,6 +11,8 @@ pub(crate) type Exec = for<'a> fn(&mut Core<'a>, &Op) -> Result<(), Stop>;
 pub(crate) enum Stop {
     /// An exception, described in `core.fault`. The instruction is not retired.
     Fault,
+    /// An address is no 48-bit one: #SS if the operand's segment is the stack's, else #GP. The instruction is not retired.
+    NonCanonical,
     /// The instruction would write decoded code, in the frame `core.code_frame`. It is executed again once that is gone.
     CodeWrite,
     /// The instruction is done but not finished: repeat it. (Long string instructions.)

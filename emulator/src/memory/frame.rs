@@ -120,7 +120,7 @@ impl Memory {
     }
 
     /// Whether both handles are of the same memory.
-    pub(super) fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
 

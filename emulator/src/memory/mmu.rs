@@ -253,9 +253,9 @@ impl<'a> Mmu<'a> {
         Ok(())
     }
 
-    /// Copies as many of `len` bytes upwards as lie in one page at both ends, as a loop over bytes would. Returns how
-    /// many; none if a loop over elements must decide, because the target begins shortly after the source.
-    pub(crate) fn copy_up(&mut self, to: u64, from: u64, len: usize) -> usize {
+    /// Copies as many of `len` bytes upwards as lie in one page at both ends, in whole elements of `size` bytes. Returns
+    /// how many; none if the caller must go by elements, because the target begins shortly after the source.
+    pub(crate) fn copy_up(&mut self, to: u64, from: u64, len: usize, size: usize) -> usize {
         if self.prepare(from, Access::Read).is_err() || self.prepare(to, Access::Write).is_err() {
             return 0;
         }
@@ -264,7 +264,7 @@ impl<'a> Mmu<'a> {
         else {
             return 0;
         };
-        let len = len.min(room).min(room_there);
+        let len = len.min(room).min(room_there) / size * size;
         let distance = (target.as_ptr() as usize).wrapping_sub(source.as_ptr() as usize);
         if distance < len {
             return 0;

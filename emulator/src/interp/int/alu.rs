@@ -1,0 +1,326 @@
+//! Two-operand and one-operand arithmetic and logic, moves, and the exchanging instructions.
+
+use iced_x86::{ConditionCode, Instruction, Mnemonic};
+
+use crate::interp::core::Core;
+use crate::interp::op::{Exec, Op, Stop};
+
+use super::arith::{
+    Adc, Add, And, Binary, Cmp, Dec, Inc, Neg, Not, Or, Sbb, Sub, Test, Unary, Xor, add, by_condition, condition, sub,
+};
+use super::operand::{Address, Form, Int, by_address, by_size, form, operand_size};
+
+/// The function for an instruction of this file.
+pub(super) fn select(i: &Instruction) -> Option<Exec> {
+    match i.mnemonic() {
+        Mnemonic::Mov => mov(i),
+        Mnemonic::Add => binary::<Add>(i),
+        Mnemonic::Adc => binary::<Adc>(i),
+        Mnemonic::Sub => binary::<Sub>(i),
+        Mnemonic::Sbb => binary::<Sbb>(i),
+        Mnemonic::And => binary::<And>(i),
+        Mnemonic::Or => binary::<Or>(i),
+        Mnemonic::Xor => binary::<Xor>(i),
+        Mnemonic::Cmp => binary::<Cmp>(i),
+        Mnemonic::Test => binary::<Test>(i),
+        Mnemonic::Inc => unary::<Inc>(i),
+        Mnemonic::Dec => unary::<Dec>(i),
+        Mnemonic::Neg => unary::<Neg>(i),
+        Mnemonic::Not => unary::<Not>(i),
+        Mnemonic::Lea => lea(i),
+        Mnemonic::Movzx => extend::<false>(i),
+        Mnemonic::Movsx | Mnemonic::Movsxd => extend::<true>(i),
+        Mnemonic::Xchg => exchange(i),
+        Mnemonic::Xadd => xadd(i),
+        Mnemonic::Cmpxchg => cmpxchg(i),
+        _ if i.condition_code() != ConditionCode::None => conditional(i),
+        _ => None,
+    }
+}
+
+fn mov(i: &Instruction) -> Option<Exec> {
+    by_size!(operand_size(i, 0), T => Some(match form(i) {
+        Form::RR => mov_rr::<T>,
+        Form::RI => mov_ri::<T>,
+        Form::RM(kind) => by_address!(kind, A => mov_rm::<T, A>),
+        Form::MR(kind) => by_address!(kind, A => mov_mr::<T, A>),
+        Form::MI(kind) => by_address!(kind, A => mov_mi::<T, A>),
+        _ => return None,
+    }))
+}
+
+fn mov_rr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let value = T::get(core, op.src);
+    T::set(core, op.dst, value);
+    Ok(())
+}
+
+fn mov_ri<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    T::set(core, op.dst, T::cut(op.imm));
+    Ok(())
+}
+
+fn mov_rm<T: Int, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let value = core.load::<T>(A::ea(core, op))?;
+    T::set(core, op.dst, value);
+    Ok(())
+}
+
+fn mov_mr<T: Int, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    // The only register operand is the first one packed.
+    let value = T::get(core, op.dst);
+    core.store(A::ea(core, op), value)
+}
+
+fn mov_mi<T: Int, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    core.store(A::ea(core, op), T::cut(op.imm))
+}
+
+fn binary<B: Binary>(i: &Instruction) -> Option<Exec> {
+    by_size!(operand_size(i, 0), T => Some(match form(i) {
+        Form::RR => binary_rr::<T, B>,
+        Form::RI => binary_ri::<T, B>,
+        Form::RM(kind) => by_address!(kind, A => binary_rm::<T, B, A>),
+        Form::MR(kind) => by_address!(kind, A => binary_mr::<T, B, A>),
+        Form::MI(kind) => by_address!(kind, A => binary_mi::<T, B, A>),
+        _ => return None,
+    }))
+}
+
+fn binary_rr<T: Int, B: Binary>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let (a, b) = (T::get(core, op.dst), T::get(core, op.src));
+    let result = B::apply(&mut core.flags, a, b);
+    if B::WRITES {
+        T::set(core, op.dst, result);
+    }
+    Ok(())
+}
+
+fn binary_ri<T: Int, B: Binary>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let a = T::get(core, op.dst);
+    let result = B::apply(&mut core.flags, a, T::cut(op.imm));
+    if B::WRITES {
+        T::set(core, op.dst, result);
+    }
+    Ok(())
+}
+
+fn binary_rm<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let b = core.load::<T>(A::ea(core, op))?;
+    let a = T::get(core, op.dst);
+    let result = B::apply(&mut core.flags, a, b);
+    if B::WRITES {
+        T::set(core, op.dst, result);
+    }
+    Ok(())
+}
+
+fn binary_mr<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let b = T::get(core, op.dst);
+    let address = A::ea(core, op);
+    if B::WRITES {
+        core.modify(address, |flags, a| B::apply(flags, a, b))
+    } else {
+        let a = core.load::<T>(address)?;
+        B::apply(&mut core.flags, a, b);
+        Ok(())
+    }
+}
+
+fn binary_mi<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let b = T::cut(op.imm);
+    let address = A::ea(core, op);
+    if B::WRITES {
+        core.modify(address, |flags, a| B::apply(flags, a, b))
+    } else {
+        let a = core.load::<T>(address)?;
+        B::apply(&mut core.flags, a, b);
+        Ok(())
+    }
+}
+
+fn unary<U: Unary>(i: &Instruction) -> Option<Exec> {
+    by_size!(operand_size(i, 0), T => Some(match form(i) {
+        Form::R => unary_r::<T, U>,
+        Form::M(kind) => by_address!(kind, A => unary_m::<T, U, A>),
+        _ => return None,
+    }))
+}
+
+fn unary_r<T: Int, U: Unary>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let a = T::get(core, op.dst);
+    let result = U::apply(&mut core.flags, a);
+    T::set(core, op.dst, result);
+    Ok(())
+}
+
+fn unary_m<T: Int, U: Unary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    core.modify(A::ea(core, op), |flags, a: T| U::apply(flags, a))
+}
+
+fn lea(i: &Instruction) -> Option<Exec> {
+    by_size!(operand_size(i, 0), T => Some(lea_rm::<T>))
+}
+
+fn lea_rm<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let value = T::cut(core.offset(op));
+    T::set(core, op.dst, value);
+    Ok(())
+}
+
+fn extend<const SIGNED: bool>(i: &Instruction) -> Option<Exec> {
+    by_size!(operand_size(i, 0), T => by_size!(operand_size(i, 1), F => Some(match form(i) {
+        Form::RR => extend_rr::<T, F, SIGNED>,
+        Form::RM(kind) => by_address!(kind, A => extend_rm::<T, F, A, SIGNED>),
+        _ => return None,
+    })))
+}
+
+fn extend_rr<T: Int, F: Int, const SIGNED: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let value = F::get(core, op.src);
+    T::set(core, op.dst, T::cut(if SIGNED { value.signed() } else { value.wide() }));
+    Ok(())
+}
+
+fn extend_rm<T: Int, F: Int, A: Address, const SIGNED: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let value = core.load::<F>(A::ea(core, op))?;
+    T::set(core, op.dst, T::cut(if SIGNED { value.signed() } else { value.wide() }));
+    Ok(())
+}
+
+fn exchange(i: &Instruction) -> Option<Exec> {
+    by_size!(operand_size(i, 0), T => Some(match form(i) {
+        Form::RR => xchg_rr::<T>,
+        Form::MR(_) | Form::RM(_) => xchg_mr::<T>,
+        _ => return None,
+    }))
+}
+
+fn xchg_rr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let (a, b) = (T::get(core, op.dst), T::get(core, op.src));
+    T::set(core, op.dst, b);
+    T::set(core, op.src, a);
+    Ok(())
+}
+
+fn xchg_mr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let value = T::get(core, op.dst);
+    let mut old = T::ZERO;
+    core.modify(core.ea(op), |_, a| {
+        old = a;
+        value
+    })?;
+    T::set(core, op.dst, old);
+    Ok(())
+}
+
+fn xadd(i: &Instruction) -> Option<Exec> {
+    by_size!(operand_size(i, 0), T => Some(match form(i) {
+        Form::RR => xadd_rr::<T>,
+        Form::MR(_) => xadd_mr::<T>,
+        _ => return None,
+    }))
+}
+
+fn xadd_rr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let (a, b) = (T::get(core, op.dst), T::get(core, op.src));
+    let sum = add(&mut core.flags, a, b, false);
+    // With one register twice, the sum stays.
+    T::set(core, op.src, a);
+    T::set(core, op.dst, sum);
+    Ok(())
+}
+
+fn xadd_mr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let b = T::get(core, op.dst);
+    let mut old = T::ZERO;
+    core.modify(core.ea(op), |flags, a| {
+        old = a;
+        add(flags, a, b, false)
+    })?;
+    T::set(core, op.dst, old);
+    Ok(())
+}
+
+fn cmpxchg(i: &Instruction) -> Option<Exec> {
+    by_size!(operand_size(i, 0), T => Some(match form(i) {
+        Form::RR => cmpxchg_rr::<T>,
+        Form::MR(_) => cmpxchg_mr::<T>,
+        _ => return None,
+    }))
+}
+
+fn cmpxchg_rr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let accumulator = T::register(0);
+    let (expected, old) = (T::get(core, accumulator), T::get(core, op.dst));
+    sub(&mut core.flags, expected, old, false);
+    if expected == old {
+        let value = T::get(core, op.src);
+        T::set(core, op.dst, value);
+    } else {
+        T::set(core, accumulator, old);
+    }
+    Ok(())
+}
+
+/// Always writes, the old value if they differ, so that it faults as a write.
+fn cmpxchg_mr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let (expected, value) = (T::get(core, T::register(0)), T::get(core, op.dst));
+    let mut old = T::ZERO;
+    core.modify(core.ea(op), |flags, a| {
+        old = a;
+        sub(flags, expected, a, false);
+        if a == expected { value } else { a }
+    })?;
+    if old != expected {
+        T::set(core, T::register(0), old);
+    }
+    Ok(())
+}
+
+/// The condition's encoding.
+pub(super) fn condition_number(i: &Instruction) -> u8 {
+    // iced's conditions are in the order of their encodings, after "none".
+    (i.condition_code() as u8).wrapping_sub(1)
+}
+
+/// CMOVcc and SETcc. Jcc is with the branches.
+fn conditional(i: &Instruction) -> Option<Exec> {
+    let set = i.op_count() == 1;
+    if i.is_jcc_short_or_near() || i.op_count() > 2 {
+        return None;
+    }
+    by_condition!(condition_number(i), C => Some(match form(i) {
+        Form::R if set => setcc_r::<C>,
+        Form::M(_) if set => setcc_m::<C>,
+        Form::RR => by_size!(operand_size(i, 0), T => cmov_rr::<T, C>),
+        Form::RM(_) => by_size!(operand_size(i, 0), T => cmov_rm::<T, C>),
+        _ => return None,
+    }))
+}
+
+fn setcc_r<const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let value = u8::from(condition::<C>(&core.flags));
+    u8::set(core, op.dst, value);
+    Ok(())
+}
+
+fn setcc_m<const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    core.store(core.ea(op), u8::from(condition::<C>(&core.flags)))
+}
+
+/// A 32-bit target's upper half is cleared even if nothing is moved.
+fn cmov_rr<T: Int, const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let from = if condition::<C>(&core.flags) { op.src } else { op.dst };
+    let value = T::get(core, from);
+    T::set(core, op.dst, value);
+    Ok(())
+}
+
+/// Memory is read whatever the condition says.
+fn cmov_rm<T: Int, const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let loaded = core.load::<T>(core.ea(op))?;
+    let old = T::get(core, op.dst);
+    T::set(core, op.dst, if condition::<C>(&core.flags) { loaded } else { old });
+    Ok(())
+}

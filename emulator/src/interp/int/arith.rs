@@ -1,0 +1,363 @@
+//! Arithmetic on values and flags, without operands.
+//!
+//! Carries are worked out for all bits at once: of a sum, a carry leaves bit i if both operands have it, or if one has and
+//! the result has not; of a difference alike with the first operand inverted. Shifted so that the operand's top bit is
+//! bit 63, they are what `Flags::carries` wants.
+
+use crate::flags::Flags;
+
+use super::operand::Int;
+
+/// A binary operation.
+pub(super) trait Binary {
+    /// Whether the result goes to the first operand.
+    const WRITES: bool = true;
+    /// Computes it, and sets the flags.
+    fn apply<T: Int>(flags: &mut Flags, a: T, b: T) -> T;
+}
+
+/// A unary operation.
+pub(super) trait Unary {
+    /// Computes it, and sets the flags.
+    fn apply<T: Int>(flags: &mut Flags, a: T) -> T;
+}
+
+#[inline(always)]
+fn set_result<T: Int>(flags: &mut Flags, a: T, b: T, result: T, carries: u64) {
+    flags.zero = result.signed();
+    flags.sign = result.signed();
+    flags.carries = carries << (64 - T::BITS);
+    flags.adjust = a.wide() ^ b.wide() ^ result.wide();
+}
+
+#[inline(always)]
+pub(super) fn add<T: Int>(flags: &mut Flags, a: T, b: T, carry: bool) -> T {
+    let (x, y) = (a.wide(), b.wide());
+    let result = T::cut(x.wrapping_add(y).wrapping_add(u64::from(carry)));
+    let r = result.wide();
+    set_result(flags, a, b, result, x & y | (x | y) & !r);
+    result
+}
+
+#[inline(always)]
+pub(super) fn sub<T: Int>(flags: &mut Flags, a: T, b: T, borrow: bool) -> T {
+    let (x, y) = (a.wide(), b.wide());
+    let result = T::cut(x.wrapping_sub(y).wrapping_sub(u64::from(borrow)));
+    let r = result.wide();
+    set_result(flags, a, b, result, !x & y | (!x | y) & r);
+    result
+}
+
+/// Flags of a logical result: CF and OF are cleared; AF, which the manual leaves undefined, too.
+#[inline(always)]
+pub(super) fn logic<T: Int>(flags: &mut Flags, result: T) -> T {
+    flags.zero = result.signed();
+    flags.sign = result.signed();
+    flags.carries = 0;
+    flags.adjust = 0;
+    result
+}
+
+macro_rules! binaries {
+    ($($(#[$doc:meta])* $name:ident |$flags:ident, $a:ident, $b:ident| $value:expr;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+        impl Binary for $name {
+            #[inline(always)]
+            fn apply<T: Int>($flags: &mut Flags, $a: T, $b: T) -> T {
+                $value
+            }
+        }
+    )*};
+}
+
+binaries! {
+    /// ADD
+    Add |flags, a, b| add(flags, a, b, false);
+    /// ADC
+    Adc |flags, a, b| { let carry = flags.cf(); add(flags, a, b, carry) };
+    /// SUB
+    Sub |flags, a, b| sub(flags, a, b, false);
+    /// SBB
+    Sbb |flags, a, b| { let carry = flags.cf(); sub(flags, a, b, carry) };
+    /// AND
+    And |flags, a, b| logic(flags, T::cut(a.wide() & b.wide()));
+    /// OR
+    Or |flags, a, b| logic(flags, T::cut(a.wide() | b.wide()));
+    /// XOR
+    Xor |flags, a, b| logic(flags, T::cut(a.wide() ^ b.wide()));
+}
+
+/// CMP
+pub(super) struct Cmp;
+
+impl Binary for Cmp {
+    const WRITES: bool = false;
+
+    #[inline(always)]
+    fn apply<T: Int>(flags: &mut Flags, a: T, b: T) -> T {
+        sub(flags, a, b, false)
+    }
+}
+
+/// TEST
+pub(super) struct Test;
+
+impl Binary for Test {
+    const WRITES: bool = false;
+
+    #[inline(always)]
+    fn apply<T: Int>(flags: &mut Flags, a: T, b: T) -> T {
+        logic(flags, T::cut(a.wide() & b.wide()))
+    }
+}
+
+macro_rules! unaries {
+    ($($(#[$doc:meta])* $name:ident |$flags:ident, $a:ident| $value:expr;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+        impl Unary for $name {
+            #[inline(always)]
+            fn apply<T: Int>($flags: &mut Flags, $a: T) -> T {
+                $value
+            }
+        }
+    )*};
+}
+
+unaries! {
+    /// INC, which keeps CF.
+    Inc |flags, a| {
+        let carry = flags.cf();
+        let result = add(flags, a, T::cut(1), false);
+        flags.set_cf(carry);
+        result
+    };
+    /// DEC, which keeps CF.
+    Dec |flags, a| {
+        let carry = flags.cf();
+        let result = sub(flags, a, T::cut(1), false);
+        flags.set_cf(carry);
+        result
+    };
+    /// NEG
+    Neg |flags, a| sub(flags, T::default(), a, false);
+    /// NOT, which keeps all flags.
+    Not |_flags, a| T::cut(!a.wide());
+}
+
+/// A shift or rotation by a count, already cut to 5 or 6 bits. A count of 0 changes nothing.
+pub(super) trait Shift {
+    /// Computes it, and sets the flags.
+    fn apply<T: Int>(flags: &mut Flags, a: T, count: u32) -> T;
+}
+
+/// Flags of a shift's result.
+#[inline(always)]
+fn shifted<T: Int>(flags: &mut Flags, result: T, carry: bool, overflow: bool) -> T {
+    logic(flags, result);
+    flags.set_cf_of(carry, overflow);
+    result
+}
+
+fn top<T: Int>(value: u64) -> bool {
+    value >> (T::BITS - 1) & 1 != 0
+}
+
+/// SHL. OF, undefined for counts above 1, is the result's top bit xor CF, as for 1.
+pub(super) struct Shl;
+
+impl Shift for Shl {
+    #[inline(always)]
+    fn apply<T: Int>(flags: &mut Flags, a: T, count: u32) -> T {
+        if count == 0 {
+            return a;
+        }
+        // Counts go up to 31 for 8 and 16 bits too: then all bits may leave.
+        let wide = a.wide() << count;
+        let carry = if T::BITS == 64 { a.wide() >> (64 - count) } else { wide >> T::BITS } & 1 != 0;
+        let result = T::cut(wide);
+        shifted(flags, result, carry, top::<T>(result.wide()) != carry)
+    }
+}
+
+/// SHR. OF is the operand's top bit.
+pub(super) struct Shr;
+
+impl Shift for Shr {
+    #[inline(always)]
+    fn apply<T: Int>(flags: &mut Flags, a: T, count: u32) -> T {
+        if count == 0 {
+            return a;
+        }
+        let carry = a.wide() >> (count - 1) & 1 != 0;
+        shifted(flags, T::cut(a.wide() >> count), carry, top::<T>(a.wide()))
+    }
+}
+
+/// SAR. OF is cleared.
+pub(super) struct Sar;
+
+impl Shift for Sar {
+    #[inline(always)]
+    fn apply<T: Int>(flags: &mut Flags, a: T, count: u32) -> T {
+        if count == 0 {
+            return a;
+        }
+        let signed = a.signed() as i64;
+        let carry = signed >> (count - 1) & 1 != 0;
+        shifted(flags, T::cut((signed >> count) as u64), carry, false)
+    }
+}
+
+/// ROL. Sets CF and OF only.
+pub(super) struct Rol;
+
+impl Shift for Rol {
+    #[inline(always)]
+    fn apply<T: Int>(flags: &mut Flags, a: T, count: u32) -> T {
+        if count == 0 {
+            return a;
+        }
+        let by = count % T::BITS;
+        let x = a.wide();
+        let result = if by == 0 { x } else { x << by | x >> (T::BITS - by) };
+        let result = T::cut(result);
+        let carry = result.wide() & 1 != 0;
+        flags.set_cf_of(carry, top::<T>(result.wide()) != carry);
+        result
+    }
+}
+
+/// ROR. Sets CF and OF only.
+pub(super) struct Ror;
+
+impl Shift for Ror {
+    #[inline(always)]
+    fn apply<T: Int>(flags: &mut Flags, a: T, count: u32) -> T {
+        if count == 0 {
+            return a;
+        }
+        let by = count % T::BITS;
+        let x = a.wide();
+        let result = if by == 0 { x } else { x >> by | x << (T::BITS - by) };
+        let result = T::cut(result);
+        let carry = top::<T>(result.wide());
+        flags.set_cf_of(carry, carry != (result.wide() >> (T::BITS - 2) & 1 != 0));
+        result
+    }
+}
+
+/// RCL: a rotation of one bit more, the carry.
+pub(super) struct Rcl;
+
+impl Shift for Rcl {
+    #[inline(always)]
+    fn apply<T: Int>(flags: &mut Flags, a: T, count: u32) -> T {
+        let by = count % (T::BITS + 1);
+        if by == 0 {
+            // A whole turn of an 8- or 16-bit operand: OF follows from what is there.
+            if count != 0 {
+                let carry = flags.cf();
+                flags.set_cf_of(carry, top::<T>(a.wide()) != carry);
+            }
+            return a;
+        }
+        let x = u128::from(a.wide()) | u128::from(flags.cf()) << T::BITS;
+        let turned = x << by | x >> (T::BITS + 1 - by);
+        let result = T::cut(turned as u64);
+        let carry = turned >> T::BITS & 1 != 0;
+        flags.set_cf_of(carry, top::<T>(result.wide()) != carry);
+        result
+    }
+}
+
+/// RCR: a rotation of one bit more, the carry.
+pub(super) struct Rcr;
+
+impl Shift for Rcr {
+    #[inline(always)]
+    fn apply<T: Int>(flags: &mut Flags, a: T, count: u32) -> T {
+        let by = count % (T::BITS + 1);
+        let overflow = |value: u64| top::<T>(value) != (value >> (T::BITS - 2) & 1 != 0);
+        if by == 0 {
+            if count != 0 {
+                flags.set_cf_of(flags.cf(), overflow(a.wide()));
+            }
+            return a;
+        }
+        let x = u128::from(a.wide()) | u128::from(flags.cf()) << T::BITS;
+        let turned = x >> by | x << (T::BITS + 1 - by);
+        let result = T::cut(turned as u64);
+        flags.set_cf_of(turned >> T::BITS & 1 != 0, overflow(result.wide()));
+        result
+    }
+}
+
+/// SHLD: bits of `b` follow those of `a`. For 16 bits and counts above 16, which the manual leaves undefined, `a` follows.
+#[inline(always)]
+pub(super) fn shld<T: Int>(flags: &mut Flags, a: T, b: T, count: u32) -> T {
+    if count == 0 {
+        return a;
+    }
+    let (x, y) = (a.wide(), b.wide());
+    let (result, carry) = if T::BITS == 16 {
+        let all = u128::from(x << 32 | y << 16 | x) << count;
+        ((all >> 32) as u64, all >> 48 & 1 != 0)
+    } else {
+        (x << count | y >> (T::BITS - count), x >> (T::BITS - count) & 1 != 0)
+    };
+    let result = T::cut(result);
+    shifted(flags, result, carry, top::<T>(result.wide()) != top::<T>(x))
+}
+
+/// SHRD: bits of `b` come before those of `a`.
+#[inline(always)]
+pub(super) fn shrd<T: Int>(flags: &mut Flags, a: T, b: T, count: u32) -> T {
+    if count == 0 {
+        return a;
+    }
+    let (x, y) = (a.wide(), b.wide());
+    let (result, carry) = if T::BITS == 16 {
+        let all = x << 32 | y << 16 | x;
+        (all >> count, all >> (count - 1) & 1 != 0)
+    } else {
+        (x >> count | y << (T::BITS - count), x >> (count - 1) & 1 != 0)
+    };
+    let result = T::cut(result);
+    shifted(flags, result, carry, top::<T>(result.wide()) != top::<T>(x))
+}
+
+/// A condition code, as the low four bits of Jcc, SETcc and CMOVcc encode it.
+#[inline(always)]
+pub(super) fn condition<const C: u8>(flags: &Flags) -> bool {
+    let holds = match C >> 1 {
+        0 => flags.of(),
+        1 => flags.cf(),
+        2 => flags.zf(),
+        3 => flags.cf() | flags.zf(),
+        4 => flags.sf(),
+        5 => flags.pf(),
+        6 => flags.sf() != flags.of(),
+        _ => flags.zf() | (flags.sf() != flags.of()),
+    };
+    holds != (C & 1 != 0)
+}
+
+/// Evaluates an expression in which `$c` is a constant condition code.
+macro_rules! by_condition {
+    ($condition:expr, $c:ident => $value:expr) => {
+        $crate::interp::int::arith::by_condition!(@ $condition, $c => $value; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@ $condition:expr, $c:ident => $value:expr; $($n:literal)*) => {
+        match $condition {
+            $($n => {
+                const $c: u8 = $n;
+                $value
+            })*
+            _ => return None,
+        }
+    };
+}
+pub(super) use by_condition;
+

@@ -1,0 +1,181 @@
+//! The run loop.
+
+use crate::exit::{Exception, vector};
+use crate::flags::rflags;
+use crate::memory::AccessError;
+use crate::{Exit, seg};
+
+use super::block::{Cache, decode_block};
+use super::core::Core;
+use super::int;
+use super::op::{Op, Stop};
+
+/// Runs until something happens.
+pub(super) fn run(cache: &mut Cache, core: &mut Core<'_>) -> Exit {
+    cache.sync(core.mmu.memory());
+    loop {
+        if core.left == 0 {
+            return Exit::Budget;
+        }
+        if let Some(exit) = run_blocks(cache, core) {
+            return exit;
+        }
+    }
+}
+
+/// Runs blocks as long as the ring, the way of stepping and the set of decoded blocks stay the same.
+fn run_blocks(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
+    let stepping = core.flags.system & rflags::TF != 0;
+    let epoch = Cache::epoch(&core.mmu);
+    let mut index = match cache.find(&mut core.mmu, core.rip, epoch) {
+        Ok(index) => index,
+        Err(error) => return fetch_failed(core, error),
+    };
+    loop {
+        let block = cache.block(index);
+        let count = block.ops.len() as u64;
+        if core.left < count || stepping {
+            return run_part(cache, core, index, stepping);
+        }
+        core.left -= count;
+        core.start = block.start;
+        core.rip = block.end;
+        core.way = 0;
+        for op in &block.ops {
+            if let Err(stop) = (op.exec)(core, op) {
+                let at = block.ops.iter().position(|other| other.offset == op.offset).unwrap_or(0);
+                core.left += count - at as u64 - 1;
+                let op = *op;
+                return stopped(cache, core, &op, stop);
+            }
+        }
+        let way = core.way;
+        if way < 2 {
+            let link = block.links[usize::from(way)].get();
+            if link.epoch == epoch {
+                index = link.target;
+                continue;
+            }
+        } else if let Some(target) = cache.jump(core.rip, epoch) {
+            index = target;
+            continue;
+        }
+        let removed = cache.removed();
+        let target = match cache.find(&mut core.mmu, core.rip, epoch) {
+            Ok(target) => target,
+            Err(error) => return fetch_failed(core, error),
+        };
+        if way < 2 && removed == cache.removed() {
+            cache.link(index, way, epoch, target);
+        }
+        index = target;
+    }
+}
+
+/// Runs the first instructions of a block: as many as the budget has, or one if TF asks for a trap after it.
+fn run_part(cache: &mut Cache, core: &mut Core<'_>, index: u32, stepping: bool) -> Option<Exit> {
+    if core.left == 0 {
+        return Some(Exit::Budget);
+    }
+    let block = cache.block(index);
+    let count = if stepping { 1 } else { core.left as usize };
+    core.start = block.start;
+    core.way = 0;
+    core.trap_shadow = false;
+    for (i, op) in block.ops.iter().take(count).enumerate() {
+        core.left -= 1;
+        core.rip = block.ops.get(i + 1).map_or(block.end, |next| core.ip(next));
+        if let Err(stop) = (op.exec)(core, op) {
+            let op = *op;
+            let exit = stopped(cache, core, &op, stop);
+            // An instruction that ran to its end is trapped after, as if nothing had stopped it.
+            return if stop == Stop::Resync { exit.or_else(|| trap(core, stepping)) } else { exit };
+        }
+    }
+    trap(core, stepping)
+}
+
+/// The debug trap after an instruction that began with TF set.
+fn trap(core: &mut Core<'_>, stepping: bool) -> Option<Exit> {
+    if !stepping || core.trap_shadow {
+        return None;
+    }
+    core.cpu.dr[6] |= 1 << 14;
+    int::deliver(core, Exception::new(vector::DB), int::Source::Fault).map(|_| Exit::Debug)
+}
+
+/// An instruction could not be fetched.
+#[cold]
+fn fetch_failed(core: &mut Core<'_>, error: AccessError) -> Option<Exit> {
+    let exception = match error {
+        AccessError::Page(fault) => Exception::page_fault(fault.address, fault.error_code),
+        AccessError::NonCanonical | AccessError::Code { .. } => Exception::with_code(vector::GP, 0),
+    };
+    int::deliver(core, exception, int::Source::Fault)
+}
+
+/// An operation stopped. `core.left` counts it as retired, `core.start` is its block's.
+#[cold]
+#[inline(never)]
+fn stopped(cache: &mut Cache, core: &mut Core<'_>, op: &Op, stop: Stop) -> Option<Exit> {
+    match stop {
+        Stop::Resync => None,
+        Stop::Syscall => Some(Exit::Syscall),
+        Stop::Hypercall => Some(Exit::Hypercall),
+        Stop::Interrupt => Some(Exit::Interrupt(core.interrupt)),
+        Stop::Halt => Some(Exit::Halt),
+        Stop::Fault | Stop::NonCanonical => {
+            core.left += 1;
+            core.rip = core.ip(op);
+            if stop == Stop::NonCanonical {
+                let stack = usize::from(op.seg) == seg::SS;
+                core.fault = Exception::with_code(if stack { vector::SS } else { vector::GP }, 0);
+            }
+            int::deliver(core, core.fault, int::Source::Fault)
+        }
+        Stop::Again => {
+            core.left += 1;
+            core.rip = core.ip(op);
+            None
+        }
+        Stop::CodeWrite => {
+            core.left += 1;
+            core.rip = core.ip(op);
+            write_code(cache, core)
+        }
+    }
+}
+
+/// Executes one instruction that writes decoded code: drops that code, then runs the instruction from a fresh decode that
+/// is not kept, so that it may even be in the page that it writes.
+fn write_code(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
+    let address = core.rip;
+    let stepping = core.flags.system & rflags::TF != 0;
+    loop {
+        core.mmu.memory().drop_code(core.code_frame);
+        cache.sync(core.mmu.memory());
+        let decoded = match core.mmu.fetch(address) {
+            Ok(frame) => decode_block(&core.mmu, frame, address, 1),
+            Err(error) => Err(error),
+        };
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => return fetch_failed(core, error),
+        };
+        let op = decoded.ops.first()?;
+        core.start = address;
+        core.rip = decoded.end;
+        core.way = 0;
+        core.left -= 1;
+        match (op.exec)(core, op) {
+            Ok(()) => return trap(core, stepping),
+            Err(Stop::Resync) => return trap(core, stepping),
+            // It writes two such frames.
+            Err(Stop::CodeWrite) => {
+                core.left += 1;
+                core.rip = address;
+            }
+            Err(stop) => return stopped(cache, core, op, stop),
+        }
+    }
+}
