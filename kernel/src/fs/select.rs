@@ -1,0 +1,303 @@
+//! Linux: `fs/select.c`. poll and select ask many files what is ready, and wait on all their queues at once.
+//!
+//! We: each file's `poll` tells what is ready and puts its queues into a [`PollTable`]; the same table serves a blocking read or
+//! write. When nothing is ready the task is parked on all of them, and the handler asks again when woken.
+//!
+//! Quirks: a call that a stop and continue interrupts begins its timeout anew.
+
+use std::time::Duration;
+
+use bitflags::bitflags;
+use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, SYSCALL_DEFINE5, SYSCALL_DEFINE6, UserMut, UserPtr};
+
+use super::uapi::{Pollfd, SigsetArg, Timespec, Timeval};
+use crate::sched::wait::WaitQueue;
+use crate::signal::SigSet;
+use crate::sys::rlimit::RLIMIT_NOFILE;
+use crate::{PARKED, Result, Task};
+
+bitflags! {
+    /// What is ready (`EPOLL*`, and the same bits as `POLL*`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct EPoll: u32 {
+        /// There is something to read.
+        const IN = 0x1;
+        /// There is something urgent.
+        const PRI = 0x2;
+        /// There is room to write.
+        const OUT = 0x4;
+        /// Something is broken: nobody reads the pipe.
+        const ERR = 0x8;
+        /// The other end is gone.
+        const HUP = 0x10;
+        /// Not an open descriptor.
+        const NVAL = 0x20;
+        /// As `IN`.
+        const RDNORM = 0x40;
+        /// Urgent data.
+        const RDBAND = 0x80;
+        /// As `OUT`.
+        const WRNORM = 0x100;
+        /// Room for urgent data.
+        const WRBAND = 0x200;
+        /// The other end will write no more.
+        const RDHUP = 0x2000;
+    }
+}
+
+impl EPoll {
+    /// A file that is always ready.
+    pub const DEFAULT: Self = Self::IN.union(Self::OUT).union(Self::RDNORM).union(Self::WRNORM);
+    const SELECT_IN: Self =
+        Self::RDNORM.union(Self::RDBAND).union(Self::IN).union(Self::HUP).union(Self::ERR).union(Self::NVAL);
+    const SELECT_OUT: Self = Self::WRBAND.union(Self::WRNORM).union(Self::OUT).union(Self::ERR).union(Self::NVAL);
+    const SELECT_EX: Self = Self::PRI.union(Self::NVAL);
+}
+
+/// The queues that a poll has met (`struct poll_table`).
+#[derive(Default)]
+pub struct PollTable {
+    queues: Vec<WaitQueue>,
+}
+
+impl PollTable {
+    /// Adds a queue (`poll_wait`).
+    pub fn wait_on(&mut self, queue: &WaitQueue) {
+        self.queues.push(queue.clone());
+    }
+
+    /// Parks the task on all queues; gives the errno for the handler to return.
+    pub fn wait(&self, task: &mut Task, deadline: Option<Duration>) -> Errno {
+        let queues: Vec<&WaitQueue> = self.queues.iter().collect();
+        task.wait_on(&queues, deadline)
+    }
+}
+
+/// What one descriptor has ready.
+fn poll_one(task: &Task, fd: i32, table: &mut PollTable) -> EPoll {
+    let file = task.files.borrow().get(Fd(fd));
+    file.map_or(EPoll::NVAL, |file| file.op.poll(&file, table))
+}
+
+/// Waits until something is ready, the timeout is over, or a signal comes. `Ok`: the time is over.
+fn wait(task: &mut Task, table: &PollTable, timeout: Option<Duration>) -> Result<()> {
+    if timeout == Some(Duration::ZERO) {
+        return Ok(());
+    }
+    let deadline = timeout.map(|timeout| task.deadline_after(timeout));
+    match table.wait(task, deadline) {
+        Errno::ETIMEDOUT => Ok(()),
+        PARKED => Err(PARKED),
+        // A handler makes the call end; without one it begins again.
+        _ => Err(Errno::ERESTARTNOHAND),
+    }
+}
+
+fn do_sys_poll(task: &mut Task, ufds: UserMut<Pollfd>, nfds: u32, timeout: Option<Duration>) -> Result<i32> {
+    if u64::from(nfds) > task.rlimit(RLIMIT_NOFILE) {
+        return Err(Errno::EINVAL);
+    }
+    let mut fds = vec![Pollfd::default(); nfds as usize];
+    ufds.slice(fds.len()).read_into(task, &mut fds)?;
+    let mut table = PollTable::default();
+    let mut ready = 0;
+    for entry in &mut fds {
+        entry.revents = 0;
+        if entry.fd >= 0 {
+            let wanted = EPoll::from_bits_truncate(entry.events as u16 as u32) | EPoll::ERR | EPoll::HUP | EPoll::NVAL;
+            entry.revents = (poll_one(task, entry.fd, &mut table) & wanted).bits() as i16;
+        }
+        ready += i32::from(entry.revents != 0);
+    }
+    if ready == 0 {
+        wait(task, &table, timeout)?;
+    }
+    for (i, entry) in fds.iter().enumerate() {
+        // Only revents is the kernel's to write.
+        UserMut::<i16>::new(ufds.offset(i).addr() + 6).write(task, &entry.revents)?;
+    }
+    Ok(ready)
+}
+
+/// poll(2): waits until one of several descriptors is ready.
+#[SYSCALL_DEFINE3(poll)]
+pub fn poll(task: &mut Task, ufds: UserMut<Pollfd>, nfds: u32, timeout_msecs: i32) -> Result<i32> {
+    let timeout = u64::try_from(timeout_msecs).ok().map(Duration::from_millis);
+    do_sys_poll(task, ufds, nfds, timeout)
+}
+
+/// A timeout that a program gave.
+fn duration(time: Timespec) -> Result<Duration> {
+    if time.tv_sec < 0 || !(0..1_000_000_000).contains(&time.tv_nsec) {
+        return Err(Errno::EINVAL);
+    }
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// Blocks other signals for the length of the call. The old set comes back when the call ends or when a handler has run.
+fn set_user_sigmask(task: &mut Task, mask: UserPtr<u64>, size: usize) -> Result<()> {
+    if mask.is_null() {
+        return Ok(());
+    }
+    if size != size_of::<u64>() {
+        return Err(Errno::EINVAL);
+    }
+    let set = mask.read(task)?;
+    if !task.restart.again {
+        task.saved_sigmask = Some(task.blocked);
+        task.set_blocked(SigSet(set));
+    }
+    Ok(())
+}
+
+/// The call has ended: puts the signal mask back, unless a handler is to run first.
+fn restore_sigmask(task: &mut Task, result: &Result<i32>) {
+    if matches!(result, Err(PARKED | Errno::ERESTARTNOHAND)) {
+        return;
+    }
+    if let Some(old) = task.saved_sigmask.take() {
+        task.set_blocked(old);
+    }
+}
+
+/// Writes back how much of the timeout is left, where the call does that.
+fn time_left(task: &mut Task, timeout: Option<Duration>) -> Duration {
+    let now = task.kernel.clock.monotonic();
+    match (timeout, task.restart.deadline) {
+        (Some(_), Some(deadline)) => deadline.saturating_sub(now),
+        (Some(timeout), None) => timeout,
+        (None, _) => Duration::ZERO,
+    }
+}
+
+/// ppoll(2): poll with a finer timeout and a signal mask.
+#[SYSCALL_DEFINE5(ppoll)]
+pub fn ppoll(
+    task: &mut Task,
+    ufds: UserMut<Pollfd>,
+    nfds: u32,
+    tsp: UserMut<Timespec>,
+    sigmask: UserPtr<u64>,
+    sigsetsize: usize,
+) -> Result<i32> {
+    let timeout = if tsp.is_null() { None } else { Some(duration(tsp.read(task)?)?) };
+    set_user_sigmask(task, sigmask, sigsetsize)?;
+    let result = do_sys_poll(task, ufds, nfds, timeout);
+    if result != Err(PARKED) && timeout.is_some() {
+        let left = time_left(task, timeout);
+        // A program that can't be told is not an error.
+        let _ = tsp.write(task, &left.into());
+    }
+    restore_sigmask(task, &result);
+    result
+}
+
+/// One of select(2)'s three sets.
+struct FdSet {
+    addr: UserMut<u64>,
+    wanted: Vec<u64>,
+    ready: Vec<u64>,
+}
+
+impl FdSet {
+    fn read(task: &mut Task, addr: UserMut<u64>, words: usize) -> Result<Self> {
+        let mut wanted = vec![0; words];
+        if !addr.is_null() {
+            addr.slice(words).read_into(task, &mut wanted)?;
+        }
+        Ok(Self { addr, ready: vec![0; words], wanted })
+    }
+
+    fn wants(&self, fd: usize) -> bool {
+        self.wanted[fd / 64] >> (fd % 64) & 1 != 0
+    }
+
+    fn report(&mut self, fd: usize, ready: bool) -> i32 {
+        let set = ready && self.wants(fd);
+        self.ready[fd / 64] |= u64::from(set) << (fd % 64);
+        set.into()
+    }
+}
+
+fn core_sys_select(task: &mut Task, n: i32, sets: [UserMut<u64>; 3], timeout: Option<Duration>) -> Result<i32> {
+    let n = usize::try_from(n).map_err(|_| Errno::EINVAL)?;
+    // Descriptors above what the process ever had are not looked at.
+    let n = n.min(task.files.borrow().max_fds().next_multiple_of(64).max(64));
+    let words = n.div_ceil(64);
+    let [input, output, exceptional] = sets;
+    let mut input = FdSet::read(task, input, words)?;
+    let mut output = FdSet::read(task, output, words)?;
+    let mut exceptional = FdSet::read(task, exceptional, words)?;
+    let mut table = PollTable::default();
+    let mut ready = 0;
+    for fd in 0..n {
+        if !input.wants(fd) && !output.wants(fd) && !exceptional.wants(fd) {
+            continue;
+        }
+        let mask = poll_one(task, fd as i32, &mut table);
+        if mask == EPoll::NVAL {
+            return Err(Errno::EBADF);
+        }
+        ready += input.report(fd, mask.intersects(EPoll::SELECT_IN));
+        ready += output.report(fd, mask.intersects(EPoll::SELECT_OUT));
+        ready += exceptional.report(fd, mask.intersects(EPoll::SELECT_EX));
+    }
+    if ready == 0 {
+        wait(task, &table, timeout)?;
+    }
+    for set in [input, output, exceptional] {
+        if !set.addr.is_null() {
+            set.addr.slice(words).write_from(task, &set.ready)?;
+        }
+    }
+    Ok(ready)
+}
+
+/// select(2): waits until one of three sets of descriptors has something ready.
+#[SYSCALL_DEFINE5(select)]
+pub fn select(
+    task: &mut Task,
+    n: i32,
+    inp: UserMut<u64>,
+    outp: UserMut<u64>,
+    exp: UserMut<u64>,
+    tvp: UserMut<Timeval>,
+) -> Result<i32> {
+    let timeout = if tvp.is_null() {
+        None
+    } else {
+        let tv = tvp.read(task)?;
+        let seconds = tv.tv_sec.checked_add(tv.tv_usec / 1_000_000).ok_or(Errno::EINVAL)?;
+        Some(duration(Timespec { tv_sec: seconds, tv_nsec: tv.tv_usec % 1_000_000 * 1000 })?)
+    };
+    let result = core_sys_select(task, n, [inp, outp, exp], timeout);
+    if result != Err(PARKED) && timeout.is_some() {
+        let left = time_left(task, timeout);
+        let left = Timeval { tv_sec: left.as_secs() as i64, tv_usec: left.subsec_micros().into() };
+        let _ = tvp.write(task, &left);
+    }
+    result
+}
+
+/// pselect6(2): select with a finer timeout and a signal mask.
+#[SYSCALL_DEFINE6(pselect6)]
+pub fn pselect6(
+    task: &mut Task,
+    n: i32,
+    inp: UserMut<u64>,
+    outp: UserMut<u64>,
+    exp: UserMut<u64>,
+    tsp: UserMut<Timespec>,
+    sig: UserPtr<SigsetArg>,
+) -> Result<i32> {
+    let mask = if sig.is_null() { SigsetArg::default() } else { sig.read(task)? };
+    let timeout = if tsp.is_null() { None } else { Some(duration(tsp.read(task)?)?) };
+    set_user_sigmask(task, UserPtr::new(mask.sigset), mask.size as usize)?;
+    let result = core_sys_select(task, n, [inp, outp, exp], timeout);
+    if result != Err(PARKED) && timeout.is_some() {
+        let left = time_left(task, timeout);
+        let _ = tsp.write(task, &left.into());
+    }
+    restore_sigmask(task, &result);
+    result
+}
