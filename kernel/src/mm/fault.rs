@@ -1,0 +1,147 @@
+//! Page faults: demand-zero, file pages, copy-on-write, stack growth.
+
+use callgate_emulator::{PageFlags, Privilege};
+
+use super::{Access, Backing, Mm, PAGE_SIZE, Prot, TASK_SIZE, VmFlags, page_flags};
+use crate::Errno;
+
+/// Why a fault can't be mended: what the program is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultError {
+    /// No area there: SIGSEGV with SEGV_MAPERR.
+    Unmapped,
+    /// The area forbids it: SIGSEGV with SEGV_ACCERR.
+    Denied,
+    /// Beyond the end of the mapped object: SIGBUS.
+    Beyond,
+    /// No frame left: the task is killed.
+    NoMemory,
+}
+
+impl From<Errno> for FaultError {
+    fn from(error: Errno) -> FaultError {
+        if error == Errno::ENOMEM { FaultError::NoMemory } else { FaultError::Beyond }
+    }
+}
+
+/// Pages of a file that one fault maps at most, around the one that was touched.
+const FAULT_AROUND: u64 = 16;
+/// Unmapped bytes that a growing stack leaves to the area below it (`stack_guard_gap`).
+const STACK_GUARD_GAP: u64 = 256 * PAGE_SIZE;
+
+impl Mm {
+    /// Makes the page at `address` there for `access`, as far as the areas allow it.
+    ///
+    /// # Errors
+    /// What to tell the program where they don't.
+    pub fn handle_fault(&mut self, address: u64, access: Access) -> Result<(), FaultError> {
+        if address >= TASK_SIZE {
+            return Err(FaultError::Unmapped);
+        }
+        let page = address & !(PAGE_SIZE - 1);
+        if self.find_vma(page).is_none() {
+            self.expand_stack(page)?;
+        }
+        let vma = self.find_vma(page).ok_or(FaultError::Unmapped)?.clone();
+        if !vma.allows(access) {
+            return Err(FaultError::Denied);
+        }
+        match self.space.lookup(page) {
+            None => self.fill(&vma, page, access),
+            Some((frame, flags)) => {
+                let full = page_flags(vma.prot);
+                if access != Access::WRITE || vma.is_shared() {
+                    // It was there already: its flags lag behind the area's.
+                    let write = flags & PageFlags::WRITE;
+                    let keep = if vma.is_shared() { full } else { full - PageFlags::WRITE | write };
+                    self.space.protect(page, keep);
+                } else if frame.refs() == 2 {
+                    // Held by the page table and by us: nobody shares it any more.
+                    self.space.protect(page, full);
+                } else {
+                    let copy = self.alloc()?;
+                    copy.copy_from(&frame);
+                    self.space.map(page, copy, full);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes to the address space as its program could.
+    ///
+    /// # Errors
+    /// ENOMEM without memory, EFAULT where the program may not write.
+    pub fn write(&mut self, addr: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let mut done = 0;
+        while let Err(partial) = self.space.write(addr + done as u64, &bytes[done..], Privilege::User) {
+            done += partial.done;
+            self.handle_fault(partial.fault.address, Access::WRITE).map_err(|error| match error {
+                FaultError::NoMemory => Errno::ENOMEM,
+                _ => Errno::EFAULT,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Brings in a page that has not been touched yet.
+    fn fill(&mut self, vma: &super::Vma, page: u64, access: Access) -> Result<(), FaultError> {
+        let full = page_flags(vma.prot);
+        let shared_flags = full - PageFlags::WRITE;
+        match &vma.backing {
+            Backing::Anonymous if access == Access::WRITE => {
+                let frame = self.alloc()?;
+                self.space.map(page, frame, full);
+            }
+            Backing::Anonymous => self.space.map(page, self.zero.clone(), shared_flags),
+            Backing::Object { mapping, .. } => {
+                let index = vma.page_index(page);
+                let pages = mapping.size().div_ceil(PAGE_SIZE);
+                if index >= pages {
+                    return Err(FaultError::Beyond);
+                }
+                let frame = mapping.page(index)?;
+                if vma.is_shared() {
+                    self.space.map(page, frame, full);
+                } else if access == Access::WRITE {
+                    let copy = self.alloc()?;
+                    copy.copy_from(&frame);
+                    self.space.map(page, copy, full);
+                } else {
+                    self.space.map(page, frame, shared_flags);
+                    // Programs touch their text page after page: save them the faults.
+                    let window = page & !(FAULT_AROUND * PAGE_SIZE - 1);
+                    let start = window.max(vma.start);
+                    let end = (window + FAULT_AROUND * PAGE_SIZE).min(vma.end);
+                    for near in (start..end).step_by(PAGE_SIZE as usize) {
+                        let index = vma.page_index(near);
+                        if index < pages && self.space.lookup(near).is_none() {
+                            self.space.map(near, mapping.page(index)?, shared_flags);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the stack above `page` grow down to it.
+    fn expand_stack(&mut self, page: u64) -> Result<(), FaultError> {
+        let above = self.vmas.range(page..).next().map(|(_, vma)| vma.clone());
+        let Some(stack) = above.filter(|vma| vma.flags.contains(VmFlags::GROWSDOWN)) else {
+            return Err(FaultError::Unmapped);
+        };
+        let below = self.vmas.range(..page).next_back().map(|(_, vma)| vma);
+        let guarded = below.is_some_and(|vma| {
+            !vma.flags.contains(VmFlags::GROWSDOWN) && vma.prot != Prot::NONE && vma.end + STACK_GUARD_GAP > page
+        });
+        if stack.end - page > self.stack_limit || guarded {
+            return Err(FaultError::Unmapped);
+        }
+        self.vmas.remove(&stack.start);
+        let mut grown = stack;
+        grown.start = page;
+        self.vmas.insert(page, grown);
+        Ok(())
+    }
+}

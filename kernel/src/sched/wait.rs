@@ -1,0 +1,68 @@
+//! Wait queues: where parked tasks wait.
+//!
+//! Linux puts a task on a wait queue, checks its condition, and sleeps in `schedule()`. We park it
+//! instead: [`Task::wait_on`](crate::Task::wait_on) registers the task on the queues and gives the
+//! errno [`PARKED`](crate::PARKED), which the handler returns. A wake-up makes the task runnable and
+//! its handler runs again, finds its condition true or parks once more. So wake-ups may be
+//! spurious, and [`WaitQueue::wake_all`] is always safe.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::task::TaskLink;
+
+/// A queue of parked tasks. Clones are the same queue.
+#[derive(Clone, Default)]
+pub struct WaitQueue {
+    waiters: Rc<RefCell<Vec<Rc<TaskLink>>>>,
+}
+
+impl WaitQueue {
+    /// An empty queue.
+    pub fn new() -> WaitQueue {
+        WaitQueue::default()
+    }
+
+    /// Registers a task; once, however often it parks here.
+    pub(crate) fn add(&self, task: &Rc<TaskLink>) {
+        let mut waiters = self.waiters.borrow_mut();
+        if !waiters.iter().any(|w| Rc::ptr_eq(w, task)) {
+            waiters.push(Rc::clone(task));
+        }
+    }
+
+    /// Makes every task that is parked here runnable.
+    pub fn wake_all(&self) {
+        if self.waiters.borrow().is_empty() {
+            return;
+        }
+        let waiters = std::mem::take(&mut *self.waiters.borrow_mut());
+        for task in waiters {
+            task.wake();
+        }
+    }
+
+    /// Makes up to `n` of the longest-waiting tasks runnable and returns how many there were.
+    pub fn wake(&self, n: usize) -> usize {
+        let woken: Vec<_> = {
+            let mut waiters = self.waiters.borrow_mut();
+            let n = n.min(waiters.len());
+            waiters.drain(..n).collect()
+        };
+        for task in &woken {
+            task.wake();
+        }
+        woken.len()
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiters.borrow().is_empty()
+    }
+}
+
+impl std::fmt::Debug for WaitQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WaitQueue({})", self.waiters.borrow().len())
+    }
+}

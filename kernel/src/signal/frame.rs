@@ -1,0 +1,297 @@
+//! Signal frames: what a handler finds on its stack, and rt_sigreturn(2), which undoes it.
+//!
+//! Linux writes `struct rt_sigframe` below the stack pointer and 128 bytes of red zone: the return
+//! address (the restorer, which calls rt_sigreturn), a `ucontext` with all registers and the signal
+//! mask, the `siginfo`, and above them the FXSAVE image that the context points to. rt_sigreturn
+//! believes what it finds there, but for what would give a program more than user mode.
+//!
+//! Quirk: the core has no XSAVE, so `uc_flags` lacks UC_FP_XSTATE and the image ends at 512 bytes.
+
+use callgate_abi::{Errno, SYSCALL_DEFINE0, UserMemory, UserPtr};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::info::SIGINFO_SIZE;
+use super::numbers::SIGSEGV;
+use super::sighand::{SaFlags, SigAction};
+use super::stack::{StackT, set_sigaltstack};
+use super::{SigInfo, SigSet};
+use crate::entry::{USER_CS, USER_DS};
+use crate::{Result, Task};
+
+/// Below the stack pointer, a function may use this much without moving it (System V ABI).
+const RED_ZONE: u64 = 128;
+const FXSAVE_SIZE: u64 = 512;
+
+/// `ss` in the context is valid.
+const UC_SIGCONTEXT_SS: u64 = 2;
+/// rt_sigreturn shall load `ss` as it is there.
+const UC_STRICT_RESTORE_SS: u64 = 4;
+
+/// The processor's trap, direction and resume flags.
+const FLAGS_TF: u64 = 1 << 8;
+const FLAGS_DF: u64 = 1 << 10;
+const FLAGS_RF: u64 = 1 << 16;
+/// What a program may change by rt_sigreturn: AC, OF, DF, TF, SF, ZF, AF, PF, CF, RF.
+const FIX_EFLAGS: u64 = 1 << 18 | 1 << 11 | FLAGS_DF | FLAGS_TF | 1 << 7 | 1 << 6 | 1 << 4 | 1 << 2 | 1 | FLAGS_RF;
+
+/// `struct sigcontext` of 64-bit programs.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct SigContext {
+    r8: u64,
+    r9: u64,
+    r10: u64,
+    r11: u64,
+    r12: u64,
+    r13: u64,
+    r14: u64,
+    r15: u64,
+    di: u64,
+    si: u64,
+    bp: u64,
+    bx: u64,
+    dx: u64,
+    ax: u64,
+    cx: u64,
+    sp: u64,
+    ip: u64,
+    flags: u64,
+    cs: u16,
+    gs: u16,
+    fs: u16,
+    ss: u16,
+    err: u64,
+    trapno: u64,
+    oldmask: u64,
+    cr2: u64,
+    fpstate: u64,
+    reserved: [u64; 8],
+}
+
+/// `struct ucontext`.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct UContext {
+    flags: u64,
+    link: u64,
+    stack: StackT,
+    mcontext: SigContext,
+    sigmask: SigSet,
+}
+
+/// `struct rt_sigframe`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct RtSigFrame {
+    pretcode: u64,
+    uc: UContext,
+    info: [u8; SIGINFO_SIZE],
+}
+
+const UC_OFFSET: u64 = core::mem::offset_of!(RtSigFrame, uc) as u64;
+const INFO_OFFSET: u64 = core::mem::offset_of!(RtSigFrame, info) as u64;
+const FRAME_SIZE: u64 = size_of::<RtSigFrame>() as u64;
+
+/// Where a frame goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    frame: u64,
+    fpstate: u64,
+}
+
+/// Puts the frame below `sp`: the FXSAVE image on a 64-byte boundary, and the frame so that the
+/// handler begins as a called function does, with the stack 16-byte aligned but for the return
+/// address.
+fn place_below(sp: u64) -> Place {
+    let fpstate = sp.wrapping_sub(FXSAVE_SIZE) & !63;
+    let frame = (fpstate.wrapping_sub(FRAME_SIZE) & !15).wrapping_sub(8);
+    Place { frame, fpstate }
+}
+
+impl Task {
+    /// Where the frame for a handler goes (`get_sigframe`).
+    fn get_sigframe(&self, action: &SigAction) -> Result<Place> {
+        let sp = self.regs.sp;
+        let alt = &self.sigaltstack;
+        let nested = alt.is_active(sp);
+        let entering = action.flags().contains(SaFlags::SA_ONSTACK) && !nested && alt.size != 0;
+        let top = if entering { alt.sp.wrapping_add(alt.size) } else { sp.wrapping_sub(RED_ZONE) };
+        let place = place_below(top);
+        // An alternate stack that overflows must not be left by accident: that ends the program.
+        if (nested || entering) && !alt.contains(place.frame) {
+            return Err(Errno::EFAULT);
+        }
+        Ok(place)
+    }
+
+    /// Writes the frame of a signal and points the registers at its handler.
+    pub(super) fn setup_rt_frame(&mut self, info: &SigInfo, action: &SigAction) -> Result<()> {
+        // User code on x86-64 brings its own way back: there is no other.
+        if !action.flags().contains(SaFlags::SA_RESTORER) {
+            return Err(Errno::EFAULT);
+        }
+        let place = self.get_sigframe(action)?;
+        let fxsave = self.cpu.fxsave();
+        self.copy_to_user(place.fpstate, &fxsave).map_err(|_| Errno::EFAULT)?;
+        let mask = self.saved_sigmask.unwrap_or(self.blocked);
+        let frame = RtSigFrame {
+            pretcode: action.restorer,
+            uc: UContext {
+                flags: UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
+                link: 0,
+                stack: StackT {
+                    sp: self.sigaltstack.sp,
+                    flags: self.sigaltstack.flags,
+                    pad: 0,
+                    size: self.sigaltstack.size,
+                },
+                mcontext: self.sigcontext(mask, place.fpstate),
+                sigmask: mask,
+            },
+            info: info.to_bytes(),
+        };
+        // The siginfo is there only for handlers that ask for it.
+        let len = if action.flags().contains(SaFlags::SA_SIGINFO) { FRAME_SIZE } else { INFO_OFFSET };
+        self.copy_to_user(place.frame, &frame.as_bytes()[..len as usize]).map_err(|_| Errno::EFAULT)?;
+
+        let regs = &mut self.regs;
+        regs.di = info.signo as u64;
+        regs.ax = 0;
+        regs.si = place.frame.wrapping_add(INFO_OFFSET);
+        regs.dx = place.frame.wrapping_add(UC_OFFSET);
+        regs.ip = action.handler;
+        regs.sp = place.frame;
+        regs.cs = USER_CS;
+        regs.ss = USER_DS;
+        regs.flags &= !(FLAGS_DF | FLAGS_RF | FLAGS_TF);
+        self.regs_changed = true;
+        // A handler begins with a fresh floating-point unit.
+        self.cpu.reset_fpu();
+        Ok(())
+    }
+
+    fn sigcontext(&self, mask: SigSet, fpstate: u64) -> SigContext {
+        let regs = &self.regs;
+        let fault = self.link.attr.borrow().last_fault;
+        SigContext {
+            r8: regs.r8,
+            r9: regs.r9,
+            r10: regs.r10,
+            r11: regs.r11,
+            r12: regs.r12,
+            r13: regs.r13,
+            r14: regs.r14,
+            r15: regs.r15,
+            di: regs.di,
+            si: regs.si,
+            bp: regs.bp,
+            bx: regs.bx,
+            dx: regs.dx,
+            ax: regs.ax,
+            cx: regs.cx,
+            sp: regs.sp,
+            ip: regs.ip,
+            flags: regs.flags,
+            cs: regs.cs as u16,
+            gs: 0,
+            fs: 0,
+            ss: regs.ss as u16,
+            err: fault.error_code,
+            trapno: fault.vector,
+            oldmask: mask.0,
+            cr2: fault.cr2,
+            fpstate,
+            reserved: [0; 8],
+        }
+    }
+
+    /// Loads what rt_sigreturn finds in a frame (`restore_sigcontext`).
+    fn restore_sigcontext(&mut self, sc: &SigContext, uc_flags: u64) -> Result<()> {
+        let (cs, ss) = (u64::from(sc.cs) | 3, u64::from(sc.ss) | 3);
+        let regs = &mut self.regs;
+        regs.r8 = sc.r8;
+        regs.r9 = sc.r9;
+        regs.r10 = sc.r10;
+        regs.r11 = sc.r11;
+        regs.r12 = sc.r12;
+        regs.r13 = sc.r13;
+        regs.r14 = sc.r14;
+        regs.r15 = sc.r15;
+        regs.di = sc.di;
+        regs.si = sc.si;
+        regs.bp = sc.bp;
+        regs.bx = sc.bx;
+        regs.dx = sc.dx;
+        regs.ax = sc.ax;
+        regs.cx = sc.cx;
+        regs.sp = sc.sp;
+        regs.ip = sc.ip;
+        regs.flags = regs.flags & !FIX_EFLAGS | sc.flags & FIX_EFLAGS;
+        regs.orig_ax = u64::MAX;
+        regs.cs = USER_CS;
+        regs.ss = USER_DS;
+        self.regs_changed = true;
+        // Linux loads the selectors and dies of #GP at `iretq` if there are no such segments.
+        if cs != USER_CS || (uc_flags & UC_STRICT_RESTORE_SS != 0 && ss != USER_DS) {
+            return Err(Errno::EFAULT);
+        }
+        if sc.fpstate == 0 {
+            self.cpu.reset_fpu();
+            return Ok(());
+        }
+        let mut image = [0; FXSAVE_SIZE as usize];
+        self.copy_from_user(&mut image, sc.fpstate).map_err(|_| Errno::EFAULT)?;
+        self.cpu.fxrstor(&image).map_err(|_| Errno::EFAULT)
+    }
+}
+
+/// rt_sigreturn(2): returns from a handler to what the signal interrupted.
+#[SYSCALL_DEFINE0(rt_sigreturn)]
+pub fn rt_sigreturn(task: &mut Task) -> i64 {
+    // The handler's `ret` has taken the return address off the stack.
+    let frame = task.regs.sp.wrapping_sub(8);
+    let restored = UserPtr::<UContext>::new(frame.wrapping_add(UC_OFFSET)).read(task).and_then(|uc| {
+        task.set_blocked(uc.sigmask);
+        task.link.attr.borrow_mut().restart_block = None;
+        task.restore_sigcontext(&uc.mcontext, uc.flags)?;
+        // As on Linux, a stack that can't be set is no error: the frame has only what was there.
+        let sp = task.regs.sp;
+        let _ = set_sigaltstack(&mut task.sigaltstack, &uc.stack, sp);
+        Ok(())
+    });
+    match restored {
+        Ok(()) => task.regs.ax as i64,
+        Err(_) => {
+            task.force_signal(SigInfo::kernel(SIGSEGV));
+            0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::mem::offset_of;
+
+    #[test]
+    fn the_frame_has_linuxs_layout() {
+        assert_eq!(size_of::<SigContext>(), 256);
+        assert_eq!(offset_of!(SigContext, ip), 128);
+        assert_eq!(offset_of!(SigContext, cs), 144);
+        assert_eq!(offset_of!(SigContext, trapno), 160);
+        assert_eq!(offset_of!(SigContext, fpstate), 184);
+        assert_eq!(size_of::<UContext>(), 304);
+        assert_eq!(offset_of!(UContext, sigmask), 296);
+        assert_eq!((UC_OFFSET, INFO_OFFSET, FRAME_SIZE), (8, 312, 440));
+    }
+
+    #[test]
+    fn a_frame_is_aligned_as_the_abi_wants() {
+        for sp in 0x7fff_ffff_0000u64..0x7fff_ffff_0080 {
+            let Place { frame, fpstate } = place_below(sp);
+            assert_eq!(fpstate % 64, 0);
+            assert_eq!((frame + 8) % 16, 0);
+            assert!(frame + FRAME_SIZE <= fpstate && fpstate + FXSAVE_SIZE <= sp);
+        }
+    }
+}
