@@ -376,6 +376,11 @@ pub(crate) fn round(env: &mut Env, format: Format, sign: bool, exp: i32, sig: u1
             if inexact {
                 env.raise(flag::PRECISION);
             }
+            if rounded_exp - REBIAS > Format::F80.max_exp {
+                env.raise(flag::PRECISION);
+                env.rounded_up = true;
+                return Float::infinity(sign);
+            }
             return Float::finite(sign, rounded_exp - REBIAS, normalized(kept));
         }
         env.raise(flag::PRECISION);
@@ -398,7 +403,8 @@ pub(crate) fn round(env: &mut Env, format: Format, sign: bool, exp: i32, sig: u1
     Float::finite(sign, rounded_exp, normalized(kept))
 }
 
-/// What an unmasked x87 overflow subtracts from the exponent of a register result, and an underflow adds.
+/// What an unmasked x87 overflow subtracts from the exponent of a register result, and an underflow adds. (FSCALE can go
+/// so far that this does not suffice: then the result is infinite or zero.)
 const REBIAS: i32 = 24576;
 
 /// The significand of a non-zero integer of at most 65 bits.
@@ -417,6 +423,11 @@ fn round_tiny(
 ) -> Float {
     if !env.masked(flag::UNDERFLOW) {
         env.raise(flag::UNDERFLOW | if inexact { flag::PRECISION } else { 0 });
+        if unbounded.0 + REBIAS < Format::F80.min_exp {
+            env.raise(flag::PRECISION);
+            env.rounded_up = false;
+            return Float::zero(sign);
+        }
         return Float::finite(sign, unbounded.0 + REBIAS, normalized(unbounded.1));
     }
     if env.ftz {

@@ -10,9 +10,11 @@ pub(crate) fn load(bytes: [u8; 10]) -> Float {
     from_u64(&mut Env::from_x87_control(0x37f), Format::F80, magnitude).with_sign(bytes[9] & 0x80 != 0)
 }
 
+/// The decimal indefinite.
+pub(crate) const INDEFINITE: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff];
+
 /// Writes a packed decimal, rounding to an integer; what doesn't fit becomes the decimal indefinite.
 pub(crate) fn store(env: &mut Env, value: Float, rounding: Rounding) -> [u8; 10] {
-    const INDEFINITE: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff];
     let mut attempt = *env;
     let magnitude = match to_i64(&mut attempt, value, 64, rounding) {
         Some(n) if n.unsigned_abs() < 1_000_000_000_000_000_000 => n.unsigned_abs(),

@@ -265,12 +265,34 @@ impl Fpu {
     /// before the computation leaves the operands alone.
     #[inline]
     pub(crate) fn finish(&mut self, env: &Env) -> bool {
-        self.set_conditions(status::C1, if env.rounded_up { status::C1 } else { 0 });
-        self.status |= env.flags as u16;
+        let computes = env.unmasked() & flag::PRE_COMPUTATION == 0;
+        self.set_conditions(status::C1, if env.rounded_up && computes { status::C1 } else { 0 });
+        self.status |= (if computes { env.flags } else { env.flags & flag::PRE_COMPUTATION }) as u16;
         if env.unmasked() != 0 {
             self.update_summary();
         }
-        env.unmasked() & flag::PRE_COMPUTATION == 0
+        computes
+    }
+
+    /// Records what an operation raised and writes its result to ST(i), unless an unmasked exception forbids it.
+    /// True if written.
+    #[inline]
+    pub(crate) fn write(&mut self, i: u8, env: &Env, result: Float) -> bool {
+        let writes = self.finish(env);
+        if writes {
+            self.set(i, result.into());
+        }
+        writes
+    }
+
+    /// An operand was empty: a stack underflow, whose masked response is the default NaN in ST(i). True if written.
+    #[cold]
+    pub(crate) fn underflow(&mut self, i: u8) -> bool {
+        let masked = self.stack_fault(false);
+        if masked {
+            self.set(i, Float::DEFAULT_NAN.into());
+        }
+        masked
     }
 
     /// An MMX register.

@@ -6,8 +6,19 @@ use crate::softfloat::{Class, Env, Float, Format, Rounding, flag, from_i64, nan_
 pub(crate) struct Remainder {
     /// The (partial) remainder.
     pub(crate) value: Float,
-    /// The quotient's low three bits; `None` if the reduction is incomplete and C2 must tell so.
-    pub(crate) quotient: Option<u8>,
+    /// What is known of the quotient.
+    pub(crate) quotient: Quotient,
+}
+
+/// What a remainder instruction tells of its quotient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quotient {
+    /// Its low three bits.
+    Complete(u8),
+    /// The reduction is incomplete.
+    Partial,
+    /// There is none: a NaN.
+    Invalid,
 }
 
 /// FPREM (`nearest` false: the quotient is truncated) and FPREM1 (rounded to nearest, as IEEE 754 says).
@@ -15,12 +26,12 @@ pub(crate) struct Remainder {
 /// A reduction takes away at most 63 bits of the difference between the exponents; of a larger one, as many as leaves a
 /// multiple of 32, which is what processors do.
 pub(crate) fn remainder(env: &mut Env, a: Float, b: Float, nearest: bool) -> Remainder {
-    let whole = |value| Remainder { value, quotient: Some(0) };
+    let whole = |value| Remainder { value, quotient: Quotient::Complete(0) };
     if let Some(nan) = nan_operand(env, a, b) {
-        return whole(nan);
+        return Remainder { value: nan, quotient: Quotient::Invalid };
     }
     if a.class == Class::Infinite || b.class == Class::Zero {
-        return whole(env.invalid());
+        return Remainder { value: env.invalid(), quotient: Quotient::Invalid };
     }
     if a.denormal || b.denormal {
         env.raise(flag::DENORMAL);
@@ -34,7 +45,7 @@ pub(crate) fn remainder(env: &mut Env, a: Float, b: Float, nearest: bool) -> Rem
         // Take away 2^(difference - step) times as much as fits.
         let step = 32 + difference % 32;
         let rest = (u128::from(a.sig) << step) % divisor;
-        return Remainder { value: exact(env, a.sign, b.exp + difference - step, rest), quotient: None };
+        return Remainder { value: exact(env, a.sign, b.exp + difference - step, rest), quotient: Quotient::Partial };
     }
     if difference < -1 || (difference < 0 && !nearest) {
         return whole(exact(env, a.sign, a.exp, a.sig.into()));
@@ -50,7 +61,7 @@ pub(crate) fn remainder(env: &mut Env, a: Float, b: Float, nearest: bool) -> Rem
         sign = !sign;
     }
     let value = if rest == 0 { Float::zero(a.sign) } else { exact(env, sign, b.exp - 1, rest) };
-    Remainder { value, quotient: Some(quotient as u8 & 7) }
+    Remainder { value, quotient: Quotient::Complete(quotient as u8 & 7) }
 }
 
 /// `rest · 2^(exp-63)`; remainders need no rounding.

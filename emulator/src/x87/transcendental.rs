@@ -75,18 +75,23 @@ impl Wide {
         Self(if value.sign { -magnitude } else { magnitude })
     }
 
+    /// Sign, exponent, and a significand with its leading one in bit 127.
+    fn parts(self) -> (bool, i32, u128) {
+        let bits = self.0.to_bits();
+        let (biased, fraction) = ((bits >> 112) as i32 & 0x7fff, bits & ((1 << 112) - 1));
+        let sign = bits >> 127 != 0;
+        if biased == 0 {
+            // Denormal or zero, which none of the functions below cares to tell apart from it.
+            let shift = (fraction | 1).leading_zeros();
+            return (sign, -16367 - shift as i32, (fraction | 1) << shift);
+        }
+        (sign, biased - 16383, (fraction | 1 << 112) << 15)
+    }
+
     /// Rounds to the register format; always inexact, which is what these functions are of all arguments but a few.
     fn round(self, env: &mut Env) -> Float {
-        let bits = self.0.to_bits();
-        let sign = bits >> 127 != 0;
-        let biased = (bits >> 112) as i32 & 0x7fff;
-        let fraction = bits & ((1 << 112) - 1);
-        if biased == 0 {
-            // Only a result far below the register format's own range gets here.
-            let shift = (fraction | 1).leading_zeros();
-            return round(env, Format::F80, sign, -16382 - (shift as i32 - 15), (fraction | 1) << shift);
-        }
-        round(env, Format::F80, sign, biased - 16383, (fraction | 1 << 112) << 15 | 1)
+        let (sign, exp, sig) = self.parts();
+        round(env, Format::F80, sign, exp, sig | 1)
     }
 
     /// `Σ term(k)` while terms count; each is the last one times `step(k)`.
@@ -166,6 +171,10 @@ pub(crate) fn exp2_minus_1(env: &mut Env, x: Float) -> Float {
         }
         // 2^1 - 1 = 1 and 2^-1 - 1 = -1/2 are exact.
         Class::Finite if x.exp == 0 && x.sig == 1 << 63 && x.sign => Float::finite(true, -1, 1 << 63),
+        Class::Finite if x.exp > 0 || x.sig != 1 << 63 => {
+            env.raise(flag::PRECISION);
+            x
+        }
         _ => x,
     }
 }
@@ -211,8 +220,9 @@ pub(crate) fn y_log2_x(env: &mut Env, x: Float, y: Float) -> Float {
         (Class::Infinite, _) | (_, Class::Infinite) => Float::infinity(sign),
         (_, Class::Zero) => Float::zero(sign),
         _ if one => Float::zero(y.sign),
-        // The logarithm of a power of two is exact.
+        // The logarithm of a power of two is exact. Processors report a loss of precision nevertheless.
         _ if x.sig == 1 << 63 => {
+            env.raise(flag::PRECISION);
             let log = crate::softfloat::from_i64(&mut env.clone(), Format::F80, x.exp.into());
             crate::softfloat::mul(env, Format::F80, log, Float { denormal: false, ..y })
         }
@@ -222,13 +232,13 @@ pub(crate) fn y_log2_x(env: &mut Env, x: Float, y: Float) -> Float {
 
 /// `y · w` for a `w` of ordinary size: only the product may leave the range, and is rounded once.
 fn product(env: &mut Env, y: Float, w: Wide) -> Float {
-    let bits = (Wide::from_float(Float { exp: 0, ..y }) * w).0.to_bits();
-    let (biased, fraction) = ((bits >> 112) as i32 & 0x7fff, bits & ((1 << 112) - 1));
-    let sign = bits >> 127 != 0;
-    if biased == 0 {
-        return Float::zero(sign);
-    }
-    round(env, Format::F80, sign, biased - 16383 + y.exp, (fraction | 1 << 112) << 15 | 1)
+    let (sign, exp, sig) = (Wide::from_float(Float { exp: 0, ..y }) * w).parts();
+    round(env, Format::F80, sign, exp + y.exp, sig | 1)
+}
+
+/// The largest number below `sig · 2^exp`.
+fn below(exp: i32, sig: u128) -> (i32, u128) {
+    if sig == 1 << 127 { (exp - 1, u128::MAX) } else { (exp, sig - 1) }
 }
 
 /// FYL2XP1: y · log2(1 + x), for x of magnitude below 1 - √½; accurate near zero.
@@ -239,7 +249,11 @@ pub(crate) fn y_log2_x_plus_1(env: &mut Env, x: Float, y: Float) -> Float {
     match (x.class, y.class) {
         (Class::Zero, Class::Infinite) | (Class::Infinite, Class::Zero) => return env.invalid(),
         (Class::Infinite, _) if x.sign => return env.invalid(),
-        (Class::Finite, _) if x.sign && x.exp >= 0 => return env.invalid(),
+        // Outside its domain the instruction is undefined; processors answer x.
+        (Class::Finite, _) if x.sign && x.exp >= 0 => {
+            env.raise(flag::PRECISION);
+            return x;
+        }
         _ if x.denormal || y.denormal => env.raise(flag::DENORMAL),
         _ => {}
     }
@@ -293,10 +307,11 @@ pub(crate) fn atan2(env: &mut Env, y: Float, x: Float) -> Float {
             let difference = small.exp - large.exp;
             // Scaled, so that the quotient can't leave the range on its own.
             let significand = |f: Float, exp| Wide::from_float(Float { exp, sign: false, ..f });
-            if difference < -120 && !steep && !x.sign {
-                // atan t = t; only here can the result be tiny.
-                let ratio = significand(small, 0) / significand(large, 0);
-                return product(env, Float::finite(y.sign, difference, 1 << 63), ratio);
+            if difference < -50 && !steep && !x.sign {
+                // atan t is a little less than t; only here can the result be tiny.
+                let (_, exp, sig) = (significand(small, 0) / significand(large, 0)).parts();
+                let (exp, sig) = below(exp + difference, sig);
+                return round(env, Format::F80, y.sign, exp, sig);
             }
             let ratio = significand(small, difference.max(-200)) / significand(large, 0);
             let angle = ratio.atan();
@@ -378,9 +393,9 @@ pub(crate) fn sin_cos(env: &mut Env, x: Float, wanted: Wanted) -> Option<SinCos>
         // sin x = tan x = x, rounded as from a little below or above; only here can the result be tiny.
         _ if x.exp < -40 => {
             let tiny = u128::from(x.sig) << 64;
-            let (exp, less) = if tiny == 1 << 127 { (x.exp - 1, u128::MAX) } else { (x.exp, tiny - 1) };
-            let sin = if wanted.sin { round(env, Format::F80, x.sign, exp, less) } else { x };
+            let (exp, less) = below(x.exp, tiny);
             let cos = if wanted.cos { round(env, Format::F80, false, -1, u128::MAX) } else { one };
+            let sin = if wanted.sin { round(env, Format::F80, x.sign, exp, less) } else { x };
             let tan = if wanted.tan { round(env, Format::F80, x.sign, x.exp, tiny | 1) } else { x };
             return Some(SinCos { sin, cos, tan });
         }
@@ -395,5 +410,7 @@ pub(crate) fn sin_cos(env: &mut Env, x: Float, wanted: Wanted) -> Option<SinCos>
         _ => (-c, s),
     };
     let mut pick = |want: bool, value: Wide| if want { value.round(env) } else { one };
-    Some(SinCos { sin: pick(wanted.sin, sin), cos: pick(wanted.cos, cos), tan: pick(wanted.tan, sin / cos) })
+    // The sine last: of FSINCOS's two results, it decides C1.
+    let (tan, cos) = (pick(wanted.tan, sin / cos), pick(wanted.cos, cos));
+    Some(SinCos { sin: pick(wanted.sin, sin), cos, tan })
 }

@@ -142,8 +142,8 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Cvttsd2si_r32_xmmm64 => rm(i, to_gpr::<f64, Xmm, false, true>, to_gpr::<f64, M64, false, true>),
         Cvttsd2si_r64_xmmm64 => rm(i, to_gpr::<f64, Xmm, true, true>, to_gpr::<f64, M64, true, true>),
 
-        Cvtpi2ps_xmm_mmm64 => rm(i, from_mm::<Cvtpi2ps, Mm>, from_mm::<Cvtpi2ps, M64>),
-        // From memory it has nothing to do with MMX.
+        // From memory they have nothing to do with MMX.
+        Cvtpi2ps_xmm_mmm64 => rm(i, from_mm::<Cvtpi2ps, Mm>, fp::<Cvtpi2ps, M64>),
         Cvtpi2pd_xmm_mmm64 => rm(i, from_mm::<Cvtdq2pd, Mm>, fp::<Cvtdq2pd, M64>),
         Cvtps2pi_mm_xmmm64 => rm(i, to_mm::<Cvtps2pi, Xmm>, to_mm::<Cvtps2pi, M64>),
         Cvttps2pi_mm_xmmm64 => rm(i, to_mm::<Cvttps2pi, Xmm>, to_mm::<Cvttps2pi, M64>),
@@ -220,8 +220,9 @@ fn from_mm<O: Vector, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(), Sto
     let b = S::get(core, op)?;
     let mut mx = Mx::new(core.cpu.mxcsr);
     let result = O::apply(&mut mx, core.cpu.xmm[op.dst as usize], b);
-    commit(core, &mx)?;
+    // Even #XM finds the register stack flat.
     core.cpu.fpu.enter_mmx();
+    commit(core, &mx)?;
     core.cpu.xmm[op.dst as usize] = result;
     Ok(())
 }
@@ -231,8 +232,8 @@ fn to_mm<O: Vector, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop>
     let b = S::get(core, op)?;
     let mut mx = Mx::new(core.cpu.mxcsr);
     let result = O::apply(&mut mx, 0, b);
-    commit(core, &mx)?;
     core.cpu.fpu.enter_mmx();
+    commit(core, &mx)?;
     core.cpu.fpu.set_mmx(op.dst as u8, result as u64);
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::shuffle::BlendV;
 use crate::exit::{Exception, vector};
 use crate::interp::core::Core;
 use crate::interp::op::{Exec, Op, Stop};
+pub(super) use crate::interp::x87::check_pending as check_x87;
 use crate::softfloat::flag;
 
 /// Where a source operand comes from.
@@ -111,16 +112,6 @@ pub(super) fn aligned(core: &mut Core<'_>, op: &Op) -> Result<u64, Stop> {
         return Err(core.gp());
     }
     Ok(address)
-}
-
-/// What every MMX instruction begins with: a waiting x87 exception is raised before anything else. When nothing can
-/// fail any more, [`crate::Fpu::enter_mmx`] makes the register stack flat.
-#[inline(always)]
-pub(super) fn check_x87(core: &mut Core<'_>) -> Result<(), Stop> {
-    if core.cpu.fpu.error_pending() {
-        return Err(core.raise(Exception::new(vector::MF)));
-    }
-    Ok(())
 }
 
 /// The register form or the memory form, as the instruction has it.

@@ -1,10 +1,38 @@
-//! x87 and MMX instructions.
+//! x87 instructions.
+//!
+//! A waiting instruction first raises #MF if an unmasked exception is pending. It then checks the register stack (an empty
+//! source or a full destination is an invalid operation with SF set, and C1 tells which), computes, records flags, and
+//! writes its result unless an unmasked exception was found before computing. [`crate::x87::Fpu`] knows these steps; the
+//! files here say which operands and which function each instruction has.
+//!
+//! Quirks: CR0.TS and CR0.EM are not looked at; the last instruction's address and opcode are not tracked.
+
+mod arith;
+mod compare;
+mod control;
+mod function;
+mod load;
 
 use iced_x86::Instruction;
 
-use super::op::Exec;
+use super::core::Core;
+use super::op::{Exec, Stop};
+use crate::exit::{Exception, vector};
 
 /// The function that executes an instruction, if it is one of ours.
-pub(crate) fn select(_instruction: &Instruction) -> Option<Exec> {
-    None
+pub(super) fn select(i: &Instruction) -> Option<Exec> {
+    arith::select(i.code())
+        .or_else(|| load::select(i.code()))
+        .or_else(|| compare::select(i.code()))
+        .or_else(|| control::select(i.code()))
+        .or_else(|| function::select(i.code()))
+}
+
+/// What waiting instructions and MMX instructions begin with.
+#[inline(always)]
+pub(super) fn check_pending(core: &mut Core<'_>) -> Result<(), Stop> {
+    if core.cpu.fpu.error_pending() {
+        return Err(core.raise(Exception::new(vector::MF)));
+    }
+    Ok(())
 }
