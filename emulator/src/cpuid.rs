@@ -63,7 +63,14 @@ const FEATURES: &[(&[CpuidFeature], Bit)] = {
         (&[F::SSE4_1], Leaf1Ecx(19)),
         (&[F::SSE4_2], Leaf1Ecx(20)),
         (&[F::POPCNT], Leaf1Ecx(23)),
+        (&[F::MOVBE], Leaf1Ecx(22)),
         (&[F::FSGSBASE], Leaf7Ebx(0)),
+        (&[F::BMI1], Leaf7Ebx(3)),
+        (&[F::BMI2], Leaf7Ebx(8)),
+        (&[F::ADX], Leaf7Ebx(19)),
+        (&[F::CLFLUSHOPT], Leaf7Ebx(23)),
+        (&[F::CLWB], Leaf7Ebx(24)),
+        (&[F::LZCNT], ExtendedEcx(5)),
         // `rep movsb` and `rep stosb` are the fastest copies here, short ones too.
         (&[], Leaf7Ebx(9)),
         (&[], Leaf7Edx(4)),
@@ -130,11 +137,11 @@ const CACHES: [Cache; 4] = [
 ];
 
 /// What `cpuid` answers in eax, ebx, ecx, edx. Leaves beyond the highest answer zeros.
-pub(crate) fn cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
+pub fn cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
     match leaf {
         0 => [MAX_LEAF, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4)],
         // One logical processor, lines of 8 · 8 bytes.
-        1 => [SIGNATURE, 0x0001_0000 | LINE / 8 << 8, bits!(Leaf1Ecx), bits!(Leaf1Edx)],
+        1 => [SIGNATURE, 0x0001_0000 | (LINE / 8) << 8, bits!(Leaf1Ecx), bits!(Leaf1Edx)],
         // "No descriptors here; see leaf 4."
         2 => [0x00ff_ff01, 0, 0, 0],
         4 => cache(subleaf),
@@ -149,7 +156,7 @@ pub(crate) fn cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
         0x8000_0005 => [0, 0, CACHES[0].amd_level_1(), CACHES[1].amd_level_1()],
         // Level 2: size in KiB, ways (6 codes 8, 8 codes 16), line size. Level 3: size in half MiB.
         0x8000_0006 => {
-            [0, 0, CACHES[2].kib << 16 | 6 << 12 | 1 << 8 | LINE, CACHES[3].kib / 512 << 18 | 8 << 12 | 1 << 8 | LINE]
+            [0, 0, CACHES[2].kib << 16 | 6 << 12 | 1 << 8 | LINE, (CACHES[3].kib / 512) << 18 | 8 << 12 | 1 << 8 | LINE]
         }
         0x8000_0007 => [0, 0, 0, bits!(PowerEdx)],
         // 40 bits of physical, 48 of linear addresses; one core.

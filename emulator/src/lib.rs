@@ -20,6 +20,7 @@ mod softfloat;
 mod x87;
 
 pub use cpu::{Cpu, Delivery, DescriptorTable, Msrs, Segment, Tsc, reg, seg};
+pub use cpuid::cpuid;
 pub use exit::{Engine, Exception, Exit, vector};
 pub use flags::rflags;
 pub use fxsave::InvalidMxcsr;
