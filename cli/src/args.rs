@@ -1,0 +1,361 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::calls::CallSet;
+
+/// Run Linux programs on a generated kernel, and see every system call.
+///
+/// Rows of syscall_64.tbl and functions with a SYSCALL_DEFINE attribute make a kernel; x86-64 Linux
+/// programs run on it, on an emulated core, without a virtual machine and without privileges.
+/// Without a command, a small program that writes "Hi" is run and explained.
+#[derive(Debug, Parser)]
+#[command(name = "callgate", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// What to do; without it, the built-in demonstration.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  callgate                                   the demonstration: write(1, \"Hi\\n\", 3), explained
+  callgate run ./hello                       run a static program; the exit code is the program's
+  callgate trace ./hello                     print each of its system calls, as strace does
+  callgate explain --trace-calls write ./hello
+                                             show each instruction of a call's way into the kernel and back
+  callgate disasm entry_SYSCALL_64           the kernel's entry code
+  callgate tbl check syscall_64.tbl          what is wrong with a table
+  callgate gen unistd --abis common,64       the header with the __NR_ numbers
+
+Make a program: gcc -static -o hello hello.c
+
+Exit codes of run, trace and explain: the program's; 128+n if signal n has ended it; 127 if the program is not found;
+126 if it can't be executed; 125 if callgate itself has failed, or has ended the run.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a program.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Run a program and print each system call as strace does.
+    #[command(after_help = TRACE_EXAMPLES)]
+    Trace(TraceArgs),
+    /// Run a program and show the whole way of each system call, instruction by instruction.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
+    /// Make headers and listings from a table.
+    #[command(after_help = GEN_EXAMPLES)]
+    Gen(GenArgs),
+    /// Work on tables.
+    Tbl {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: TblCommand,
+    },
+    /// Disassemble a function of the kernel image, or show one of its tables.
+    #[command(after_help = DISASM_EXAMPLES)]
+    Disasm(DisasmArgs),
+}
+
+const RUN_EXAMPLES: &str = "\
+The program sees an in-memory root with /proc, /dev, /sys and /tmp, itself at its own absolute path, and nothing else of
+the host but standard input, output and error. Its environment is PATH, HOME, TERM and what --env gives.
+
+Examples:
+  callgate run ./a.out one two
+  callgate run --env LANG=C --cwd /tmp /bin/busybox sh -c 'echo $LANG; pwd'
+  callgate run --deterministic --stats ./a.out       the same run every time, with figures on stderr
+  callgate run --max-memory 64M --timeout 10 ./a.out";
+
+const TRACE_EXAMPLES: &str = "\
+Examples:
+  callgate trace ./a.out
+  callgate trace --trace-calls openat,read ./a.out
+  callgate trace --trace-calls '!brk,mmap' -o calls.txt ./a.out
+  callgate trace --json ./a.out 2>&1 >/dev/null | jq .name";
+
+const EXPLAIN_EXAMPLES: &str = "\
+A call is shown in seven steps: the program's instructions before it; the registers with number and arguments; the
+`syscall` instruction and what the processor does at it; the kernel's entry code up to the table; the handler; the way
+of the answer into rax; and the return to the program. All values are read from the machine while it runs.
+
+Examples:
+  callgate explain ./a.out
+  callgate explain --trace-calls write --limit 1 ./a.out
+  callgate explain --full -o way.txt ./a.out         no instruction left out, however often it was seen";
+
+const GEN_EXAMPLES: &str = "\
+Without TABLE it is the table that this kernel was built with.
+
+Examples:
+  callgate gen unistd --abis common,64 -o unistd_64.h
+  callgate gen unistd --abis common,x32 --offset __X32_SYSCALL_BIT -o unistd_x32.h
+  callgate gen unistd --prefix ia32_ syscall_32.tbl
+  callgate gen syscalls --abis common,64 -o syscalls_64.h
+  callgate gen rust -o nr.rs
+  callgate gen system-map | grep __x64_sys_write";
+
+const DISASM_EXAMPLES: &str = "\
+Examples:
+  callgate disasm entry_SYSCALL_64
+  callgate disasm __x64_sys_write
+  callgate disasm sys_call_table                     the table: number, address, function
+  callgate disasm idt_table                          the interrupt gates
+  callgate disasm 0xffffffff81000000                 the function at an address";
+
+/// Options of run, trace and explain, and the program.
+#[derive(Debug, Args)]
+pub(crate) struct GuestArgs {
+    /// Add a variable to the program's environment (which has PATH, HOME and TERM).
+    #[arg(long, value_name = "K=V", value_parser = parse_env)]
+    pub(crate) env: Vec<OsString>,
+    /// The directory of the guest that the program starts in.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub(crate) cwd: OsString,
+    /// What executes the program's instructions.
+    #[arg(long, value_enum, default_value_t = EngineChoice::Auto)]
+    pub(crate) engine: EngineChoice,
+    /// Make runs repeatable: a virtual clock, randomness from SEED.
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    pub(crate) deterministic: Option<u64>,
+    /// Memory that the guest may use; K, M and G may follow the number.
+    #[arg(long, value_name = "BYTES", default_value = "4G", value_parser = parse_size)]
+    pub(crate) max_memory: u64,
+    /// End the run after so many instructions; K, M and G are powers of 1000 here.
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub(crate) max_instructions: Option<u64>,
+    /// End the run after so many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Print figures of the run on standard error: `callgate: stats: key=value …`.
+    #[arg(long)]
+    pub(crate) stats: bool,
+    /// The program, as a path or as a name to be found in PATH, and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_names = ["PROG", "ARGS"])]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The way of system calls: handled at once, or through the kernel image in ring 0.
+    #[arg(long, value_enum, default_value_t = EntryChoice::Direct)]
+    pub(crate) entry: EntryChoice,
+    /// Print these calls on standard error: `write,exit_group`, `!brk`, `all`.
+    #[arg(long, value_name = "SET", allow_hyphen_values = true)]
+    pub(crate) trace_calls: Option<CallSet>,
+    #[command(flatten)]
+    pub(crate) guest: GuestArgs,
+}
+
+/// `trace`.
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// The way of system calls: handled at once, or through the kernel image in ring 0.
+    #[arg(long, value_enum, default_value_t = EntryChoice::Direct)]
+    pub(crate) entry: EntryChoice,
+    /// The calls to print: `write,exit_group`, `!brk`, `all`.
+    #[arg(long, value_name = "SET", default_value = "all")]
+    pub(crate) trace_calls: CallSet,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write to FILE and not to standard error.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) guest: GuestArgs,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The calls to show: `write,exit_group`, `!brk`, `all`.
+    #[arg(long, value_name = "SET", default_value = "all")]
+    pub(crate) trace_calls: CallSet,
+    /// Show only the first N calls; the program runs on.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Show every instruction: later calls aren't shortened, and equal instructions aren't gathered in one line.
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Write to FILE and not to standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) guest: GuestArgs,
+}
+
+/// An engine, as the user names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineChoice {
+    /// The fastest that this host can run.
+    Auto,
+    /// The interpreter: portable and exact.
+    Interp,
+    /// Translation to host code (not built yet).
+    Native,
+}
+
+/// A way of system calls, as the user names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EntryChoice {
+    /// The core leaves at `syscall`, and the kernel dispatches.
+    Direct,
+    /// The core executes the kernel image's entry code in ring 0.
+    Image,
+}
+
+/// `gen`.
+#[derive(Debug, Args)]
+pub(crate) struct GenArgs {
+    /// What to make.
+    #[arg(value_enum)]
+    pub(crate) what: Artifact,
+    /// The table to make it from.
+    pub(crate) table: Option<PathBuf>,
+    /// Which rows: a comma-separated list of abis, each matching by its beginning as in Linux's scripts.
+    /// Without it all, but no x32 rows of a table that has 64-bit ones.
+    #[arg(long, value_name = "A,B")]
+    pub(crate) abis: Option<String>,
+    /// unistd: a C expression that is added to each number.
+    #[arg(long, value_name = "X")]
+    pub(crate) offset: Option<String>,
+    /// unistd: what stands between `__NR_` and each name.
+    #[arg(long, value_name = "P")]
+    pub(crate) prefix: Option<String>,
+    /// unistd: define `__NR_syscalls` too, for the kernel.
+    #[arg(long)]
+    pub(crate) emit_nr: bool,
+    /// Write to FILE, whole or not at all, and not to standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// What can be made from a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Artifact {
+    /// The C header with the numbers, as Linux's syscallhdr.sh makes it.
+    Unistd,
+    /// The C header with the table's entries, as Linux's syscalltbl.sh makes it.
+    Syscalls,
+    /// The numbers for Rust.
+    Rust,
+    /// The kernel image's symbols, as /proc/kallsyms lists them.
+    Kallsyms,
+    /// The same as System.map.
+    SystemMap,
+}
+
+/// `tbl`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TblCommand {
+    /// Say what is wrong with tables; the exit code is 1 if anything is.
+    #[command(after_help = "\
+A row is: <number> <abi> <name> [<entry point> [<compat entry point> [noreturn]]]
+
+Example:
+  callgate tbl check syscall_64.tbl syscall_32.tbl")]
+    Check {
+        /// The tables.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// `disasm`.
+#[derive(Debug, Args)]
+pub(crate) struct DisasmArgs {
+    /// A symbol of the image, or an address in hexadecimal.
+    pub(crate) symbol: String,
+}
+
+fn parse_env(text: &str) -> Result<OsString, String> {
+    match text.split_once('=') {
+        Some(("", _)) | None => Err("has to be NAME=value".to_owned()),
+        Some(_) => Ok(text.into()),
+    }
+}
+
+/// A number, with a suffix that multiplies it by a power of `unit`.
+fn scaled(text: &str, unit: u64) -> Result<u64, String> {
+    let (digits, power) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1),
+        Some((at, 'm' | 'M')) => (&text[..at], 2),
+        Some((at, 'g' | 'G')) => (&text[..at], 3),
+        _ => (text, 0),
+    };
+    let number: u64 = digits.parse().map_err(|_| "has to be a number, with K, M or G after it if you like")?;
+    number.checked_mul(unit.pow(power)).ok_or_else(|| "is too large".to_owned())
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    match scaled(text, 1024)? {
+        small @ ..0x10_0000 => Err(format!("{small} bytes are too few: a machine needs at least 1M")),
+        size => Ok(size),
+    }
+}
+
+fn parse_count(text: &str) -> Result<u64, String> {
+    scaled(text, 1000)
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "has to be a number of seconds")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn guest(line: &[&str]) -> GuestArgs {
+        match Cli::try_parse_from(line).unwrap().command {
+            Some(Command::Run(run)) => run.guest,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_program_is_the_programs() {
+        let args = guest(&["callgate", "run", "--stats", "ls", "-la", "--help", "--", "--stats"]);
+        assert_eq!(args.command, ["ls", "-la", "--help", "--", "--stats"]);
+        let args = guest(&["callgate", "run", "--", "./-odd", "x"]);
+        assert_eq!(args.command, ["./-odd", "x"]);
+    }
+
+    #[test]
+    fn a_seed_is_optional() {
+        assert_eq!(guest(&["callgate", "run", "--deterministic", "a"]).deterministic, Some(0));
+        assert_eq!(guest(&["callgate", "run", "--deterministic=7", "a"]).deterministic, Some(7));
+        assert_eq!(guest(&["callgate", "run", "a"]).deterministic, None);
+    }
+
+    #[test]
+    fn sizes_have_suffixes() {
+        assert_eq!(parse_size("64M"), Ok(64 << 20));
+        assert_eq!(parse_size("4g"), Ok(4 << 30));
+        assert_eq!(parse_count("10k"), Ok(10_000));
+        assert!(parse_size("12").is_err() && parse_size("M").is_err() && parse_size("99999999999G").is_err());
+        assert!(parse_seconds("-1").is_err() && parse_seconds("nan").is_err());
+        assert_eq!(parse_seconds("0.5"), Ok(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_variable_has_a_name() {
+        assert!(parse_env("=x").is_err() && parse_env("x").is_err());
+        assert_eq!(parse_env("x="), Ok("x=".into()));
+    }
+}

@@ -1,0 +1,117 @@
+//! `callgate run`, and what it shares with `trace` and `explain`: the machine, and how a run ends.
+
+use std::time::Instant;
+
+use callgate_emulator::{Engine, Interp};
+use callgate_kernel::fs::tty::Console;
+use callgate_kernel::{Config, EntryRoute, Kernel, Machine, Outcome};
+
+use crate::args::{EngineChoice, EntryChoice, GuestArgs, RunArgs};
+use crate::exit::{Failure, Result, code_of};
+use crate::output::Output;
+use crate::program::Program;
+use crate::trace::Tracer;
+
+/// Runs a program.
+pub(crate) fn run(args: &RunArgs) -> Result {
+    let program = Program::find(name(&args.guest)?)?;
+    let mut machine = machine(&args.guest, args.entry.into())?;
+    if let Some(calls) = &args.trace_calls {
+        let tracer = Tracer::text(Output::stderr(), calls.clone());
+        machine.kernel.set_observer(Box::new(tracer));
+    }
+    program.start(&mut machine, &args.guest)?;
+    finish(&mut machine, &args.guest, args.entry.into())
+}
+
+impl From<EntryChoice> for EntryRoute {
+    fn from(choice: EntryChoice) -> EntryRoute {
+        match choice {
+            EntryChoice::Direct => EntryRoute::Direct,
+            EntryChoice::Image => EntryRoute::Image,
+        }
+    }
+}
+
+/// The program's name as given.
+pub(crate) fn name(guest: &GuestArgs) -> Result<&std::ffi::OsStr> {
+    guest.command.first().map(|name| name.as_os_str()).ok_or_else(|| Failure::own("no program was named"))
+}
+
+/// A machine as the options want it.
+pub(crate) fn machine(guest: &GuestArgs, entry: EntryRoute) -> Result<Machine> {
+    let engine: fn(&Kernel) -> Box<dyn Engine> = match guest.engine {
+        EngineChoice::Auto | EngineChoice::Interp => |kernel| Box::new(Interp::new(&kernel.memory)),
+        EngineChoice::Native => return Err(Failure::own("--engine native is not built yet; interp is")),
+    };
+    let config = Config {
+        max_memory: guest.max_memory,
+        entry,
+        deterministic: guest.deterministic,
+        max_instructions: guest.max_instructions,
+        timeout: guest.timeout,
+        console: Console::Host,
+    };
+    Machine::new(config, engine)
+        .map_err(|errno| Failure::own(format!("the machine can't be made: {}", errno.description())))
+}
+
+/// Runs the machine to its end, and gives the exit code.
+pub(crate) fn finish(machine: &mut Machine, guest: &GuestArgs, entry: EntryRoute) -> Result {
+    let start = Instant::now();
+    let outcome = machine.run();
+    if guest.stats {
+        print_stats(machine, entry, start.elapsed().as_secs_f64());
+    }
+    match outcome {
+        Outcome::Exited(status) => Ok(code_of(status)),
+        Outcome::InstructionLimit => Err(Failure::own("ended: --max-instructions is reached")),
+        Outcome::Timeout => Err(Failure::own("ended: --timeout is over")),
+        Outcome::Deadlock => Err(Failure::own("ended: every task waits for something that can't happen")),
+        Outcome::Broken(what) => Err(Failure::own(format!("bug in callgate: {what}"))),
+    }
+}
+
+/// Figures of the run, for people and programs: `key=value`, one kind of thing a line.
+fn print_stats(machine: &Machine, entry: EntryRoute, seconds: f64) {
+    let stats = &machine.kernel.stats;
+    let (instructions, calls) = (stats.instructions.get(), stats.syscalls.get());
+    let entry = match entry {
+        EntryRoute::Direct => "direct",
+        EntryRoute::Image => "image",
+    };
+    let (ips, ns_per_call) = (per(instructions, seconds), per_call(seconds, calls));
+    eprintln!("callgate: stats: engine={} entry={entry}", machine.engine_name());
+    eprintln!("callgate: stats: instructions={instructions} seconds={seconds:.6} ips={ips:.0}");
+    eprintln!("callgate: stats: calls={calls} ns_per_call={ns_per_call:.1}");
+    eprintln!("callgate: stats: tasks={} switches={}", stats.tasks.get(), stats.switches.get());
+    eprintln!(
+        "callgate: stats: memory={} max_memory={}",
+        machine.kernel.memory.frames_in_use() as u64 * callgate_emulator::PAGE_SIZE as u64,
+        guest_limit(machine)
+    );
+}
+
+fn guest_limit(machine: &Machine) -> u64 {
+    machine.kernel.memory.limit() as u64
+}
+
+fn per(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+/// The run's time divided by its calls: what a call costs in a program that does nothing else.
+fn per_call(seconds: f64, calls: u64) -> f64 {
+    if calls > 0 { seconds * 1e9 / calls as f64 } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_of_an_empty_run_are_zero() {
+        assert_eq!((per(5, 0.0), per_call(1.0, 0)), (0.0, 0.0));
+        assert_eq!((per(6, 2.0), per_call(2e-9, 2)), (3.0, 1.0));
+    }
+}
