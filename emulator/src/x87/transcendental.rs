@@ -59,7 +59,7 @@ const ATAN_EIGHTHS: [u128; 9] = [
     HALF_PI - (1 << 112),
 ];
 /// 2^64 · π, cut to the 66 bits that processors have.
-const PI_66: u128 = 0xc90f_daa2_2168_c234_c >> 2;
+const PI_66: u128 = 0xc_90fd_aa22_168c_234c >> 2;
 
 impl Wide {
     fn from_bits(bits: u128) -> Self {

@@ -106,7 +106,7 @@ macro_rules! real {
             #[inline(always)]
             fn ordinary_operand(self) -> bool {
                 let magnitude = self.abs();
-                self == 0.0 || (magnitude >= <$t>::MIN_POSITIVE && magnitude <= <$t>::MAX)
+                self == 0.0 || (<$t>::MIN_POSITIVE..=<$t>::MAX).contains(&magnitude)
             }
             #[inline(always)]
             fn ordinary_result(self) -> bool {

@@ -17,6 +17,8 @@ mod select;
 mod shuffle;
 mod state;
 mod strings;
+#[cfg(test)]
+pub(super) mod tests;
 
 use iced_x86::Instruction;
 

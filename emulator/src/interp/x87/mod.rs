@@ -12,6 +12,8 @@ mod compare;
 mod control;
 mod function;
 mod load;
+#[cfg(test)]
+mod tests;
 
 use iced_x86::Instruction;
 
