@@ -7,7 +7,7 @@
 //!
 //! Quirks: a write to a host pipe that is full blocks the whole machine until its reader goes on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
@@ -66,6 +66,8 @@ pub struct HostStream {
     pub flags: OpenFlags,
     /// Who waits for input.
     pub wait: WaitQueue,
+    /// The guest's position after its last access to a regular file: the host's position stood there then.
+    agreed: Cell<u64>,
 }
 
 /// An error of the host, for the guest: both are Linux.
@@ -91,6 +93,7 @@ impl HostStream {
             rdev: stat.st_rdev,
             flags: OpenFlags::from_bits_retain(flags.bits() as i32),
             wait: WaitQueue::new(),
+            agreed: Cell::new(rustix::fs::tell(fd).unwrap_or(0)),
         }))
     }
 
@@ -98,7 +101,7 @@ impl HostStream {
     pub fn buffer(source: Source) -> Rc<Self> {
         let flags = if matches!(source, Source::Input(_)) { OpenFlags::empty() } else { OpenFlags::O_WRONLY };
         let (kind, mode) = (Kind::Pipe, S_IFIFO | 0o600);
-        Rc::new(Self { source, kind, mode, rdev: 0, flags, wait: WaitQueue::new() })
+        Rc::new(Self { source, kind, mode, rdev: 0, flags, wait: WaitQueue::new(), agreed: Cell::new(0) })
     }
 
     /// Is there something to read, or would reading tell the end?
@@ -122,12 +125,22 @@ impl HostStream {
         }
     }
 
-    /// Puts the host's position where the guest's is; the host's own processes share it.
-    fn seek_to(&self, pos: u64) {
-        if let (Source::Host(fd), Kind::Regular) = (&self.source, self.kind) {
+    /// Brings the host's position and the guest's together. The host's is shared: by standard output and standard error
+    /// in one file, by whoever else writes to it. So a guest that goes on where it was goes on where the host is now.
+    fn align(&self, pos: &mut u64) {
+        let (Source::Host(fd), Kind::Regular) = (&self.source, self.kind) else { return };
+        if *pos != self.agreed.get() {
             // Only a closed descriptor refuses, and then the read or write says so.
-            let _ = rustix::fs::seek(fd, SeekFrom::Start(pos));
+            let _ = rustix::fs::seek(fd, SeekFrom::Start(*pos));
+        } else if let Ok(now) = rustix::fs::tell(fd) {
+            *pos = now;
         }
+    }
+
+    /// Moves the guest's position on, as the host has moved its own.
+    fn advance(&self, pos: &mut u64, n: usize) {
+        *pos += n as u64;
+        self.agreed.set(*pos);
     }
 }
 
@@ -155,7 +168,7 @@ impl FileOperations for HostStream {
                 if !self.readable() {
                     return Err(Errno::EAGAIN);
                 }
-                self.seek_to(*pos);
+                self.align(pos);
                 match rustix::io::read(fd, &mut buffer) {
                     Ok(n) => n,
                     Err(rustix::io::Errno::INTR) => return Err(Errno::EAGAIN),
@@ -172,7 +185,7 @@ impl FileOperations for HostStream {
             }
             Source::Output(_) => return Err(Errno::EBADF),
         };
-        *pos += n as u64;
+        self.advance(pos, n);
         if n > 0 && iter.copy_to_iter(&buffer[..n]) == 0 { Err(Errno::EFAULT) } else { Ok(n) }
     }
 
@@ -193,7 +206,7 @@ impl FileOperations for HostStream {
             }
             let written = match &self.source {
                 Source::Host(fd) => {
-                    self.seek_to(*pos);
+                    self.align(pos);
                     match rustix::io::write(fd, &buffer[..n]) {
                         Ok(written) => written,
                         Err(rustix::io::Errno::INTR) => continue,
@@ -213,7 +226,7 @@ impl FileOperations for HostStream {
                 }
                 Source::Input(_) => return Err(Errno::EBADF),
             };
-            *pos += written as u64;
+            self.advance(pos, written);
             iter.commit(written);
         }
         iter.done_or_fault()
