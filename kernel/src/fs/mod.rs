@@ -42,6 +42,9 @@ pub mod uapi;
 pub mod utimes;
 pub mod xattr;
 
+#[cfg(test)]
+mod tests;
+
 use std::rc::Rc;
 
 use linux_raw_sys::general::CAP_DAC_OVERRIDE;

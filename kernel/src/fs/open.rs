@@ -261,13 +261,12 @@ fn do_sys_openat2(task: &mut Task, dfd: Fd, filename: UserStr, how: &OpenHowChec
 
 /// The bits that open(2) knows; it ignores the others, and what makes no sense together with `O_PATH`.
 fn legacy_how(flags: OpenFlags, mode: u32) -> Result<OpenHowChecked> {
-    let mut flags = flags & known_flags();
+    let mut flags = flags & known_flags() | OpenFlags::O_LARGEFILE;
     if flags.contains(OpenFlags::O_PATH) {
         flags &= OpenFlags::O_DIRECTORY | OpenFlags::O_NOFOLLOW | OpenFlags::O_PATH | OpenFlags::O_CLOEXEC;
     }
     let makes = flags.intersects(OpenFlags::O_CREAT | OpenFlags::__O_TMPFILE);
-    build_open_flags(flags | OpenFlags::O_LARGEFILE, if makes { mode & S_IALLUGO } else { 0 })
-        .map_err(|_| Errno::EINVAL)
+    build_open_flags(flags, if makes { mode & S_IALLUGO } else { 0 })
 }
 
 /// Every bit that has a name.

@@ -30,11 +30,12 @@ pub fn linkat(
         return Err(Errno::EINVAL);
     }
     let old_name = getname_maybe_empty(task, oldname)?;
-    let new_name = getname(task, newname)?;
+    let new_name = getname(task, newname);
     let mut lookup = LookupFlags::empty();
     lookup.set(LookupFlags::EMPTY, flags.contains(AtFlags::AT_EMPTY_PATH));
     lookup.set(LookupFlags::FOLLOW, flags.contains(AtFlags::AT_SYMLINK_FOLLOW));
     let old = user_path_at(task, olddfd, &old_name, lookup)?;
+    let new_name = new_name?;
     let start = start_path(task, newdfd, &new_name)?;
     let who = Caller::of(task);
     let new = filename_create(&who, start, &new_name, false)?;

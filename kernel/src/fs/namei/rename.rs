@@ -31,16 +31,19 @@ pub fn renameat2(
     newname: UserStr,
     flags: RenameFlags,
 ) -> Result<()> {
-    let old_name = getname(task, oldname)?;
-    let new_name = getname(task, newname)?;
+    // Both names are read at once, but an unreadable one is found when its turn comes.
+    let old_name = getname(task, oldname);
+    let new_name = getname(task, newname);
     let known = RenameFlags::RENAME_NOREPLACE | RenameFlags::RENAME_EXCHANGE;
     // A whiteout needs a filesystem made for overlays.
     if !known.contains(flags) || flags == known {
         return Err(Errno::EINVAL);
     }
+    let old_name = old_name?;
     let old_start = start_path(task, olddfd, &old_name)?;
     let who = Caller::of(task);
     let old = Parent::of(&who, old_start, &old_name)?;
+    let new_name = new_name?;
     let new_start = start_path(task, newdfd, &new_name)?;
     let new = Parent::of(&who, new_start, &new_name)?;
     do_rename(&old, &new, flags, &who)?;
