@@ -72,7 +72,7 @@ macro_rules! byte_words {
         }
     )*};
 }
-byte_words!(10 32);
+byte_words!(10 16 32);
 
 /// A writable place of a guest's memory, within one page.
 pub(super) struct Place<'a, T>(NonNull<u8>, PhantomData<(&'a Table, T)>);

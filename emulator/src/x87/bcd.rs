@@ -27,7 +27,7 @@ pub(crate) fn store(env: &mut Env, value: Float, rounding: Rounding) -> [u8; 10]
     let mut bytes = [0; 10];
     let mut rest = magnitude;
     for byte in &mut bytes[..9] {
-        *byte = (rest % 10 | (rest / 10 % 10) << 4) as u8;
+        *byte = ((rest % 10) | ((rest / 10 % 10) << 4)) as u8;
         rest /= 100;
     }
     bytes[9] = u8::from(value.sign) << 7;

@@ -4,6 +4,7 @@ use iced_x86::{Instruction, Mnemonic};
 
 use super::forms::{M32, M64, M128, Source, Xmm, commit, rm};
 use super::fp::{Mx, Real, compare};
+use super::lanes::{V, get, view};
 use crate::flags::rflags::{CF, PF, ZF};
 use crate::interp::core::Core;
 use crate::interp::op::{Exec, Op, Stop};
@@ -33,24 +34,24 @@ pub(crate) fn order_flags(order: Option<Ordering>) -> u64 {
 
 /// The low element of a vector.
 trait Low: Real {
-    fn low(value: u128) -> Self::Bits;
+    fn low(value: V) -> Self::Bits;
 }
 
 impl Low for f32 {
-    fn low(value: u128) -> u32 {
-        value as u32
+    fn low(value: V) -> u32 {
+        get(value, 0)
     }
 }
 
 impl Low for f64 {
-    fn low(value: u128) -> u64 {
-        value as u64
+    fn low(value: V) -> u64 {
+        get(value, 0)
     }
 }
 
 fn comi<T: Low, S: Source, const SIGNALING: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let b = S::get(core, op)?;
-    let a = core.cpu.xmm[op.dst as usize];
+    let a = *view(&core.cpu.xmm[op.dst as usize]);
     let mut mx = Mx::new(core.cpu.mxcsr);
     let order = compare::<T>(&mut mx, T::low(a), T::low(b), SIGNALING);
     commit(core, &mx)?;
@@ -60,7 +61,8 @@ fn comi<T: Low, S: Source, const SIGNALING: bool>(core: &mut Core<'_>, op: &Op) 
 
 fn ptest<S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let b = S::get(core, op)?;
-    let a = core.cpu.xmm[op.dst as usize];
+    let a = *view(&core.cpu.xmm[op.dst as usize]);
+    let (a, b) = (u128::from_le_bytes(a), u128::from_le_bytes(b));
     let zero = if a & b == 0 { ZF } else { 0 };
     let carry = if !a & b == 0 { CF } else { 0 };
     core.flags.set_status(zero | carry);

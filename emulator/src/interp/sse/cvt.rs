@@ -6,7 +6,7 @@ use iced_x86::{Code, Instruction};
 
 use super::forms::{M32, M64, M128, Mm, R32, R64, Source, Xmm, check_x87, commit, fp, rm};
 use super::fp::{Mx, Real, Vector, each32, each64, vectors};
-use super::lanes::{get, with};
+use super::lanes::{self, V, generate, get, view, view_mut, with};
 use crate::interp::core::Core;
 use crate::interp::op::{Exec, Op, Stop};
 use crate::softfloat::{self, Env, Float, Format, Rounding, flag};
@@ -89,9 +89,9 @@ fn narrow(mx: &mut Mx, value: u64) -> u32 {
 
 /// Two 32-bit results in the low half.
 #[inline(always)]
-fn two(mut f: impl FnMut(usize) -> u32) -> u128 {
+fn two(mut f: impl FnMut(usize) -> u32) -> V {
     let low = f(0);
-    u128::from(u64::from(low) | u64::from(f(1)) << 32)
+    lanes::low(u64::from(low) | u64::from(f(1)) << 32)
 }
 
 vectors! {
@@ -103,10 +103,13 @@ vectors! {
     Cvttpd2dq(mx, _, b) two(|i| to_i32::<f64>(mx, get(b, i), true));
     Cvtps2pd(mx, _, b) each64(|i| extend(mx, get(b, i)));
     Cvtpd2ps(mx, _, b) two(|i| narrow(mx, get(b, i)));
-    Cvtss2sd(mx, a, b) with(a, 0, extend(mx, b as u32));
-    Cvtsd2ss(mx, a, b) with(a, 0, narrow(mx, b as u64));
+    Cvtss2sd(mx, a, b) with(a, 0, extend(mx, get(b, 0)));
+    Cvtsd2ss(mx, a, b) with(a, 0, narrow(mx, get(b, 0)));
     /// From an MMX register; the high half is the destination's.
-    Cvtpi2ps(mx, a, b) a >> 64 << 64 | two(|i| f32_of(mx, get(b, i)));
+    Cvtpi2ps(mx, a, b) {
+        let low = two(|i| f32_of(mx, get(b, i)));
+        generate::<u64>(|i| get(if i == 0 { low } else { a }, i))
+    };
     /// To an MMX register.
     Cvtps2pi(mx, _, b) two(|i| to_i32::<f32>(mx, get(b, i), false));
     /// To an MMX register, toward zero.
@@ -155,18 +158,18 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
 
 /// A format whose bits go to and from the low lane.
 trait Low: Real {
-    fn low(value: u128) -> Self::Bits;
-    fn with_low(value: u128, low: Self::Bits) -> u128;
+    fn low(value: V) -> Self::Bits;
+    fn with_low(value: V, low: Self::Bits) -> V;
     fn truncate(mx: &mut Mx, value: Self::Bits, bits: u32) -> i64;
 }
 
 impl Low for f32 {
     #[inline(always)]
-    fn low(value: u128) -> u32 {
-        value as u32
+    fn low(value: V) -> u32 {
+        get(value, 0)
     }
     #[inline(always)]
-    fn with_low(value: u128, low: u32) -> u128 {
+    fn with_low(value: V, low: u32) -> V {
         with(value, 0, low)
     }
     #[inline(always)]
@@ -177,11 +180,11 @@ impl Low for f32 {
 
 impl Low for f64 {
     #[inline(always)]
-    fn low(value: u128) -> u64 {
-        value as u64
+    fn low(value: V) -> u64 {
+        get(value, 0)
     }
     #[inline(always)]
-    fn with_low(value: u128, low: u64) -> u128 {
+    fn with_low(value: V, low: u64) -> V {
         with(value, 0, low)
     }
     #[inline(always)]
@@ -192,11 +195,11 @@ impl Low for f64 {
 
 fn from_gpr<T: Low, S: Source, const WIDE: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let source = S::get(core, op)?;
-    let value = if WIDE { source as i64 } else { i64::from(source as i32) };
+    let value = if WIDE { get::<i64>(source, 0) } else { get::<i32>(source, 0).into() };
     let mut mx = Mx::new(core.cpu.mxcsr);
     let result = from_int::<T>(&mut mx, value);
     commit(core, &mx)?;
-    let destination = &mut core.cpu.xmm[op.dst as usize];
+    let destination = view_mut(&mut core.cpu.xmm[op.dst as usize]);
     *destination = T::with_low(*destination, result);
     Ok(())
 }
@@ -219,11 +222,11 @@ fn from_mm<O: Vector, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(), Sto
     check_x87(core)?;
     let b = S::get(core, op)?;
     let mut mx = Mx::new(core.cpu.mxcsr);
-    let result = O::apply(&mut mx, core.cpu.xmm[op.dst as usize], b);
+    let result = O::apply(&mut mx, *view(&core.cpu.xmm[op.dst as usize]), b);
     // Even #XM finds the register stack flat.
     core.cpu.fpu.enter_mmx();
     commit(core, &mx)?;
-    core.cpu.xmm[op.dst as usize] = result;
+    *view_mut(&mut core.cpu.xmm[op.dst as usize]) = result;
     Ok(())
 }
 
@@ -231,9 +234,9 @@ fn to_mm<O: Vector, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop>
     check_x87(core)?;
     let b = S::get(core, op)?;
     let mut mx = Mx::new(core.cpu.mxcsr);
-    let result = O::apply(&mut mx, 0, b);
+    let result = O::apply(&mut mx, [0; 16], b);
     core.cpu.fpu.enter_mmx();
     commit(core, &mx)?;
-    core.cpu.fpu.set_mmx(op.dst as u8, result as u64);
+    core.cpu.fpu.set_mmx(op.dst as u8, get(result, 0));
     Ok(())
 }

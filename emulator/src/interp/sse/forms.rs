@@ -5,6 +5,7 @@ use iced_x86::{Instruction, OpKind};
 
 use super::fp::{Mx, Vector, VectorImm};
 use super::int::{Binary, BinaryImm};
+use super::lanes::{V, get, low, view, view_mut};
 use super::shuffle::BlendV;
 use crate::exit::{Exception, vector};
 use crate::interp::core::Core;
@@ -15,7 +16,7 @@ use crate::softfloat::flag;
 /// Where a source operand comes from.
 pub(super) trait Source {
     /// Fetches it, zero-extended.
-    fn get(core: &mut Core<'_>, op: &Op) -> Result<u128, Stop>;
+    fn get(core: &mut Core<'_>, op: &Op) -> Result<V, Stop>;
 }
 
 /// An XMM register.
@@ -43,14 +44,14 @@ pub(super) struct Imm;
 
 impl Source for Xmm {
     #[inline(always)]
-    fn get(core: &mut Core<'_>, op: &Op) -> Result<u128, Stop> {
-        Ok(core.cpu.xmm[op.src as usize])
+    fn get(core: &mut Core<'_>, op: &Op) -> Result<V, Stop> {
+        Ok(*view(&core.cpu.xmm[op.src as usize]))
     }
 }
 
 impl Source for M128 {
     #[inline(always)]
-    fn get(core: &mut Core<'_>, op: &Op) -> Result<u128, Stop> {
+    fn get(core: &mut Core<'_>, op: &Op) -> Result<V, Stop> {
         let address = aligned(core, op)?;
         core.load(address)
     }
@@ -58,7 +59,7 @@ impl Source for M128 {
 
 impl Source for M128U {
     #[inline(always)]
-    fn get(core: &mut Core<'_>, op: &Op) -> Result<u128, Stop> {
+    fn get(core: &mut Core<'_>, op: &Op) -> Result<V, Stop> {
         core.load(core.ea(op))
     }
 }
@@ -67,8 +68,8 @@ macro_rules! narrow_memory {
     ($($name:ident, $t:ty;)*) => {$(
         impl Source for $name {
             #[inline(always)]
-            fn get(core: &mut Core<'_>, op: &Op) -> Result<u128, Stop> {
-                Ok(core.load::<$t>(core.ea(op))?.into())
+            fn get(core: &mut Core<'_>, op: &Op) -> Result<V, Stop> {
+                Ok(low(core.load::<$t>(core.ea(op))?.into()))
             }
         }
     )*};
@@ -78,29 +79,29 @@ narrow_memory! { M64, u64; M32, u32; M16, u16; M8, u8; }
 
 impl Source for R32 {
     #[inline(always)]
-    fn get(core: &mut Core<'_>, op: &Op) -> Result<u128, Stop> {
-        Ok(core.r32(op.src).into())
+    fn get(core: &mut Core<'_>, op: &Op) -> Result<V, Stop> {
+        Ok(low(core.r32(op.src).into()))
     }
 }
 
 impl Source for R64 {
     #[inline(always)]
-    fn get(core: &mut Core<'_>, op: &Op) -> Result<u128, Stop> {
-        Ok(core.r64(op.src).into())
+    fn get(core: &mut Core<'_>, op: &Op) -> Result<V, Stop> {
+        Ok(low(core.r64(op.src)))
     }
 }
 
 impl Source for Mm {
     #[inline(always)]
-    fn get(core: &mut Core<'_>, op: &Op) -> Result<u128, Stop> {
-        Ok(core.cpu.fpu.mmx(op.src as u8).into())
+    fn get(core: &mut Core<'_>, op: &Op) -> Result<V, Stop> {
+        Ok(low(core.cpu.fpu.mmx(op.src as u8)))
     }
 }
 
 impl Source for Imm {
     #[inline(always)]
-    fn get(_: &mut Core<'_>, op: &Op) -> Result<u128, Stop> {
-        Ok((op.imm as u8).into())
+    fn get(_: &mut Core<'_>, op: &Op) -> Result<V, Stop> {
+        Ok(low((op.imm as u8).into()))
     }
 }
 
@@ -128,7 +129,7 @@ pub(super) fn either(i: &Instruction, sse: [Exec; 2], mmx: [Exec; 2]) -> Exec {
 /// `xmm = xmm ∘ source`.
 pub(super) fn int<O: Binary, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let b = S::get(core, op)?;
-    let destination = &mut core.cpu.xmm[op.dst as usize];
+    let destination = view_mut(&mut core.cpu.xmm[op.dst as usize]);
     *destination = O::apply::<16>(*destination, b);
     Ok(())
 }
@@ -136,7 +137,7 @@ pub(super) fn int<O: Binary, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<
 /// `xmm = xmm ∘ source, imm8`.
 pub(super) fn int_imm<O: BinaryImm, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let b = S::get(core, op)?;
-    let destination = &mut core.cpu.xmm[op.dst as usize];
+    let destination = view_mut(&mut core.cpu.xmm[op.dst as usize]);
     *destination = O::apply::<16>(*destination, b, op.imm as u8);
     Ok(())
 }
@@ -146,8 +147,8 @@ pub(super) fn mmx<O: Binary, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<
     check_x87(core)?;
     let b = S::get(core, op)?;
     core.cpu.fpu.enter_mmx();
-    let a = core.cpu.fpu.mmx(op.dst as u8).into();
-    core.cpu.fpu.set_mmx(op.dst as u8, O::apply::<8>(a, b) as u64);
+    let a = low(core.cpu.fpu.mmx(op.dst as u8));
+    core.cpu.fpu.set_mmx(op.dst as u8, get(O::apply::<8>(a, b), 0));
     Ok(())
 }
 
@@ -156,16 +157,16 @@ pub(super) fn mmx_imm<O: BinaryImm, S: Source>(core: &mut Core<'_>, op: &Op) -> 
     check_x87(core)?;
     let b = S::get(core, op)?;
     core.cpu.fpu.enter_mmx();
-    let a = core.cpu.fpu.mmx(op.dst as u8).into();
-    core.cpu.fpu.set_mmx(op.dst as u8, O::apply::<8>(a, b, op.imm as u8) as u64);
+    let a = low(core.cpu.fpu.mmx(op.dst as u8));
+    core.cpu.fpu.set_mmx(op.dst as u8, get(O::apply::<8>(a, b, op.imm as u8), 0));
     Ok(())
 }
 
 /// A blend under XMM0.
 pub(super) fn blendv<O: BlendV, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let b = S::get(core, op)?;
-    let mask = core.cpu.xmm[0];
-    let destination = &mut core.cpu.xmm[op.dst as usize];
+    let mask = *view(&core.cpu.xmm[0]);
+    let destination = view_mut(&mut core.cpu.xmm[op.dst as usize]);
     *destination = O::apply(*destination, b, mask);
     Ok(())
 }
@@ -174,9 +175,9 @@ pub(super) fn blendv<O: BlendV, S: Source>(core: &mut Core<'_>, op: &Op) -> Resu
 pub(super) fn fp<O: Vector, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let b = S::get(core, op)?;
     let mut mx = Mx::new(core.cpu.mxcsr);
-    let result = O::apply(&mut mx, core.cpu.xmm[op.dst as usize], b);
+    let result = O::apply(&mut mx, *view(&core.cpu.xmm[op.dst as usize]), b);
     commit(core, &mx)?;
-    core.cpu.xmm[op.dst as usize] = result;
+    *view_mut(&mut core.cpu.xmm[op.dst as usize]) = result;
     Ok(())
 }
 
@@ -184,9 +185,9 @@ pub(super) fn fp<O: Vector, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(
 pub(super) fn fp_imm<O: VectorImm, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let b = S::get(core, op)?;
     let mut mx = Mx::new(core.cpu.mxcsr);
-    let result = O::apply(&mut mx, core.cpu.xmm[op.dst as usize], b, op.imm as u8);
+    let result = O::apply(&mut mx, *view(&core.cpu.xmm[op.dst as usize]), b, op.imm as u8);
     commit(core, &mx)?;
-    core.cpu.xmm[op.dst as usize] = result;
+    *view_mut(&mut core.cpu.xmm[op.dst as usize]) = result;
     Ok(())
 }
 

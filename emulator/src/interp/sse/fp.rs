@@ -5,7 +5,7 @@
 //! denormal and the result is an ordinary number. The precision flag then needs no work if it is already set, and
 //! else a test whether the result was exact. Everything else goes through [`crate::softfloat`].
 
-use super::lanes::{generate, get, with};
+use super::lanes::{V, generate, get, with};
 use crate::softfloat::{self, Env, Float, Format, flag};
 use core::cmp::Ordering;
 use core::marker::PhantomData;
@@ -331,12 +331,12 @@ fn approximate(x: u32, f: impl Fn(f64) -> f64) -> u32 {
 
 /// An operation on whole registers under MXCSR.
 pub(super) trait Vector {
-    fn apply(mx: &mut Mx, a: u128, b: u128) -> u128;
+    fn apply(mx: &mut Mx, a: V, b: V) -> V;
 }
 
 /// The same with an immediate.
 pub(super) trait VectorImm {
-    fn apply(mx: &mut Mx, a: u128, b: u128, imm: u8) -> u128;
+    fn apply(mx: &mut Mx, a: V, b: V, imm: u8) -> V;
 }
 
 /// Four elements.
@@ -350,43 +350,43 @@ pub(super) struct Sd<O>(PhantomData<O>);
 
 /// Like [`generate`], for closures with state.
 #[inline(always)]
-pub(super) fn each32(mut f: impl FnMut(usize) -> u32) -> u128 {
+pub(super) fn each32(mut f: impl FnMut(usize) -> u32) -> V {
     let lanes = [f(0), f(1), f(2), f(3)];
     generate::<u32>(|i| lanes[i])
 }
 
 /// Like [`generate`], for closures with state.
 #[inline(always)]
-pub(super) fn each64(mut f: impl FnMut(usize) -> u64) -> u128 {
+pub(super) fn each64(mut f: impl FnMut(usize) -> u64) -> V {
     let lanes = [f(0), f(1)];
     generate::<u64>(|i| lanes[i])
 }
 
 impl<O: Scalar> Vector for Ps<O> {
     #[inline(always)]
-    fn apply(mx: &mut Mx, a: u128, b: u128) -> u128 {
+    fn apply(mx: &mut Mx, a: V, b: V) -> V {
         each32(|i| O::apply::<f32>(mx, get(a, i), get(b, i)))
     }
 }
 
 impl<O: Scalar> Vector for Pd<O> {
     #[inline(always)]
-    fn apply(mx: &mut Mx, a: u128, b: u128) -> u128 {
+    fn apply(mx: &mut Mx, a: V, b: V) -> V {
         each64(|i| O::apply::<f64>(mx, get(a, i), get(b, i)))
     }
 }
 
 impl<O: Scalar> Vector for Ss<O> {
     #[inline(always)]
-    fn apply(mx: &mut Mx, a: u128, b: u128) -> u128 {
-        with(a, 0, O::apply::<f32>(mx, a as u32, b as u32))
+    fn apply(mx: &mut Mx, a: V, b: V) -> V {
+        with(a, 0, O::apply::<f32>(mx, get(a, 0), get(b, 0)))
     }
 }
 
 impl<O: Scalar> Vector for Sd<O> {
     #[inline(always)]
-    fn apply(mx: &mut Mx, a: u128, b: u128) -> u128 {
-        with(a, 0, O::apply::<f64>(mx, a as u64, b as u64))
+    fn apply(mx: &mut Mx, a: V, b: V) -> V {
+        with(a, 0, O::apply::<f64>(mx, get(a, 0), get(b, 0)))
     }
 }
 
@@ -396,7 +396,7 @@ macro_rules! vectors {
         pub(super) struct $name;
         impl Vector for $name {
             #[inline(always)]
-            fn apply($mx: &mut Mx, $a: u128, $b: u128) -> u128 {
+            fn apply($mx: &mut Mx, $a: V, $b: V) -> V {
                 $body
             }
         }
@@ -419,12 +419,12 @@ vectors! {
     Hsubpd(mx, a, b) horizontal64::<Sub>(mx, a, b);
     Rcpps(_mx, _, b) generate::<u32>(|i| reciprocal(get(b, i)));
     Rsqrtps(_mx, _, b) generate::<u32>(|i| reciprocal_sqrt(get(b, i)));
-    Rcpss(_mx, a, b) with(a, 0, reciprocal(b as u32));
-    Rsqrtss(_mx, a, b) with(a, 0, reciprocal_sqrt(b as u32));
+    Rcpss(_mx, a, b) with(a, 0, reciprocal(get(b, 0)));
+    Rsqrtss(_mx, a, b) with(a, 0, reciprocal_sqrt(get(b, 0)));
 }
 
 #[inline(always)]
-fn horizontal32<O: Scalar>(mx: &mut Mx, a: u128, b: u128) -> u128 {
+fn horizontal32<O: Scalar>(mx: &mut Mx, a: V, b: V) -> V {
     each32(|i| {
         let source = if i < 2 { a } else { b };
         O::apply::<f32>(mx, get(source, 2 * i), get(source, 2 * i + 1))
@@ -432,10 +432,10 @@ fn horizontal32<O: Scalar>(mx: &mut Mx, a: u128, b: u128) -> u128 {
 }
 
 #[inline(always)]
-fn horizontal64<O: Scalar>(mx: &mut Mx, a: u128, b: u128) -> u128 {
+fn horizontal64<O: Scalar>(mx: &mut Mx, a: V, b: V) -> V {
     each64(|i| {
         let source = if i < 1 { a } else { b };
-        O::apply::<f64>(mx, source as u64, get(source, 1))
+        O::apply::<f64>(mx, get(source, 0), get(source, 1))
     })
 }
 
@@ -445,7 +445,7 @@ macro_rules! vectors_imm {
         pub(super) struct $name;
         impl VectorImm for $name {
             #[inline(always)]
-            fn apply($mx: &mut Mx, $a: u128, $b: u128, $imm: u8) -> u128 {
+            fn apply($mx: &mut Mx, $a: V, $b: V, $imm: u8) -> V {
                 $body
             }
         }
@@ -455,12 +455,12 @@ macro_rules! vectors_imm {
 vectors_imm! {
     Cmpps(mx, a, b, imm) each32(|i| predicate::<f32>(mx, get(a, i), get(b, i), imm));
     Cmppd(mx, a, b, imm) each64(|i| predicate::<f64>(mx, get(a, i), get(b, i), imm));
-    Cmpss(mx, a, b, imm) with(a, 0, predicate::<f32>(mx, a as u32, b as u32, imm));
-    Cmpsd(mx, a, b, imm) with(a, 0, predicate::<f64>(mx, a as u64, b as u64, imm));
+    Cmpss(mx, a, b, imm) with(a, 0, predicate::<f32>(mx, get(a, 0), get(b, 0), imm));
+    Cmpsd(mx, a, b, imm) with(a, 0, predicate::<f64>(mx, get(a, 0), get(b, 0), imm));
     Roundps(mx, _, b, imm) each32(|i| round::<f32>(mx, get(b, i), imm));
     Roundpd(mx, _, b, imm) each64(|i| round::<f64>(mx, get(b, i), imm));
-    Roundss(mx, a, b, imm) with(a, 0, round::<f32>(mx, b as u32, imm));
-    Roundsd(mx, a, b, imm) with(a, 0, round::<f64>(mx, b as u64, imm));
+    Roundss(mx, a, b, imm) with(a, 0, round::<f32>(mx, get(b, 0), imm));
+    Roundsd(mx, a, b, imm) with(a, 0, round::<f64>(mx, get(b, 0), imm));
     /// Products of the lanes that the high four bits choose, summed in pairs, to the lanes that the low four choose.
     Dpps(mx, a, b, imm) {
         let p = each32(|i| if imm >> (4 + i) & 1 != 0 { Mul::apply::<f32>(mx, get(a, i), get(b, i)) } else { 0 });
@@ -471,7 +471,7 @@ vectors_imm! {
     };
     Dppd(mx, a, b, imm) {
         let p = each64(|i| if imm >> (4 + i) & 1 != 0 { Mul::apply::<f64>(mx, get(a, i), get(b, i)) } else { 0 });
-        let sum = Add::apply::<f64>(mx, p as u64, get(p, 1));
+        let sum = Add::apply::<f64>(mx, get(p, 0), get(p, 1));
         generate::<u64>(|i| if imm >> i & 1 != 0 { sum } else { 0 })
     };
 }

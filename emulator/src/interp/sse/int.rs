@@ -3,18 +3,18 @@
 //! The manual's "Operation" sections write these lane by lane; so do we. One definition serves the 64-bit and the
 //! 128-bit form. What crosses lanes (packs, unpacks, horizontal sums) takes the width as `W`, 8 or 16 bytes.
 
-use super::lanes::{self, Lane, generate, map, zip};
+use super::lanes::{Lane, V, generate, get, map, zip};
 
 /// An operation on two vectors of `W` bytes; the destination is also the first operand.
 pub(super) trait Binary {
     /// The result; bits above `W` bytes may be anything.
-    fn apply<const W: usize>(a: u128, b: u128) -> u128;
+    fn apply<const W: usize>(a: V, b: V) -> V;
 }
 
 /// The same with an immediate byte.
 pub(super) trait BinaryImm {
     /// The result; bits above `W` bytes may be anything.
-    fn apply<const W: usize>(a: u128, b: u128, imm: u8) -> u128;
+    fn apply<const W: usize>(a: V, b: V, imm: u8) -> V;
 }
 
 macro_rules! define {
@@ -23,7 +23,7 @@ macro_rules! define {
         pub(super) struct $name;
         impl Binary for $name {
             #[inline(always)]
-            fn apply<const W: usize>($a: u128, $b: u128) -> u128 {
+            fn apply<const W: usize>($a: V, $b: V) -> V {
                 $body
             }
         }
@@ -37,7 +37,7 @@ macro_rules! define_imm {
         pub(super) struct $name;
         impl BinaryImm for $name {
             #[inline(always)]
-            fn apply<const W: usize>($a: u128, $b: u128, $imm: u8) -> u128 {
+            fn apply<const W: usize>($a: V, $b: V, $imm: u8) -> V {
                 $body
             }
         }
@@ -70,10 +70,10 @@ define! {
     Psubusb(a, b) zip::<u8>(a, b, u8::saturating_sub);
     Psubusw(a, b) zip::<u16>(a, b, u16::saturating_sub);
 
-    Pand(a, b) a & b;
-    Pandn(a, b) !a & b;
-    Por(a, b) a | b;
-    Pxor(a, b) a ^ b;
+    Pand(a, b) zip::<u64>(a, b, |x, y| x & y);
+    Pandn(a, b) zip::<u64>(a, b, |x, y| !x & y);
+    Por(a, b) zip::<u64>(a, b, |x, y| x | y);
+    Pxor(a, b) zip::<u64>(a, b, |x, y| x ^ y);
 
     Pcmpeqb(a, b) zip::<u8>(a, b, |x, y| mask!(u8, x == y));
     Pcmpeqw(a, b) zip::<u16>(a, b, |x, y| mask!(u16, x == y));
@@ -143,18 +143,18 @@ define! {
     Phminposuw(_, b) {
         let words = u16::split(b);
         let (index, least) = words.iter().enumerate().min_by_key(|(_, word)| **word).map_or((0, 0), |(i, w)| (i, *w));
-        u128::from(least) | (index as u128) << 16
+        generate::<u16>(|i| [least, index as u16].get(i).copied().unwrap_or(0))
     };
 }
 
 /// Neighbouring lanes of `a`, then of `b`, combined.
 #[inline(always)]
-fn horizontal<T: Lane, const W: usize>(a: u128, b: u128, f: impl Fn(T, T) -> T) -> u128 {
+fn horizontal<T: Lane, const W: usize>(a: V, b: V, f: impl Fn(T, T) -> T) -> V {
     let half = W / size_of::<T>() / 2;
     generate::<T>(|i| {
         let source = if i < half { a } else { b };
         let pair = 2 * (i % half);
-        f(lanes::get(source, pair), lanes::get(source, pair + 1))
+        f(get(source, pair), get(source, pair + 1))
     })
 }
 
@@ -163,7 +163,7 @@ macro_rules! shifts {
     ($($name:ident, $t:ty, |$x:ident, $n:ident| $shift:expr;)*) => {
         define! {$(
             $name(a, b) {
-                let $n = (b as u64).min(<$t>::BITS.into()) as u32;
+                let $n = get::<u64>(b, 0).min(<$t>::BITS.into()) as u32;
                 map::<$t>(a, |$x| $shift)
             };
         )*}
@@ -183,23 +183,29 @@ shifts! {
 
 define! {
     /// Shifts left by bytes.
-    Pslldq(a, b) a.checked_shl(8 * (b as u32).min(16)).unwrap_or(0);
+    Pslldq(a, b) {
+        let n = usize::from(b[0]);
+        generate::<u8>(|i| if i >= n { a[i - n] } else { 0 })
+    };
     /// Shifts right by bytes.
-    Psrldq(a, b) a.checked_shr(8 * (b as u32).min(16)).unwrap_or(0);
+    Psrldq(a, b) {
+        let n = usize::from(b[0]);
+        generate::<u8>(|i| if i + n < 16 { a[i + n] } else { 0 })
+    };
 }
 
 /// Narrows the lanes of `a`, then of `b`, into lanes of half the size.
 #[inline(always)]
-fn pack<S: Lane, D: Lane, const W: usize>(a: u128, b: u128, narrow: impl Fn(S) -> D) -> u128 {
+fn pack<S: Lane, D: Lane, const W: usize>(a: V, b: V, narrow: impl Fn(S) -> D) -> V {
     let n = W / size_of::<S>();
-    generate::<D>(|i| narrow(lanes::get(if i < n { a } else { b }, i % n)))
+    generate::<D>(|i| narrow(get(if i < n { a } else { b }, i % n)))
 }
 
 /// Interleaves elements of `S` bytes, from byte `from` of each operand.
 #[inline(always)]
-fn interleave<T: Lane, const W: usize>(a: u128, b: u128, high: bool) -> u128 {
+fn interleave<T: Lane, const W: usize>(a: V, b: V, high: bool) -> V {
     let from = if high { W / size_of::<T>() / 2 } else { 0 };
-    generate::<T>(|i| lanes::get(if i % 2 == 0 { a } else { b }, from + i / 2))
+    generate::<T>(|i| get(if i % 2 == 0 { a } else { b }, from + i / 2))
 }
 
 define! {
@@ -219,8 +225,8 @@ define! {
 
 /// Widens the lowest lanes of `b`.
 #[inline(always)]
-fn widen<S: Lane, D: Lane>(b: u128, f: impl Fn(S) -> D) -> u128 {
-    generate::<D>(|i| f(lanes::get(b, i)))
+fn widen<S: Lane, D: Lane>(b: V, f: impl Fn(S) -> D) -> V {
+    generate::<D>(|i| f(get(b, i)))
 }
 
 define! {

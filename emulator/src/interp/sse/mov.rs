@@ -6,7 +6,7 @@ use super::forms::{
     M8, M16, M32, M64, M128, M128U, Mm, R32, R64, Xmm, aligned, check_x87, int, int_imm, mmx, mmx_imm, rm,
 };
 use super::int::{BinaryImm, define_imm};
-use super::lanes::{Lane, get, sign_bits, with};
+use super::lanes::{Lane, V, get, low, sign_bits, view, with};
 use super::shuffle::{Copy, CopyLow, Movhigh, Movhlps, Movlow, Movss};
 use crate::cpu::{reg, seg};
 use crate::interp::core::Core;
@@ -69,9 +69,9 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Pextrq_rm64_xmm_imm8 => rm(i, extract::<u64>, store_lane::<u64>),
         Extractps_rm32_xmm_imm8 | Extractps_r64m32_xmm_imm8 => rm(i, extract::<u32>, store_lane::<u32>),
 
-        Pmovmskb_r32_xmm | Pmovmskb_r64_xmm => mask::<u8>,
-        Movmskps_r32_xmm | Movmskps_r64_xmm => mask::<u32>,
-        Movmskpd_r32_xmm | Movmskpd_r64_xmm => mask::<u64>,
+        Pmovmskb_r32_xmm | Pmovmskb_r64_xmm => pmovmskb,
+        Movmskps_r32_xmm | Movmskps_r64_xmm => movmskps,
+        Movmskpd_r32_xmm | Movmskpd_r64_xmm => movmskpd,
         Pmovmskb_r32_mm | Pmovmskb_r64_mm => pmovmskb_mm,
         Maskmovq_rDI_mm_mm | Maskmovdqu_rDI_xmm_xmm => select_masked(i),
         _ => return None,
@@ -80,35 +80,35 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
 
 fn store_aligned(core: &mut Core<'_>, op: &Op) -> Done {
     let address = aligned(core, op)?;
-    core.store(address, core.cpu.xmm[op.dst as usize])
+    core.store(address, *view(&core.cpu.xmm[op.dst as usize]))
 }
 
 fn store_unaligned(core: &mut Core<'_>, op: &Op) -> Done {
-    core.store(core.ea(op), core.cpu.xmm[op.dst as usize])
+    core.store(core.ea(op), *view(&core.cpu.xmm[op.dst as usize]))
 }
 
 fn store_low<T: Lane + Word>(core: &mut Core<'_>, op: &Op) -> Done {
-    core.store(core.ea(op), get::<T>(core.cpu.xmm[op.dst as usize], 0))
+    core.store(core.ea(op), get::<T>(*view(&core.cpu.xmm[op.dst as usize]), 0))
 }
 
 fn store_high(core: &mut Core<'_>, op: &Op) -> Done {
-    core.store(core.ea(op), get::<u64>(core.cpu.xmm[op.dst as usize], 1))
+    core.store(core.ea(op), get::<u64>(*view(&core.cpu.xmm[op.dst as usize]), 1))
 }
 
 /// The lane that the immediate names; none means lane 0.
 fn store_lane<T: Lane + Word>(core: &mut Core<'_>, op: &Op) -> Done {
-    core.store(core.ea(op), get::<T>(core.cpu.xmm[op.dst as usize], op.imm as usize))
+    core.store(core.ea(op), get::<T>(*view(&core.cpu.xmm[op.dst as usize]), op.imm as usize))
 }
 
 fn extract<T: Lane + Into<u64>>(core: &mut Core<'_>, op: &Op) -> Done {
-    core.set_r64(op.dst, get::<T>(core.cpu.xmm[op.src as usize], op.imm as usize).into());
+    core.set_r64(op.dst, get::<T>(*view(&core.cpu.xmm[op.src as usize]), op.imm as usize).into());
     Ok(())
 }
 
 fn store_mm<T: Lane + Word>(core: &mut Core<'_>, op: &Op) -> Done {
     check_x87(core)?;
     let value = core.cpu.fpu.mmx(op.dst as u8);
-    core.store(core.ea(op), get::<T>(value.into(), 0))?;
+    core.store(core.ea(op), get::<T>(low(value), 0))?;
     core.cpu.fpu.enter_mmx();
     Ok(())
 }
@@ -117,7 +117,7 @@ fn extract_mm<T: Lane + Into<u64>>(core: &mut Core<'_>, op: &Op) -> Done {
     check_x87(core)?;
     let lanes = 8 / size_of::<T>();
     let value = core.cpu.fpu.mmx(op.src as u8);
-    core.set_r64(op.dst, get::<T>(value.into(), op.imm as usize % lanes).into());
+    core.set_r64(op.dst, get::<T>(low(value), op.imm as usize % lanes).into());
     core.cpu.fpu.enter_mmx();
     Ok(())
 }
@@ -138,22 +138,35 @@ fn movnti_64(core: &mut Core<'_>, op: &Op) -> Done {
 }
 
 define_imm! {
-    Pinsrb(a, b, imm) with(a, imm.into(), b as u8);
-    Pinsrw(a, b, imm) with(a, usize::from(imm) % (W / 2), b as u16);
-    Pinsrd(a, b, imm) with(a, imm.into(), b as u32);
-    Pinsrq(a, b, imm) with(a, imm.into(), b as u64);
+    Pinsrb(a, b, imm) with(a, imm.into(), get::<u8>(b, 0));
+    Pinsrw(a, b, imm) with(a, usize::from(imm) % (W / 2), get::<u16>(b, 0));
+    Pinsrd(a, b, imm) with(a, imm.into(), get::<u32>(b, 0));
+    Pinsrq(a, b, imm) with(a, imm.into(), get::<u64>(b, 0));
 }
 
-fn mask<T: Lane + Into<u64>>(core: &mut Core<'_>, op: &Op) -> Done {
-    let top = 8 * size_of::<T>() - 1;
-    let bits = sign_bits::<T>(core.cpu.xmm[op.src as usize], |lane| lane.into() >> top != 0);
+fn pmovmskb(core: &mut Core<'_>, op: &Op) -> Done {
+    let value = view(&core.cpu.xmm[op.src as usize]);
+    let bits = sign_bits(get(*value, 0)) | sign_bits(get(*value, 1)) << 8;
     core.set_r32(op.dst, bits);
+    Ok(())
+}
+
+fn movmskps(core: &mut Core<'_>, op: &Op) -> Done {
+    let lanes = u32::split(*view(&core.cpu.xmm[op.src as usize]));
+    let bits = lanes[0] >> 31 | lanes[1] >> 31 << 1 | lanes[2] >> 31 << 2 | lanes[3] >> 31 << 3;
+    core.set_r32(op.dst, bits);
+    Ok(())
+}
+
+fn movmskpd(core: &mut Core<'_>, op: &Op) -> Done {
+    let lanes = u64::split(*view(&core.cpu.xmm[op.src as usize]));
+    core.set_r64(op.dst, lanes[0] >> 63 | lanes[1] >> 63 << 1);
     Ok(())
 }
 
 fn pmovmskb_mm(core: &mut Core<'_>, op: &Op) -> Done {
     check_x87(core)?;
-    let bits = sign_bits::<u8>(core.cpu.fpu.mmx(op.src as u8).into(), |lane| lane & 0x80 != 0);
+    let bits = sign_bits(core.cpu.fpu.mmx(op.src as u8));
     core.set_r32(op.dst, bits);
     core.cpu.fpu.enter_mmx();
     Ok(())

@@ -1,7 +1,7 @@
 //! Shuffles, blends and other rearrangements of lanes.
 
 use super::int::{Binary, BinaryImm, define, define_imm};
-use super::lanes::{self, Lane, generate, get, map, zip};
+use super::lanes::{self, V, generate, get, map};
 
 /// The `i`th two-bit selector of a shuffle's immediate.
 #[inline(always)]
@@ -12,23 +12,22 @@ fn selector(imm: u8, i: usize) -> usize {
 define! {
     /// A set top bit in a selector gives zero.
     Pshufb(a, b) {
-        let bytes = u8::split(a);
-        map::<u8>(b, |s| if s & 0x80 != 0 { 0 } else { bytes[usize::from(s) % W] })
+        map::<u8>(b, |s| if s & 0x80 != 0 { 0 } else { a[usize::from(s) % W] })
     };
-    Movddup(_, b) generate::<u64>(|_| b as u64);
+    Movddup(_, b) generate::<u64>(|_| get(b, 0));
     Movsldup(_, b) generate::<u32>(|i| get(b, i & !1));
     Movshdup(_, b) generate::<u32>(|i| get(b, i | 1));
-    Movhlps(a, b) a >> 64 << 64 | b >> 64;
+    Movhlps(a, b) generate::<u64>(|i| get(if i == 0 { b } else { a }, 1));
     /// MOVLHPS, and MOVHPS and MOVHPD from memory.
-    Movhigh(a, b) u128::from(a as u64) | b << 64;
+    Movhigh(a, b) generate::<u64>(|i| get(if i == 0 { a } else { b }, 0));
     /// MOVLPS and MOVLPD from memory.
-    Movlow(a, b) a >> 64 << 64 | u128::from(b as u64);
+    Movlow(a, b) generate::<u64>(|i| get(if i == 0 { b } else { a }, i));
     /// MOVSS between registers.
-    Movss(a, b) a & !0xffff_ffff | b & 0xffff_ffff;
+    Movss(a, b) generate::<u32>(|i| get(if i == 0 { b } else { a }, i));
     /// A plain copy.
     Copy(_, b) b;
     /// The low half, the rest cleared.
-    CopyLow(_, b) u128::from(b as u64);
+    CopyLow(_, b) lanes::low(get(b, 0));
 }
 
 define_imm! {
@@ -40,10 +39,9 @@ define_imm! {
     Shufpd(a, b, imm) generate::<u64>(|i| get(if i < 1 { a } else { b }, usize::from(imm >> i & 1)));
     /// Bytes of `a:b` from a position on.
     Palignr(a, b, imm) {
-        let (high, low) = (u8::split(a), u8::split(b));
         generate::<u8>(|i| match i + usize::from(imm) {
-            j if j < W => low[j],
-            j if j < 2 * W => high[j - W],
+            j if j < W => b[j],
+            j if j < 2 * W => a[j - W],
             _ => 0,
         })
     };
@@ -53,11 +51,11 @@ define_imm! {
     /// The register form: the immediate also selects the source lane.
     Insertps(a, b, imm) insertps(a, get(b, usize::from(imm >> 6)), imm);
     /// The memory form.
-    InsertpsMem(a, b, imm) insertps(a, b as u32, imm);
+    InsertpsMem(a, b, imm) insertps(a, get(b, 0), imm);
 }
 
 #[inline(always)]
-fn insertps(a: u128, value: u32, imm: u8) -> u128 {
+fn insertps(a: V, value: u32, imm: u8) -> V {
     let inserted = lanes::with(a, usize::from(imm >> 4 & 3), value);
     generate::<u32>(|i| if imm >> i & 1 != 0 { 0 } else { get(inserted, i) })
 }
@@ -65,7 +63,7 @@ fn insertps(a: u128, value: u32, imm: u8) -> u128 {
 /// A blend whose mask is the top bit of each lane of XMM0.
 pub(super) trait BlendV {
     /// The result.
-    fn apply(a: u128, b: u128, mask: u128) -> u128;
+    fn apply(a: V, b: V, mask: V) -> V;
 }
 
 macro_rules! blendv {
@@ -73,9 +71,12 @@ macro_rules! blendv {
         pub(super) struct $name;
         impl BlendV for $name {
             #[inline(always)]
-            fn apply(a: u128, b: u128, mask: u128) -> u128 {
+            fn apply(a: V, b: V, mask: V) -> V {
                 let select = map::<$t>(mask, |m| m >> (<$t>::BITS - 1));
-                zip::<$t>(a, select, |x, s| x & !s) | zip::<$t>(b, select, |x, s| x & s)
+                generate::<$t>(|i| {
+                    let chosen: $t = get(select, i);
+                    get::<$t>(a, i) & !chosen | get::<$t>(b, i) & chosen
+                })
             }
         }
     )*};

@@ -8,7 +8,7 @@
 use iced_x86::{Code, Instruction};
 
 use super::forms::{M128U, Source, Xmm, rm};
-use super::lanes::{Lane, generate};
+use super::lanes::{Lane, V, generate, low, view, view_mut};
 use crate::cpu::reg;
 use crate::flags::rflags::{CF, OF, SF, ZF};
 use crate::interp::core::Core;
@@ -55,12 +55,12 @@ impl Control {
         if self.words() { 8 } else { 16 }
     }
 
-    fn elements(self, value: u128) -> [i32; 16] {
-        let (bytes, words) = (u8::split(value), u16::split(value));
+    fn elements(self, value: V) -> [i32; 16] {
+        let words = u16::split(value);
         std::array::from_fn(|i| match self.0 & 3 {
-            0 => i32::from(bytes[i]),
+            0 => i32::from(value[i]),
             1 => i32::from(words[i % 8]),
-            2 => i32::from(bytes[i] as i8),
+            2 => i32::from(value[i] as i8),
             _ => i32::from(words[i % 8] as i16),
         })
     }
@@ -131,7 +131,7 @@ fn element(control: Control, a: &Text, b: &Text, j: usize) -> bool {
 fn compare<S: Source, L: Length>(core: &mut Core<'_>, op: &Op) -> Result<(Control, u32), Stop> {
     let source = S::get(core, op)?;
     let control = Control(op.imm as u8);
-    let a = control.elements(core.cpu.xmm[op.dst as usize]);
+    let a = control.elements(*view(&core.cpu.xmm[op.dst as usize]));
     let b = control.elements(source);
     let (a_len, b_len) = L::lengths(core, control, &a, &b);
     let bits = aggregate(control, &Text { elements: a, len: a_len }, &Text { elements: b, len: b_len });
@@ -156,8 +156,8 @@ fn index<S: Source, L: Length>(core: &mut Core<'_>, op: &Op) -> Done {
 /// The bits, or a mask of elements, go to xmm0.
 fn mask<S: Source, L: Length>(core: &mut Core<'_>, op: &Op) -> Done {
     let (control, bits) = compare::<S, L>(core, op)?;
-    core.cpu.xmm[0] = match (control.0 & 0x40, control.words()) {
-        (0, _) => bits.into(),
+    *view_mut(&mut core.cpu.xmm[0]) = match (control.0 & 0x40, control.words()) {
+        (0, _) => low(bits.into()),
         (_, false) => generate::<u8>(|i| if bits >> i & 1 != 0 { !0 } else { 0 }),
         (_, true) => generate::<u16>(|i| if bits >> i & 1 != 0 { !0 } else { 0 }),
     };
