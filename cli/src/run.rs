@@ -87,13 +87,9 @@ fn print_stats(machine: &Machine, entry: EntryRoute, seconds: f64) {
     eprintln!("callgate: stats: tasks={} switches={}", stats.tasks.get(), stats.switches.get());
     eprintln!(
         "callgate: stats: memory={} max_memory={}",
-        machine.kernel.memory.frames_in_use() as u64 * callgate_emulator::PAGE_SIZE as u64,
-        guest_limit(machine)
+        machine.kernel.memory.frames_in_use() * callgate_emulator::PAGE_SIZE as u64,
+        machine.kernel.memory.limit()
     );
-}
-
-fn guest_limit(machine: &Machine) -> u64 {
-    machine.kernel.memory.limit() as u64
 }
 
 fn per(count: u64, seconds: f64) -> f64 {

@@ -7,7 +7,7 @@
 //!
 //! What a call looks like comes from its handler's declaration; there is no second table of calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::rc::Rc;
 
@@ -53,6 +53,8 @@ pub(crate) struct Tracer {
     json: bool,
     /// Calls that have begun and not ended, by task id.
     open: BTreeMap<i32, OpenCall>,
+    /// The tasks that were seen and have not ended.
+    tasks: BTreeSet<i32>,
 }
 
 /// A call that has begun.
@@ -99,7 +101,7 @@ enum Event<'a> {
 impl Tracer {
     /// One that prints as strace does.
     pub(crate) fn text(output: Output, calls: CallSet) -> Tracer {
-        Tracer { output, calls, json: false, open: BTreeMap::new() }
+        Tracer { output, calls, json: false, open: BTreeMap::new(), tasks: BTreeSet::new() }
     }
 
     /// One that prints an object a line.
@@ -110,9 +112,14 @@ impl Tracer {
     /// Prints a line about a task, after the unfinished beginnings of the others' calls.
     fn print(&mut self, task: &Task, line: &str) {
         self.interrupt_others(task.pid());
-        let prefix = prefix(task, task.pid());
+        let prefix = self.prefix(task.pid());
         self.output.line(format_args!("{prefix}{line}"));
         self.output.flush();
+    }
+
+    /// `[pid 7] ` while there is more than one task.
+    fn prefix(&self, pid: i32) -> String {
+        if self.tasks.len() > 1 { format!("[pid {pid:>5}] ") } else { String::new() }
     }
 
     /// Prints what is known of parked calls of other tasks, because another line follows.
@@ -121,7 +128,6 @@ impl Tracer {
             if other != pid && call.parked && !call.unfinished {
                 call.unfinished = true;
                 let args = call.args.join(", ");
-                // Where several calls are open there are several tasks.
                 self.output.line(format_args!("[pid {other:>5}] {}({args} <unfinished ...>", call.name));
             }
         }
@@ -181,11 +187,6 @@ impl Tracer {
     }
 }
 
-/// `[pid 7] ` once there is more than one task.
-fn prefix(task: &Task, pid: i32) -> String {
-    if task.kernel.stats.tasks.get() > 1 { format!("[pid {pid:>5}] ") } else { String::new() }
-}
-
 /// Which address space a task is in.
 fn space_of(task: &Task) -> *const () {
     Rc::as_ptr(&task.mm).cast()
@@ -216,11 +217,11 @@ pub(crate) fn arguments(
 
 impl Observer for Tracer {
     fn syscall_enter(&mut self, task: &Task, nr: u64, handler: &'static Handler<Task>, args: &[u64; 6]) {
-        let name = call_name(nr, handler);
-        if !self.calls.contains(handler.metadata.name) && !(name.starts_with("syscall_") && self.calls.contains(&name))
-        {
+        self.tasks.insert(task.pid());
+        if !self.calls.contains(handler.metadata.name) {
             return;
         }
+        let name = call_name(nr, handler);
         let args = arguments(&handler.metadata, args, None, task);
         let call = OpenCall { name, args, nr, mm: space_of(task), parked: false, unfinished: false };
         self.open.insert(task.pid(), call);
@@ -256,6 +257,7 @@ impl Observer for Tracer {
         }
         let signal = status & 0x7f;
         if self.json {
+            self.tasks.remove(&task.pid());
             let event = Event::Exit {
                 pid: task.pid(),
                 code: (signal == 0).then_some(status >> 8 & 0xff),
@@ -264,6 +266,7 @@ impl Observer for Tracer {
             return self.print_json(&event);
         }
         self.print(task, &ended(status));
+        self.tasks.remove(&task.pid());
     }
 }
 

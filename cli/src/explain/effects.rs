@@ -1,9 +1,9 @@
 //! What an instruction of ring 0 has done: registers and memory, read before and after it.
 
-use callgate_emulator::{Cpu, reg, seg};
+use callgate_emulator::{Cpu, seg};
 use iced_x86::{
-    FlowControl, Instruction, InstructionInfoFactory, InstructionInfoOptions, Mnemonic, OpAccess, OpKind,
-    Register, UsedMemory,
+    FlowControl, Instruction, InstructionInfoFactory, InstructionInfoOptions, Mnemonic, OpAccess, OpKind, Register,
+    UsedMemory,
 };
 
 use super::places::Places;
@@ -148,20 +148,10 @@ pub(super) fn vector(instruction: &Instruction) -> Option<u8> {
     }
 }
 
-/// What the program's instructions before a call have left in registers: name and value of each that has changed.
-pub(super) fn changed(before: &[u64; 16], after: &[u64; 16]) -> Vec<(Register, u64)> {
-    let numbered = Register::RAX as usize;
-    let changed = before.iter().zip(after).enumerate().filter(|(_, (before, after))| before != after);
-    let register = |number: usize| Register::values().nth(numbered + number);
-    changed
-        .filter(|&(number, _)| number != reg::RSP)
-        .filter_map(|(number, (_, &after))| Some((register(number)?, after)))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use callgate_emulator::reg;
     use iced_x86::Decoder;
 
     #[test]
@@ -176,13 +166,5 @@ mod tests {
         assert_eq!(effects.stores(&instruction, &cpu), [(0xff8, 8)]);
         assert_eq!(effects.loads(&instruction, &cpu), [(0x5008, 8)]);
         assert_eq!(effects.written_registers(&instruction), []);
-    }
-
-    #[test]
-    fn changed_registers_have_names() {
-        let (before, mut after) = ([0; 16], [0; 16]);
-        after[reg::RSI] = 7;
-        after[15] = 1;
-        assert_eq!(changed(&before, &after), [(Register::RSI, 7), (Register::R15, 1)]);
     }
 }

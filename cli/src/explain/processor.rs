@@ -89,9 +89,9 @@ pub(super) fn sysret(screen: &mut Screen, before: &Cpu, after: &Cpu, names: &Nam
     let restored = before.gpr[R11] & !(rflags::RF | rflags::VM) | rflags::FIXED;
     let why = because(after.rflags(), restored, || "← r11".to_owned());
     flags_change(screen, before, after, &why);
-    let why = because(cs(after), star + 16 | 3, || format!("← IA32_STAR[63:48] + 16, ring 3 ({star:#x})"));
+    let why = because(cs(after), (star + 16) | 3, || format!("← IA32_STAR[63:48] + 16, ring 3 ({star:#x})"));
     change(screen, "cs", cs(before), cs(after), &why);
-    let why = because(ss(after), star + 8 | 3, || "← IA32_STAR[63:48] + 8, ring 3".to_owned());
+    let why = because(ss(after), (star + 8) | 3, || "← IA32_STAR[63:48] + 8, ring 3".to_owned());
     change(screen, "ss", ss(before), ss(after), &why);
     ring(screen, before, after);
 }

@@ -72,7 +72,7 @@ impl Screen {
     /// An instruction and what it has done.
     pub(super) fn instruction(&mut self, addr: u64, offset: &str, bytes: &str, text: &str, effect: &str) {
         let palette = self.palette();
-        let bytes = palette.paint(Tone::Faint, format_args_padded(bytes, 27));
+        let bytes = palette.paint(Tone::Faint, format_args_padded(bytes, 30));
         let line = format!("  {addr:16x} {offset:<8} {bytes} {text:<34} {}", palette.paint(Tone::Effect, effect));
         // Without an effect there is nothing to pad for.
         self.out.line(line.trim_end());

@@ -9,7 +9,7 @@ use callgate_kernel::{Step, Task};
 use iced_x86::{FlowControl, Mnemonic, Register};
 
 use super::Tools;
-use super::effects::{changed, value};
+use super::effects::value;
 use super::places::{Memory, Places};
 use super::processor;
 use super::screen::Screen;
@@ -108,15 +108,20 @@ impl Walk {
         screen.title(&format!("{ordinal}  {}({})", self.name, texts.join(", ")));
 
         screen.stage(1, "The program prepares the call");
+        let mut function = None;
         for (at, &(addr, before)) in recent.iter().enumerate() {
             let Some(earlier) = tools.fetch(step.space, addr) else { continue };
-            let after = recent.get(at + 1).map_or(&step.before.gpr, |(_, after)| after);
-            let effect: Vec<String> = changed(&before, after)
-                .iter()
-                .map(|(register, value)| format!("{} ← {value:#x}", lower(*register)))
-                .collect();
-            let place = tools.names.angled(addr);
-            screen.instruction(addr, &place, &earlier.bytes, &earlier.text, &effect.join(", "));
+            // What an instruction has done is told from the registers around it, and from the memory as it is now.
+            let (next, after) =
+                recent.get(at + 1).map_or((step.before.rip, &step.before.gpr), |(rip, gpr)| (*rip, gpr));
+            let (before, after) = (with(step.before, before, addr), with(step.before, *after, next));
+            let places = Places::new(&tools.names, step.space);
+            let effect = match earlier.instruction.mnemonic() {
+                // Its flags are not kept.
+                Mnemonic::Cmp | Mnemonic::Test => String::new(),
+                _ => tools.effects.of(&earlier.instruction, &before, &after, &places),
+            };
+            in_program(screen, tools, &mut function, addr, &earlier, &effect);
         }
 
         screen.stage(2, "The number and the arguments are in registers");
@@ -124,8 +129,7 @@ impl Walk {
 
         let len = decoded.instruction.len();
         screen.stage(3, &format!("`{}`: the processor goes from ring 3 to ring 0", decoded.text));
-        let place = tools.names.angled(step.before.rip);
-        screen.instruction(step.before.rip, &place, &decoded.bytes, &decoded.text, "");
+        in_program(screen, tools, &mut None, step.before.rip, decoded, "");
         match self.kind {
             Kind::Syscall => processor::syscall(screen, step.before, step.after, len, &tools.names),
             Kind::Int80 => {
@@ -149,17 +153,16 @@ impl Walk {
             let line = format!("    {register:<4} {:<20} {typed:<28} {text}", format!("{value:#x}"));
             line.trim_end().to_owned()
         };
-        let (table, nr) = (self.kind.table(), self.nr);
+        let nr = self.nr;
         let full = cpu.gpr[reg::RAX];
         let what = if self.handler.implemented { "" } else { " (not implemented)" };
-        let text = format!("{table}[{nr}] is {}{what}", metadata.entry);
+        let text = format!("{nr}: {}, handled by {}{what}", self.name, metadata.entry);
         screen.line(row(Register::RAX, full, "", "the number", &text));
         let args = metadata.args.iter().zip(self.kind.registers()).zip(self.args).zip(texts);
         for (((arg, register), raw), text) in args {
             let mut c_type = String::new();
             // Writing to a string does not fail.
             let _ = (arg.c_type)(&mut c_type);
-            // `const char __user *` is written together with the name.
             screen.line(row(register, raw, &c_type, arg.name, text));
         }
     }
@@ -304,7 +307,7 @@ impl Walk {
     pub(super) fn leave(&mut self, screen: &mut Screen, tools: &mut Tools, step: &Step<'_>) {
         let Some(decoded) = tools.fetch(step.space, step.before.rip) else { return };
         let addr = step.before.rip;
-        let title = format!("`{}`: back to ring 3", decoded.text);
+        let title = format!("Back to user space: `{}`, from ring 0 to ring 3", decoded.text);
         self.enter(screen, Stage::Return, &title);
         screen.instruction(addr, &tools.offset(addr), &decoded.bytes, &decoded.text, "");
         match decoded.instruction.mnemonic() {
@@ -321,14 +324,35 @@ impl Walk {
         ));
         let next = step.after.rip;
         match tools.fetch(step.space, next) {
-            Some(decoded) => {
-                let place = tools.names.angled(next);
-                screen.instruction(next, &place, &decoded.bytes, &decoded.text, "");
-            }
+            Some(decoded) => in_program(screen, tools, &mut None, next, &decoded, ""),
             None => screen.note(format_args!("{next:#x}: its page is not in memory yet")),
         }
         screen.flush();
     }
+}
+
+/// A processor like this one, with other registers.
+fn with(cpu: &Cpu, gpr: [u64; 16], rip: u64) -> Cpu {
+    let mut cpu = cpu.clone();
+    (cpu.gpr, cpu.rip) = (gpr, rip);
+    cpu
+}
+
+/// Shows an instruction of the program, under its function's name if that is another than before.
+fn in_program(
+    screen: &mut Screen,
+    tools: &Tools,
+    function: &mut Option<String>,
+    addr: u64,
+    decoded: &Decoded,
+    effect: &str,
+) {
+    let name = tools.names.resolve(addr).map(|(name, _)| name);
+    if let Some(name) = name.filter(|&name| function.as_deref() != Some(name)) {
+        screen.function(name);
+    }
+    *function = name.map(str::to_owned);
+    screen.instruction(addr, &tools.offset(addr), &decoded.bytes, &decoded.text, effect);
 }
 
 /// What a hypercall asks for: its number is in eax.
