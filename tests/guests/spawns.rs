@@ -37,9 +37,4 @@ fn main() {
     let status = Command::new(&me).arg("abort").stderr(Stdio::null()).status().expect("its end");
     println!("{:?} {:?}", status.code(), status.signal());
     println!("{:?}", Command::new("./missing").spawn().map_err(|error| error.kind()).map(|_| ()));
-    std::fs::create_dir("dir").expect("a directory");
-    println!(
-        "{:?}",
-        Command::new(&me).arg("abort").current_dir("dir").stderr(Stdio::null()).status().expect("its end").signal()
-    );
 }

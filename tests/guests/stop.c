@@ -10,6 +10,8 @@ int main(void)
 	MUST(pipe2(out, O_NONBLOCK));
 	child = MUST(fork());
 	if (child == 0) {
+		// SIGTSTP does nothing to a group without a parent in its session; in a group of its own the child has one.
+		setpgid(0, 0);
 		raise(SIGSTOP);
 		write(out[1], "x", 1);
 		pause();

@@ -9,7 +9,7 @@ int main(void)
 
 	MUST(munmap(page - 4096, 4096));
 	MUST(munmap(end, 4096));
-	for (int n = 0; n < 200; n++) {
+	for (int n = 1; n < 200; n++) {
 		char *s = end - n - 1;
 
 		for (int i = 0; i < n; i++)

@@ -128,8 +128,8 @@ busybox! {
     ls_long: "umask 022; mkdir d; echo 12345 > d/file; ln -s file d/link; ls -l d | awk 'NR > 1 { print $1, $2, $5, $9, $10, $11 }' | sed 's/^l\\(.*\\) [0-9]* file/l\\1 file/'";
     stat: "umask 022; echo 12345 > f; stat -c '%n %s %a %F %h' f; stat -c '%F' . /dev/null";
     find: "mkdir -p a/b/c; touch a/x a/b/y a/b/c/z.txt; find a | sort; find a -name '*.txt'; find a -type d -exec echo dir {} ';' | sort";
-    tar: "mkdir t; echo one > t/1; echo two > t/2; ln -s 1 t/l; tar cf t.tar t; rm -r t; tar tf t.tar; tar xf t.tar; cat t/1 t/l t/2";
-    tar_gzip: "mkdir t; seq 1000 > t/n; tar czf t.tgz t; rm -r t; tar xzf t.tgz; md5sum t/n";
+    tar: "mkdir t; echo one > t/1; echo two > t/2; ln -s 1 t/l; tar cf t.tar t; rm -r t; tar tf t.tar | sort; tar xf t.tar; cat t/1 t/l t/2";
+    tar_gzip: "mkdir t; seq 1000 > t/n; tar cf - t | gzip > t.tgz; rm -r t; gunzip -c t.tgz | tar xf -; md5sum t/n";
     gzip: "seq 10000 > f; gzip f; ls; gunzip f.gz; md5sum f";
     bzip2: "seq 3000 | bzip2 | bunzip2 | md5sum";
     cpio: "echo x > f; echo f | cpio -o -H newc 2>/dev/null > a; rm f; cpio -i < a 2>/dev/null; cat f";
@@ -142,7 +142,7 @@ busybox! {
     touch: "touch -d @86400 f; stat -c %Y f; touch -c none; ls";
     dd: "dd if=/dev/zero bs=1000 count=3 2>/dev/null | tr '\\0' x | dd bs=7 skip=1 count=2 2>/dev/null; echo; printf abcdef > f; printf XY | dd of=f bs=1 seek=2 conv=notrunc 2>/dev/null; cat f";
     truncate: "truncate -s 5 f; wc -c f; echo ab > f; truncate -s 1 f; cat f";
-    du_and_df: "mkdir d; seq 2000 > d/f; du -s d | awk '{ print ($1 > 4), $2 }'; df / | tail -n 1 | awk '{ print $NF }'";
+    du: "mkdir d; seq 2000 > d/f; du -s d | awk '{ print ($1 > 4), $2 }'";
     cmp: "echo a > a; echo b > b; cmp a b; echo $?; cmp a a; echo $?";
     diff: "seq 5 > a; sed 3d a > b; diff a b; echo $?; diff -u a b | sed '/^[-+][-+]/d'";
     patch: "seq 5 > a; printf '3c3\\n< 3\\n---\\n> three\\n' > p; sed s/3/three/ a > b; diff -u a b > p; patch a p; cat a";
