@@ -55,7 +55,19 @@ macro_rules! lane {
     )*};
 }
 
-lane! { u8, 16; i8, 16; u16, 8; i16, 8; u32, 4; i32, 4; u64, 2; i64, 2; }
+lane! { i8, 16; u16, 8; i16, 8; u32, 4; i32, 4; u64, 2; i64, 2; }
+
+impl Lane for u8 {
+    type Lanes = V;
+    #[inline(always)]
+    fn split(value: V) -> V {
+        value
+    }
+    #[inline(always)]
+    fn join(lanes: V) -> V {
+        lanes
+    }
+}
 
 /// Maps each lane.
 #[inline(always)]

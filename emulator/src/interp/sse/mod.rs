@@ -1,4 +1,4 @@
-//! SSE to SSE4.2 and MMX, in their legacy encodings.
+//! SSE to SSE4.2, MMX, AES, PCLMULQDQ and SHA, in their legacy encodings.
 //!
 //! `select` chooses, by family, an instance of one of the generic forms in [`forms`]: an operation on values (`int`, `fp`,
 //! `cvt`, `shuffle`) combined with where its source comes from. MMX instructions share the operations and take them
@@ -7,6 +7,7 @@
 //! Quirks: CR0.TS and CR4.OSFXSR are not looked at; RCPPS and RSQRTPS answer better approximations than silicon's.
 
 mod cmp;
+mod crypto;
 mod cvt;
 mod forms;
 mod fp;

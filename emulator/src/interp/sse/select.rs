@@ -2,8 +2,9 @@
 
 use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 
+use super::crypto;
 use super::forms::{
-    Imm, M16, M32, M64, M128, Mm, Xmm, blendv, either, fp, fp_imm, int as int_form, int_imm, mmx, mmx_imm, rm,
+    Imm, M16, M32, M64, M128, M128U, Mm, Xmm, blendv, either, fp, fp_imm, int as int_form, int_imm, mmx, mmx_imm, rm,
 };
 use super::fp::{self as fpu, Pd, Ps, Scalar, Sd, Ss, Vector, VectorImm};
 use super::int::{self, Binary, BinaryImm};
@@ -50,6 +51,19 @@ fn blend<O: BlendV>(i: &Instruction) -> Exec {
     rm(i, blendv::<O, Xmm>, blendv::<O, M128>)
 }
 
+/// SHA instructions: makers differ in whether their memory operands must be aligned. We ask for nothing, as AMD does.
+fn unaligned<O: Binary>(i: &Instruction) -> Exec {
+    rm(i, int_form::<O, Xmm>, int_form::<O, M128U>)
+}
+
+fn unaligned_imm<O: BinaryImm>(i: &Instruction) -> Exec {
+    rm(i, int_imm::<O, Xmm>, int_imm::<O, M128U>)
+}
+
+fn unaligned_blend<O: BlendV>(i: &Instruction) -> Exec {
+    rm(i, blendv::<O, Xmm>, blendv::<O, M128U>)
+}
+
 /// `match` by mnemonic: each line is a form, and the mnemonics that have it with an operation of the same name.
 macro_rules! table {
     ($i:ident, $module:ident: $($form:ident: $($name:ident)*;)*) => {
@@ -62,7 +76,7 @@ macro_rules! table {
 
 /// Integer arithmetic, logic and shuffles.
 pub(super) fn integer(i: &Instruction) -> Option<Exec> {
-    arithmetic(i).or_else(|| rearrangement(i)).or_else(|| floating_point_logic(i))
+    arithmetic(i).or_else(|| rearrangement(i)).or_else(|| cryptography(i)).or_else(|| floating_point_logic(i))
 }
 
 fn arithmetic(i: &Instruction) -> Option<Exec> {
@@ -94,6 +108,16 @@ fn rearrangement(i: &Instruction) -> Option<Exec> {
         packed_imm: Pshufd Pshuflw Pshufhw Pshufw Shufps Shufpd Palignr Blendps Blendpd Pblendw;
         from_64: Movddup;
         blend: Pblendvb Blendvps Blendvpd;
+    })
+}
+
+fn cryptography(i: &Instruction) -> Option<Exec> {
+    Some(table! { i, crypto:
+        packed: Aesenc Aesenclast Aesdec Aesdeclast Aesimc;
+        packed_imm: Aeskeygenassist Pclmulqdq;
+        unaligned: Sha1nexte Sha1msg1 Sha1msg2 Sha256msg1 Sha256msg2;
+        unaligned_imm: Sha1rnds4;
+        unaligned_blend: Sha256rnds2;
     })
 }
 

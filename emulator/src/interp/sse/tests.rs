@@ -287,3 +287,46 @@ fn fxsave_and_fxrstor_are_inverse() {
     assert!((0..16).all(|i| m.cpu.xmm[i] == A.rotate_left(8 * i as u32)));
     assert_eq!((m.cpu.fpu.raw(0).sig, m.cpu.fpu.in_use), (0xc90f_daa2_2168_c235, 0x80));
 }
+
+#[test]
+fn aes_encrypts_the_standards_example() {
+    // FIPS 197, appendix B: the key schedule by AESKEYGENASSIST, then ten rounds.
+    let mut m = Machine::new();
+    let block = 0x3288_31e0_435a_3137_f630_9807_a88d_a234u128.to_be_bytes();
+    m.cpu.xmm[0] = u128::from_le_bytes(std::array::from_fn(|i| block[i % 4 * 4 + i / 4]));
+    m.cpu.xmm[1] = 0x2b7e_1516_28ae_d2a6_abf7_1588_09cf_4f3cu128.swap_bytes();
+    m.run(|a| {
+        a.pxor(xmm0, xmm1).unwrap();
+        for (round, constant) in [1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36].into_iter().enumerate() {
+            a.aeskeygenassist(xmm2, xmm1, constant).unwrap();
+            a.pshufd(xmm2, xmm2, 0xff).unwrap();
+            for _ in 0..3 {
+                a.movdqa(xmm3, xmm1).unwrap();
+                a.pslldq(xmm3, 4).unwrap();
+                a.pxor(xmm1, xmm3).unwrap();
+            }
+            a.pxor(xmm1, xmm2).unwrap();
+            if round < 9 { a.aesenc(xmm0, xmm1).unwrap() } else { a.aesenclast(xmm0, xmm1).unwrap() }
+        }
+    })
+    .unwrap();
+    let expected = 0x3902_dc19_25dc_116a_8409_850b_1dfb_9732u128.to_be_bytes();
+    assert_eq!(m.cpu.xmm[0].to_le_bytes(), std::array::from_fn(|i| expected[i % 4 * 4 + i / 4]));
+}
+
+#[test]
+fn carry_less_products_have_no_carries() {
+    let mut m = Machine::new();
+    assert_eq!(m.binary(0b11, 0b11 << 64, |a| a.pclmulqdq(xmm0, xmm1, 0x10).unwrap()), 0b101);
+    assert_eq!(m.binary(1 << 63, 1 << 63, |a| a.pclmulqdq(xmm0, xmm1, 0).unwrap()), 1 << 126);
+}
+
+#[test]
+fn sha256_message_schedule() {
+    let mut m = Machine::new();
+    let w = [0x6162_6380u32, 0, 0, 0, 0x18];
+    let sigma0 = |x: u32| x.rotate_right(7) ^ x.rotate_right(18) ^ (x >> 3);
+    let ours = m.binary(w[0].into(), w[4].into(), |a| a.sha256msg1(xmm0, xmm1).unwrap());
+    let lanes: [u32; 4] = std::array::from_fn(|i| w[i].wrapping_add(sigma0(w[i + 1])));
+    assert_eq!(ours, lanes.iter().rev().fold(0, |all, lane| all << 32 | u128::from(*lane)));
+}
