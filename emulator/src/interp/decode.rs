@@ -2,6 +2,8 @@
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
 
+use crate::cpuid;
+
 use super::op::{Exec, Num, Op, Stop};
 use super::{core::Core, int, sse, x87};
 
@@ -34,9 +36,11 @@ pub(crate) fn decode(bytes: &[u8], ip: u64) -> Decoded {
             ends_block: true,
         };
     }
-    let exec = int::select(&instruction)
-        .or_else(|| sse::select(&instruction))
-        .or_else(|| x87::select(&instruction));
+    let exec = if cpuid::has(&instruction) {
+        int::select(&instruction).or_else(|| sse::select(&instruction)).or_else(|| x87::select(&instruction))
+    } else {
+        None
+    };
     let ends_block = exec.is_none() || int::ends_block(&instruction);
     let op = pack(&instruction, exec.unwrap_or(missing));
     Decoded::Op {

@@ -17,8 +17,8 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Mnemonic::Bts => bit::<SET>(i),
         Mnemonic::Btr => bit::<RESET>(i),
         Mnemonic::Btc => bit::<COMPLEMENT>(i),
-        Mnemonic::Bsf => from_rm::<Bsf>(i),
-        Mnemonic::Bsr => from_rm::<Bsr>(i),
+        Mnemonic::Bsf => scan::<true>(i),
+        Mnemonic::Bsr => scan::<false>(i),
         Mnemonic::Tzcnt => from_rm::<Tzcnt>(i),
         Mnemonic::Lzcnt => from_rm::<Lzcnt>(i),
         Mnemonic::Popcnt => from_rm::<Popcnt>(i),
@@ -136,16 +136,6 @@ macro_rules! from_rm {
 }
 
 from_rm! {
-    /// BSF of 0 sets ZF and keeps the target, as all processors do.
-    Bsf |core, old, a| {
-        core.flags.set_zf(a.wide() == 0);
-        if a.wide() == 0 { old } else { T::cut(u64::from(a.wide().trailing_zeros())) }
-    };
-    /// BSR likewise.
-    Bsr |core, old, a| {
-        core.flags.set_zf(a.wide() == 0);
-        if a.wide() == 0 { old } else { T::cut(63 - u64::from(a.wide().leading_zeros())) }
-    };
     Tzcnt |core, _old, a| {
         let count = a.wide().trailing_zeros().min(T::BITS);
         core.flags.set_cf(count == T::BITS);
@@ -161,8 +151,8 @@ from_rm! {
     /// POPCNT clears all flags but ZF.
     Popcnt |core, _old, a| {
         logic(&mut core.flags, a);
-        // Neither sign nor odd parity.
-        core.flags.sign = 0;
+        // Neither sign nor even parity.
+        core.flags.sign = 1;
         T::cut(u64::from(a.wide().count_ones()))
     };
     Blsr |core, _old, a| {
@@ -215,6 +205,36 @@ fn from_m<T: Int, F: FromRm>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let old = T::get(core, op.dst);
     let result = F::apply(core, old, a);
     T::set(core, op.dst, result);
+    Ok(())
+}
+
+fn scan<const FORWARD: bool>(i: &Instruction) -> Option<Exec> {
+    by_size!(operand_size(i, 0), T => Some(match form(i) {
+        Form::RR => scan_r::<T, FORWARD>,
+        Form::RM(_) => scan_m::<T, FORWARD>,
+        _ => return None,
+    }))
+}
+
+/// BSF and BSR. Of 0 they set ZF and keep the whole target, its upper half too, as processors do. The other flags are
+/// undefined, and kept.
+fn scanned<T: Int, const FORWARD: bool>(core: &mut Core<'_>, op: &Op, a: T) {
+    core.flags.set_zf(a.wide() == 0);
+    if a.wide() != 0 {
+        let at = if FORWARD { a.wide().trailing_zeros() } else { 63 - a.wide().leading_zeros() };
+        T::set(core, op.dst, T::cut(u64::from(at)));
+    }
+}
+
+fn scan_r<T: Int, const FORWARD: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let a = T::get(core, op.src);
+    scanned::<T, FORWARD>(core, op, a);
+    Ok(())
+}
+
+fn scan_m<T: Int, const FORWARD: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let a = core.load::<T>(core.ea(op))?;
+    scanned::<T, FORWARD>(core, op, a);
     Ok(())
 }
 

@@ -18,8 +18,12 @@ use super::operand::{Int, by_size, operand_size};
 /// The function for an instruction of this file.
 pub(super) fn select(i: &Instruction) -> Option<Exec> {
     let segment = |n: u32| i.op_kind(n) == OpKind::Register && i.op_register(n).is_segment_register();
-    if i.mnemonic() != Mnemonic::Mov {
-        return None;
+    match i.mnemonic() {
+        Mnemonic::Lss => return by_size!(operand_size(i, 0), T => Some(load_far::<T, { seg::SS }>)),
+        Mnemonic::Lfs => return by_size!(operand_size(i, 0), T => Some(load_far::<T, { seg::FS }>)),
+        Mnemonic::Lgs => return by_size!(operand_size(i, 0), T => Some(load_far::<T, { seg::GS }>)),
+        Mnemonic::Mov => {}
+        _ => return None,
     }
     if segment(0) {
         return Some(if i.op_kind(1) == OpKind::Memory { load_m } else { load_r });
@@ -58,6 +62,17 @@ fn load_r(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 fn load_m(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let value = core.load::<u16>(core.ea(op))?;
     load(core, op.dst as usize, value)
+}
+
+/// LSS, LFS, LGS: a register and, after it in memory, a selector.
+fn load_far<T: Int, const SEGMENT: usize>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let address = core.ea(op);
+    core.check_load(address, T::BITS as usize / 8 + 2)?;
+    let value = core.load::<T>(address)?;
+    let selector = core.load::<u16>(address.wrapping_add(u64::from(T::BITS / 8)))?;
+    load(core, SEGMENT, selector)?;
+    T::set(core, op.dst, value);
+    Ok(())
 }
 
 /// A descriptor of eight bytes, with what is looked at of it.

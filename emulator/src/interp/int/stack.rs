@@ -1,6 +1,6 @@
 //! The stack, and the flags register's ways through it and ah.
 
-use iced_x86::{Instruction, Mnemonic, OpKind};
+use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 
 use crate::cpu::reg;
 use crate::flags::rflags;
@@ -29,14 +29,10 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         },
         Mnemonic::Pushf | Mnemonic::Pushfq => sized(pushf::<u64>, pushf::<u16>),
         Mnemonic::Popf | Mnemonic::Popfq => sized(popf::<u64>, popf::<u16>),
-        Mnemonic::Leave => sized(leave::<u64>, leave::<u16>),
-        Mnemonic::Enter => {
-            if i.code() == iced_x86::Code::Enterw_imm16_imm8 {
-                enter::<u16>
-            } else {
-                enter::<u64>
-            }
-        }
+        Mnemonic::Leave if i.code() == Code::Leavew => leave::<u16>,
+        Mnemonic::Leave => leave::<u64>,
+        Mnemonic::Enter if i.code() == Code::Enterw_imm16_imm8 => enter::<u16>,
+        Mnemonic::Enter => enter::<u64>,
         Mnemonic::Lahf => lahf,
         Mnemonic::Sahf => sahf,
         Mnemonic::Clc => clc,
