@@ -88,6 +88,7 @@ of the answer into rax; and the return to the program. All values are read from 
 Examples:
   callgate explain ./a.out
   callgate explain --trace-calls write --limit 1 ./a.out
+  callgate explain --html way.html ./a.out           as a page for a browser
   callgate explain --full -o way.txt ./a.out         no instruction left out, however often it was seen";
 
 const GEN_EXAMPLES: &str = "\
@@ -188,6 +189,9 @@ pub(crate) struct ExplainArgs {
     /// Write to FILE and not to standard output.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Write to FILE as a page for a browser.
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    pub(crate) html: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) guest: GuestArgs,
 }

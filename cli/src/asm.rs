@@ -1,5 +1,6 @@
 //! Instructions as text: Intel's syntax, with the names that addresses have.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use callgate_kernel::syscalls::KERNEL_IMAGE;
@@ -51,18 +52,26 @@ impl UserSymbols {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     user: Rc<UserSymbols>,
+    /// Another program has taken the named one's place somewhere.
+    stale: Rc<Cell<bool>>,
 }
 
 impl Names {
     /// The image's names, and these.
     pub(crate) fn new(user: UserSymbols) -> Names {
-        Names { user: Rc::new(user) }
+        Names { user: Rc::new(user), stale: Rc::default() }
+    }
+
+    /// Forgets the program's names, for all clones: its addresses may mean another program's now.
+    pub(crate) fn forget_program(&self) {
+        self.stale.set(true);
     }
 
     /// The symbol that `addr` lies in, and how far in.
     pub(crate) fn resolve(&self, addr: u64) -> Option<(&str, u64)> {
         match KERNEL_IMAGE.resolve(addr) {
             Some((symbol, offset)) => Some((symbol.name, offset)),
+            None if self.stale.get() => None,
             None => self.user.resolve(addr),
         }
     }
@@ -164,7 +173,10 @@ mod tests {
         let names = Names::new(UserSymbols::new(vec![(0x401005, 4, "puts".to_owned())]));
         assert_eq!(names.angled(0x401007), "<puts+0x2>");
         assert_eq!(names.angled(0x401009), "");
-        let mut asm = Disassembler::new(names);
-        assert_eq!(asm.decode(0x401000, &[0xe8, 0, 0, 0, 0]).unwrap().text, "call puts");
+        let mut asm = Disassembler::new(names.clone());
+        let call = [0xe8, 0, 0, 0, 0];
+        assert_eq!(asm.decode(0x401000, &call).unwrap().text, "call puts");
+        names.forget_program();
+        assert_eq!(asm.decode(0x401000, &call).unwrap().text, "call 0x401005");
     }
 }

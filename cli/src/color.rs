@@ -26,6 +26,35 @@ pub(crate) enum Tone {
     Bad,
 }
 
+impl Tone {
+    const ALL: [Tone; 6] = [Tone::Heading, Tone::Faint, Tone::Name, Tone::Effect, Tone::Good, Tone::Bad];
+
+    /// What switches a terminal to it.
+    fn escape(self) -> &'static str {
+        match self {
+            Tone::Heading => "\x1b[1m",
+            Tone::Faint => "\x1b[2m",
+            Tone::Name => "\x1b[36m",
+            Tone::Effect => "\x1b[33m",
+            Tone::Good => "\x1b[32m",
+            Tone::Bad => "\x1b[31m",
+        }
+    }
+}
+
+/// What switches a terminal back.
+const RESET: &str = "\x1b[0m";
+
+/// A line with the escapes of tones, as HTML: their names in lower case are the classes.
+pub(crate) fn to_html(line: &str) -> String {
+    let mut html = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    for tone in Tone::ALL {
+        let class = format!("{tone:?}").to_lowercase();
+        html = html.replace(tone.escape(), &format!("<span class={class}>"));
+    }
+    html.replace(RESET, "</span>")
+}
+
 /// A text in its tone.
 pub(crate) struct Painted<T> {
     text: T,
@@ -45,6 +74,11 @@ impl Palette {
         Palette { enabled: false }
     }
 
+    /// Colours for [`to_html`].
+    pub(crate) fn html() -> Palette {
+        Palette { enabled: true }
+    }
+
     /// `text`, to be printed in its tone.
     pub(crate) fn paint<T: fmt::Display>(self, tone: Tone, text: T) -> Painted<T> {
         Painted { text, tone: self.enabled.then_some(tone) }
@@ -55,16 +89,9 @@ impl Palette {
 impl<T: fmt::Display> fmt::Display for Painted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(tone) = self.tone else { return self.text.fmt(f) };
-        f.write_str(match tone {
-            Tone::Heading => "\x1b[1m",
-            Tone::Faint => "\x1b[2m",
-            Tone::Name => "\x1b[36m",
-            Tone::Effect => "\x1b[33m",
-            Tone::Good => "\x1b[32m",
-            Tone::Bad => "\x1b[31m",
-        })?;
+        f.write_str(tone.escape())?;
         self.text.fmt(f)?;
-        f.write_str("\x1b[0m")
+        f.write_str(RESET)
     }
 }
 
@@ -75,6 +102,12 @@ mod tests {
     #[test]
     fn a_plain_text_is_only_padded() {
         assert_eq!(format!("{:<4}|", Palette::plain().paint(Tone::Name, "ab")), "ab  |");
+    }
+
+    #[test]
+    fn html_is_escaped_and_has_classes() {
+        let line = format!("{} & x", Palette::html().paint(Tone::Name, "<main>"));
+        assert_eq!(to_html(&line), "<span class=name>&lt;main&gt;</span> &amp; x");
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
+use callgate_kernel::fs::tty::Console;
 use clap::Parser;
 use iced_x86::code_asm::*;
 use iced_x86::{Code, IcedError, Instruction, Register};
@@ -31,19 +31,22 @@ const EXIT_GROUP: i32 = 231;
 
 /// Runs and explains it.
 pub(crate) fn demo() -> Result {
-    let (file, symbols) =
-        hi().map_err(|error| Failure::own(format!("the demonstration can't be assembled: {error}")))?;
-    let directory = std::env::temp_dir().join(format!("callgate-demo-{}", std::process::id()));
-    let result = in_directory(&directory, &file, symbols);
-    // Whether or not it could be made.
-    let _ = std::fs::remove_dir_all(&directory);
-    result
+    introduce();
+    let code = explained(Output::stdout(), Console::Host)?;
+    let end = "\nThis was the demonstration. `callgate explain ./a.out` does the same with a program of yours;\n\
+               `callgate --help` says what else there is.\n";
+    // A reader that has gone away has seen enough.
+    let _ = std::io::stdout().write_all(end.as_bytes());
+    Ok(code)
 }
 
-fn in_directory(directory: &Path, file: &[u8], symbols: UserSymbols) -> Result {
-    let path = directory.join("syscall");
+/// Explains it on `output`; the program itself has `console`.
+fn explained(output: Output, console: Console) -> Result {
+    let (file, symbols) =
+        hi().map_err(|error| Failure::own(format!("the demonstration can't be assembled: {error}")))?;
+    let directory = tempfile::tempdir().map_err(|error| Failure::own(format!("the demonstration's file: {error}")))?;
+    let path = directory.path().join("syscall");
     let failed = |error: std::io::Error| Failure::own(format!("{}: {error}", path.display()));
-    std::fs::create_dir(directory).map_err(failed)?;
     std::fs::write(&path, file).map_err(failed)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
 
@@ -51,15 +54,9 @@ fn in_directory(directory: &Path, file: &[u8], symbols: UserSymbols) -> Result {
     let Ok(Cli { command: Some(Command::Explain(args)) }) = Cli::try_parse_from(line) else {
         return Err(Failure::own("the demonstration's command line is wrong"));
     };
-    introduce();
     let choice = Choice { calls: args.trace_calls, limit: u64::MAX, full: args.full };
     let program = Program::find(path.as_os_str())?;
-    let code = watch(program, &args.guest, symbols, choice, Output::stdout())?;
-    let end = "\nThis was the demonstration. `callgate explain ./a.out` does the same with a program of yours;\n\
-               `callgate --help` says what else there is.\n";
-    // A reader that has gone away has seen enough.
-    let _ = std::io::stdout().write_all(end.as_bytes());
-    Ok(code)
+    watch(program, &args.guest, console, symbols, choice, output)
 }
 
 fn introduce() {
@@ -165,5 +162,68 @@ mod tests {
         let parsed = object::File::parse(file.as_slice()).unwrap();
         use object::Object;
         assert_eq!(parsed.entry(), BASE + HEADERS);
+    }
+
+    /// A file of a test.
+    #[derive(Clone, Default)]
+    struct Text(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl Write for Text {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_whole_way_of_the_call_is_shown() {
+        let (text, output, error) = (Text::default(), std::rc::Rc::default(), std::rc::Rc::default());
+        let console = Console::Buffers { input: Vec::new(), output: std::rc::Rc::clone(&output), error };
+        assert_eq!(explained(Output::memory(text.clone()), console), Ok(0));
+        assert_eq!(*output.borrow(), b"Hi\n");
+        let text = String::from_utf8(text.0.lock().unwrap().clone()).unwrap();
+        // In this order: each is looked for behind the one before.
+        let mut rest = text.as_str();
+        for expected in [
+            "write(1, \"Hi\\n\", 3)",
+            "rax ← 0x1",
+            "rsi  0x7f",
+            "0f 05",
+            "← rip, the next instruction",
+            "← rflags",
+            "← IA32_LSTAR <entry_SYSCALL_64>",
+            "← rflags & ~IA32_FMASK",
+            "← IA32_STAR[47:32]",
+            "swapgs",
+            "rsp ← pcpu_hot",
+            "pt_regs.ss ← 0x2b",
+            "pt_regs.orig_ax ← 0x1",
+            "pt_regs.r15",
+            "call do_syscall_64",
+            "sys_call_table[1] = 0xffffffff",
+            "<__x64_sys_write>",
+            "vmcall",
+            "write(1, \"Hi\\n\", 3)",
+            "kernel/src/fs/read_write.rs:",
+            "vfs_write(",
+            "_write(",
+            "← 3",
+            "pt_regs.ax ← 0x3",
+            "syscall_exit_to_user_mode",
+            "rax ← pt_regs.ax = 0x3",
+            "sysretq",
+            "← rcx <main+0x30>",
+            "← r11",
+            "mov rcx, rax",
+            "exit_group(0)",
+            "+++ exited with 0 +++",
+        ] {
+            let at = rest.find(expected).unwrap_or_else(|| panic!("`{expected}` is not (there) in:\n{text}"));
+            rest = &rest[at + expected.len()..];
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::trace::Tracer;
 /// Runs a program.
 pub(crate) fn run(args: &RunArgs) -> Result {
     let program = Program::find(name(&args.guest)?)?;
-    let mut machine = machine(&args.guest, args.entry.into())?;
+    let mut machine = machine(&args.guest, args.entry.into(), Console::Host)?;
     if let Some(calls) = &args.trace_calls {
         let tracer = Tracer::text(Output::stderr(), calls.clone());
         machine.kernel.set_observer(Box::new(tracer));
@@ -39,7 +39,7 @@ pub(crate) fn name(guest: &GuestArgs) -> Result<&std::ffi::OsStr> {
 }
 
 /// A machine as the options want it.
-pub(crate) fn machine(guest: &GuestArgs, entry: EntryRoute) -> Result<Machine> {
+pub(crate) fn machine(guest: &GuestArgs, entry: EntryRoute, console: Console) -> Result<Machine> {
     let engine: fn(&Kernel) -> Box<dyn Engine> = match guest.engine {
         EngineChoice::Auto | EngineChoice::Interp => |kernel| Box::new(Interp::new(&kernel.memory)),
         EngineChoice::Native => return Err(Failure::own("--engine native is not built yet; interp is")),
@@ -50,7 +50,7 @@ pub(crate) fn machine(guest: &GuestArgs, entry: EntryRoute) -> Result<Machine> {
         deterministic: guest.deterministic,
         max_instructions: guest.max_instructions,
         timeout: guest.timeout,
-        console: Console::Host,
+        console,
     };
     Machine::new(config, engine)
         .map_err(|errno| Failure::own(format!("the machine can't be made: {}", errno.description())))

@@ -12,6 +12,7 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use callgate_abi::{Errno, Handler, Metadata, PeekMemory, TracedArg};
+use callgate_kernel::fs::tty::Console;
 use callgate_kernel::signal::SigInfo;
 use callgate_kernel::signal::numbers::SignalName;
 use callgate_kernel::{EntryRoute, Observer, Task};
@@ -34,7 +35,7 @@ const MAX_ERRNO: i64 = 4095;
 pub(crate) fn trace(args: &TraceArgs) -> Result {
     let program = Program::find(run::name(&args.guest)?)?;
     let entry = EntryRoute::from(args.entry);
-    let mut machine = run::machine(&args.guest, entry)?;
+    let mut machine = run::machine(&args.guest, entry, Console::Host)?;
     let output = match &args.output {
         Some(path) => Output::file(path)?,
         None => Output::stderr(),
@@ -188,7 +189,7 @@ impl Tracer {
 }
 
 /// Which address space a task is in.
-fn space_of(task: &Task) -> *const () {
+pub(crate) fn space_of(task: &Task) -> *const () {
     Rc::as_ptr(&task.mm).cast()
 }
 

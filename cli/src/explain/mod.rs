@@ -16,6 +16,7 @@ mod walk;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use callgate_abi::Handler;
+use callgate_kernel::fs::tty::Console;
 use callgate_kernel::signal::SigInfo;
 use callgate_kernel::signal::numbers::SignalName;
 use callgate_kernel::{EntryRoute, Observer, Step, Task};
@@ -28,7 +29,7 @@ use crate::exit::Result;
 use crate::output::Output;
 use crate::program::Program;
 use crate::run;
-use crate::trace::ended;
+use crate::trace::{ended, space_of};
 
 use effects::Effects;
 use ftrace::Ftrace;
@@ -42,12 +43,13 @@ const RECENT: usize = 6;
 pub(crate) fn explain(args: &ExplainArgs) -> Result {
     let program = Program::find(run::name(&args.guest)?)?;
     let symbols = UserSymbols::of_elf(&program.read()?);
-    let output = match &args.output {
-        Some(path) => Output::file(path)?,
-        None => Output::stdout(),
+    let output = match (&args.output, &args.html) {
+        (Some(path), _) => Output::file(path)?,
+        (None, Some(path)) => Output::html(path)?,
+        (None, None) => Output::stdout(),
     };
     let choice = Choice { calls: args.trace_calls.clone(), limit: args.limit.unwrap_or(u64::MAX), full: args.full };
-    watch(program, &args.guest, symbols, choice, output)
+    watch(program, &args.guest, Console::Host, symbols, choice, output)
 }
 
 /// Which calls are shown, and how much of them.
@@ -64,11 +66,12 @@ pub(crate) struct Choice {
 pub(crate) fn watch(
     program: Program,
     guest: &GuestArgs,
+    console: Console,
     symbols: UserSymbols,
     choice: Choice,
     output: Output,
 ) -> Result {
-    let mut machine = run::machine(guest, EntryRoute::Image)?;
+    let mut machine = run::machine(guest, EntryRoute::Image, console)?;
     let screen = Shared::new(output);
     machine.kernel.set_observer(Box::new(Explainer::new(screen.clone(), Names::new(symbols), choice)));
     program.start(&mut machine, guest)?;
@@ -120,6 +123,8 @@ struct TaskState {
     /// Its last instructions in ring 3: address, and registers before them.
     recent: VecDeque<(u64, [u64; 16])>,
     mode: Mode,
+    /// Its address space when its last call began.
+    mm: Option<*const ()>,
 }
 
 #[derive(Default)]
@@ -200,13 +205,20 @@ impl Observer for Explainer {
     }
 
     fn syscall_enter(&mut self, task: &Task, _: u64, handler: &'static Handler<Task>, args: &[u64; 6]) {
-        if let Some(TaskState { mode: Mode::Shown(walk), .. }) = self.tasks.get_mut(&task.pid()) {
+        let Some(state) = self.tasks.get_mut(&task.pid()) else { return };
+        state.mm = Some(space_of(task));
+        if let Mode::Shown(walk) = &mut state.mode {
             walk.handler(&mut self.screen.lock(), task, handler, args);
         }
     }
 
     fn syscall_exit(&mut self, task: &Task, _: u64, handler: &'static Handler<Task>, args: &[u64; 6], result: i64) {
-        if let Some(TaskState { mode: Mode::Shown(walk), .. }) = self.tasks.get_mut(&task.pid()) {
+        let Some(state) = self.tasks.get_mut(&task.pid()) else { return };
+        if state.mm != Some(space_of(task)) {
+            // It was execve: the names were those of the program before.
+            self.tools.names.forget_program();
+        }
+        if let Mode::Shown(walk) = &mut state.mode {
             walk.answer(&mut self.screen.lock(), task, handler, args, result);
         }
     }
