@@ -2,6 +2,8 @@
 
 mod block;
 mod core;
+#[cfg(test)]
+mod coverage;
 mod decode;
 mod int;
 mod op;
