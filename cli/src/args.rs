@@ -177,6 +177,9 @@ pub(crate) struct TraceArgs {
 /// `explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
+    /// The way of system calls; only the kernel image's can be shown.
+    #[arg(long, value_enum, default_value_t = EntryChoice::Image, hide = true)]
+    pub(crate) entry: EntryChoice,
     /// The calls to show: `write,exit_group`, `!brk`, `all`.
     #[arg(long, value_name = "SET", default_value = "all")]
     pub(crate) trace_calls: CallSet,

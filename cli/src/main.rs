@@ -30,13 +30,27 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command, TblCommand};
+use exit::{Failure, Result};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error),
-    };
-    let result = match cli.command {
+    report_panics();
+    // A panic is a bug of ours, whatever the guest has done: it gets our exit code.
+    let ended = std::panic::catch_unwind(|| match Cli::try_parse() {
+        Ok(cli) => command(cli),
+        Err(error) => usage(&error),
+    });
+    match ended {
+        Ok(Ok(code)) => code.into(),
+        Ok(Err(failure)) => {
+            eprintln!("callgate: {failure}");
+            failure.code.into()
+        }
+        Err(_) => Failure::own("").code.into(),
+    }
+}
+
+fn command(cli: Cli) -> Result {
+    match cli.command {
         None => demo::demo(),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Trace(args)) => trace::trace(&args),
@@ -44,24 +58,29 @@ fn main() -> ExitCode {
         Some(Command::Gen(args)) => generate::generate(&args),
         Some(Command::Tbl { command: TblCommand::Check { files } }) => tbl::check(&files),
         Some(Command::Disasm(args)) => disasm::disasm(&args),
-    };
-    match result {
-        Ok(code) => code.into(),
-        Err(failure) => {
-            eprintln!("callgate: {failure}");
-            failure.code.into()
-        }
     }
 }
 
+/// Lets a panic say in one line what it is; with `RUST_BACKTRACE` set, all that Rust knows.
+fn report_panics() {
+    let rusts = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let text = info.payload_as_str().unwrap_or("panic");
+        let place = info.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
+        eprintln!("callgate: bug in callgate: {text}{}", place.unwrap_or_default());
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+            rusts(info);
+        }
+    }));
+}
+
 /// Prints help, or what is wrong with the command line: that is a failure of ours, not the guest's.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error) -> Result {
     if !error.use_stderr() {
         // Help may be cut short by a pager that was left.
         let _ = error.print();
-        return ExitCode::SUCCESS;
+        return Ok(0);
     }
     let text = error.render().to_string();
-    eprint!("callgate: {}", text.strip_prefix("error: ").unwrap_or(&text));
-    exit::Failure::own("").code.into()
+    Err(Failure::own(text.strip_prefix("error: ").unwrap_or(&text).trim_end()))
 }

@@ -22,10 +22,10 @@ use callgate_kernel::signal::numbers::SignalName;
 use callgate_kernel::{EntryRoute, Observer, Step, Task};
 use iced_x86::Mnemonic;
 
-use crate::args::{ExplainArgs, GuestArgs};
+use crate::args::{EntryChoice, ExplainArgs, GuestArgs};
 use crate::asm::{Decoded, Disassembler, MAX_LEN, Names, UserSymbols};
 use crate::calls::CallSet;
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::output::Output;
 use crate::program::Program;
 use crate::run;
@@ -41,6 +41,9 @@ const RECENT: usize = 6;
 
 /// Runs a program and explains its calls.
 pub(crate) fn explain(args: &ExplainArgs) -> Result {
+    if args.entry == EntryChoice::Direct {
+        return Err(Failure::own("explain shows the image route: on the direct one there are no instructions to show"));
+    }
     let program = Program::find(run::name(&args.guest)?)?;
     let symbols = UserSymbols::of_elf(&program.read()?);
     let output = match (&args.output, &args.html) {

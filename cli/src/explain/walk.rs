@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
+use callgate_abi::image::Hypercall;
 use callgate_abi::{Handler, Metadata};
 use callgate_emulator::{Cpu, reg};
-use callgate_kernel::syscalls::{self, KERNEL_IMAGE};
+use callgate_kernel::syscalls::{self, ENTRY_POINTS, KERNEL_IMAGE};
 use callgate_kernel::{Step, Task};
 use iced_x86::{FlowControl, Mnemonic, Register};
 
@@ -179,8 +180,9 @@ impl Walk {
         };
         let key = self.is_key(tools, step, &decoded, &effect);
         let seen = !tools.seen.insert(addr);
-        let clears =
-            mnemonic == Mnemonic::Xor && decoded.instruction.op0_register() == decoded.instruction.op1_register();
+        let clears = self.stage == Stage::Lookup
+            && mnemonic == Mnemonic::Xor
+            && decoded.instruction.op0_register() == decoded.instruction.op1_register();
         if !tools.full && clears && !seen {
             self.cleared.push(decoded.instruction.op0_register());
         } else if !tools.full && seen && !key {
@@ -359,6 +361,10 @@ fn in_program(
 fn hypercall(cpu: &Cpu) -> String {
     let number = cpu.gpr[reg::RAX] as u32;
     match KERNEL_IMAGE.hypercalls.get(number as usize) {
+        Some(Hypercall::Syscall(index) | Hypercall::Ia32Syscall(index)) => {
+            let entry = ENTRY_POINTS.get(*index).map_or("?", |handler| handler.metadata.entry);
+            format!("hypercall {number}: {entry}, handled in Rust")
+        }
         Some(call) => format!("hypercall {number}: {call:?}, handled in Rust"),
         None => format!("hypercall {number}"),
     }
