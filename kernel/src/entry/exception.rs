@@ -6,7 +6,6 @@ use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic};
 use crate::Task;
 use crate::mm::{Access, FaultError, TASK_SIZE};
 use crate::signal::{SigFields, SigInfo, code, numbers::*};
-use crate::sys::attributes::LastFault;
 
 impl Task {
     /// Brings in the page that a fault is about; false if it is something else, or nothing to mend.
@@ -23,11 +22,7 @@ impl Task {
     /// Handles an exception that user code raised; `regs` are its registers.
     pub(super) fn handle_exception(&mut self, exception: &Exception) {
         let ip = self.regs.ip;
-        self.link.attr.borrow_mut().last_fault = LastFault {
-            vector: exception.vector.into(),
-            error_code: exception.error_code.unwrap_or(0).into(),
-            cr2: exception.address,
-        };
+        self.remember_fault(exception);
         match exception.vector {
             vector::PF => self.page_fault(exception),
             vector::DE => self.force_fault(SIGFPE, code::FPE_INTDIV, ip),
@@ -66,12 +61,29 @@ impl Task {
             self.handle_exception(&Exception::new(vector::BP));
             return;
         }
-        if n != vector::OF {
-            // A closed gate is #GP at the instruction, which is two bytes long.
-            self.regs.ip = self.regs.ip.wrapping_sub(2);
-            self.regs_changed = true;
+        if n == vector::OF {
+            self.handle_exception(&Exception::new(vector::OF));
+            return;
         }
-        self.handle_exception(&Exception::new(vector::GP));
+        // A closed gate is #GP at the instruction, which is two bytes long; the error code names the
+        // gate: its index, and the bit for the IDT.
+        self.regs.ip = self.regs.ip.wrapping_sub(2);
+        self.regs_changed = true;
+        self.handle_exception(&Exception::with_code(vector::GP, u32::from(n) << 3 | 2));
+    }
+
+    /// Keeps what a signal frame will tell about the exception.
+    fn remember_fault(&self, exception: &Exception) {
+        let fault = &mut self.link.attr.borrow_mut().last_fault;
+        fault.vector = exception.vector.into();
+        fault.error_code = exception.error_code.unwrap_or(0).into();
+        if exception.vector == vector::PF {
+            fault.cr2 = exception.address;
+            // Whether a kernel address is mapped is nobody's business: Linux always says that it is.
+            if exception.address >= TASK_SIZE {
+                fault.error_code |= 1;
+            }
+        }
     }
 
     fn page_fault(&mut self, exception: &Exception) {
@@ -119,7 +131,10 @@ impl Task {
         let mut bytes = [0; 15];
         let n = self.mm.borrow().space.peek(self.regs.ip, &mut bytes);
         let instruction = Decoder::new(64, &bytes[..n], DecoderOptions::NONE).decode();
-        !matches!(instruction.mnemonic(), Mnemonic::INVALID | Mnemonic::Ud0 | Mnemonic::Ud1 | Mnemonic::Ud2 | Mnemonic::Vmcall)
+        !matches!(
+            instruction.mnemonic(),
+            Mnemonic::INVALID | Mnemonic::Ud0 | Mnemonic::Ud1 | Mnemonic::Ud2 | Mnemonic::Vmcall
+        )
     }
 
     /// Says which instruction the core lacks: a program that dies of it should not be a riddle.

@@ -13,6 +13,7 @@ use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, SYSCALL_DEFINE5, SYSCALL_DEFINE6,
 use super::uapi::{Pollfd, SigsetArg, Timespec, Timeval};
 use crate::sched::wait::WaitQueue;
 use crate::signal::SigSet;
+use crate::signal::restart::RestartBlock;
 use crate::sys::rlimit::RLIMIT_NOFILE;
 use crate::{PARKED, Result, Task};
 
@@ -64,6 +65,16 @@ impl PollTable {
     /// Adds a queue (`poll_wait`).
     pub fn wait_on(&mut self, queue: &WaitQueue) {
         self.queues.push(queue.clone());
+    }
+
+    /// Adds all queues of another table.
+    pub fn append(&mut self, mut other: Self) {
+        self.queues.append(&mut other.queues);
+    }
+
+    /// How often the queues were woken, all together.
+    pub fn wakes(&self) -> u64 {
+        self.queues.iter().fold(0, |sum, queue| sum.wrapping_add(queue.wakes()))
     }
 
     /// Parks the task on all queues; gives the errno for the handler to return.
@@ -123,19 +134,29 @@ fn do_sys_poll(task: &mut Task, ufds: UserMut<Pollfd>, nfds: u32, timeout: Optio
 #[SYSCALL_DEFINE3(poll)]
 pub fn poll(task: &mut Task, ufds: UserMut<Pollfd>, nfds: u32, timeout_msecs: i32) -> Result<i32> {
     let timeout = u64::try_from(timeout_msecs).ok().map(Duration::from_millis);
-    do_sys_poll(task, ufds, nfds, timeout)
+    let result = do_sys_poll(task, ufds, nfds, timeout);
+    restartable_poll(task, ufds, nfds, result)
 }
 
-/// A timeout that a program gave.
-fn duration(time: Timespec) -> Result<Duration> {
-    if time.tv_sec < 0 || !(0..1_000_000_000).contains(&time.tv_nsec) {
-        return Err(Errno::EINVAL);
+/// A poll that only a stop has interrupted goes on to its original end, through restart_syscall(2).
+fn restartable_poll(task: &mut Task, ufds: UserMut<Pollfd>, nfds: u32, result: Result<i32>) -> Result<i32> {
+    if result != Err(Errno::ERESTARTNOHAND) {
+        return result;
     }
-    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    let deadline = task.restart.deadline;
+    Err(task.set_restart_block(RestartBlock::Poll { ufds: ufds.addr(), nfds, deadline }))
+}
+
+/// Polls again, until a point on the monotonic clock.
+pub(crate) fn poll_again(task: &mut Task, ufds: u64, nfds: u32, deadline: Option<Duration>) -> Result<i32> {
+    let now = task.kernel.clock.monotonic();
+    let ufds = UserMut::new(ufds);
+    let result = do_sys_poll(task, ufds, nfds, deadline.map(|deadline| deadline.saturating_sub(now)));
+    restartable_poll(task, ufds, nfds, result)
 }
 
 /// Blocks other signals for the length of the call. The old set comes back when the call ends or when a handler has run.
-fn set_user_sigmask(task: &mut Task, mask: UserPtr<u64>, size: usize) -> Result<()> {
+pub(super) fn set_user_sigmask(task: &mut Task, mask: UserPtr<u64>, size: usize) -> Result<()> {
     if mask.is_null() {
         return Ok(());
     }
@@ -151,8 +172,8 @@ fn set_user_sigmask(task: &mut Task, mask: UserPtr<u64>, size: usize) -> Result<
 }
 
 /// The call has ended: puts the signal mask back, unless a handler is to run first.
-fn restore_sigmask(task: &mut Task, result: &Result<i32>) {
-    if matches!(result, Err(PARKED | Errno::ERESTARTNOHAND)) {
+pub(super) fn restore_sigmask(task: &mut Task, result: &Result<i32>) {
+    if matches!(result, Err(PARKED | Errno::ERESTARTNOHAND | Errno::EINTR)) {
         return;
     }
     if let Some(old) = task.saved_sigmask.take() {
@@ -180,7 +201,7 @@ pub fn ppoll(
     sigmask: UserPtr<u64>,
     sigsetsize: usize,
 ) -> Result<i32> {
-    let timeout = if tsp.is_null() { None } else { Some(duration(tsp.read(task)?)?) };
+    let timeout = if tsp.is_null() { None } else { Some(tsp.read(task)?.to_duration()?) };
     set_user_sigmask(task, sigmask, sigsetsize)?;
     let result = do_sys_poll(task, ufds, nfds, timeout);
     if result != Err(PARKED) && timeout.is_some() {
@@ -268,7 +289,7 @@ pub fn select(
     } else {
         let tv = tvp.read(task)?;
         let seconds = tv.tv_sec.checked_add(tv.tv_usec / 1_000_000).ok_or(Errno::EINVAL)?;
-        Some(duration(Timespec { tv_sec: seconds, tv_nsec: tv.tv_usec % 1_000_000 * 1000 })?)
+        Some(Timespec { tv_sec: seconds, tv_nsec: tv.tv_usec % 1_000_000 * 1000 }.to_duration()?)
     };
     let result = core_sys_select(task, n, [inp, outp, exp], timeout);
     if result != Err(PARKED) && timeout.is_some() {
@@ -291,7 +312,7 @@ pub fn pselect6(
     sig: UserPtr<SigsetArg>,
 ) -> Result<i32> {
     let mask = if sig.is_null() { SigsetArg::default() } else { sig.read(task)? };
-    let timeout = if tsp.is_null() { None } else { Some(duration(tsp.read(task)?)?) };
+    let timeout = if tsp.is_null() { None } else { Some(tsp.read(task)?.to_duration()?) };
     set_user_sigmask(task, UserPtr::new(mask.sigset), mask.size as usize)?;
     let result = core_sys_select(task, n, [inp, outp, exp], timeout);
     if result != Err(PARKED) && timeout.is_some() {

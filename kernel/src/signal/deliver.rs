@@ -5,7 +5,7 @@
 //! that one. A call that a signal has interrupted answers EINTR to a handler, or is run again: always
 //! if no handler runs, and with SA_RESTART where the call allows it.
 
-use super::numbers::{DefaultAction, SIGKILL, SIGSTOP, default_action};
+use super::numbers::{DefaultAction, SIGKILL, SIGSEGV, SIGSTOP, default_action};
 use super::sighand::{SIG_DFL, SIG_IGN, SaFlags, SigAction};
 use super::{SigInfo, SigSet};
 use crate::sched::TaskState;
@@ -28,12 +28,17 @@ impl Task {
     /// [`Task::regs`] are the user registers; `orig_ax` is -1 unless they come from a system
     /// call. Afterwards the task may be dead or stopped.
     pub fn exit_to_user_mode(&mut self) {
-        if self.interrupted_call().is_none() && self.saved_sigmask.is_none() && !self.signal_pending() {
+        let fine = callgate_emulator::is_canonical(self.regs.ip);
+        if fine && self.interrupted_call().is_none() && self.saved_sigmask.is_none() && !self.signal_pending() {
             return;
         }
         self.resume_stopped_call();
         loop {
             match self.get_signal() {
+                // Neither `sysretq` nor `iretq` can go there: Linux mends the #GP of the latter so.
+                Next::Nothing if !callgate_emulator::is_canonical(self.regs.ip) => {
+                    self.force_signal(SigInfo::kernel(SIGSEGV));
+                }
                 Next::Nothing => break,
                 Next::Handler(info, action) => self.handle_signal(info, action),
                 Next::Gone => {

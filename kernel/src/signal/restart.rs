@@ -21,6 +21,15 @@ pub enum RestartBlock {
         /// Where the remaining time goes, or 0.
         rmtp: u64,
     },
+    /// poll(2).
+    Poll {
+        /// The descriptors.
+        ufds: u64,
+        /// How many they are.
+        nfds: u32,
+        /// When to give up, on the monotonic clock.
+        deadline: Option<Duration>,
+    },
     /// futex(2), FUTEX_WAIT with a timeout.
     FutexWait {
         /// The word.
@@ -63,6 +72,9 @@ pub fn restart_syscall(task: &mut Task) -> Result<i64> {
         None => Err(Errno::EINTR),
         Some(RestartBlock::Nanosleep { deadline, rmtp }) => {
             crate::time::nanosleep::sleep_until(task, deadline, Some(rmtp)).map(i64::from)
+        }
+        Some(RestartBlock::Poll { ufds, nfds, deadline }) => {
+            crate::fs::select::poll_again(task, ufds, nfds, deadline).map(i64::from)
         }
         Some(RestartBlock::FutexWait { uaddr, val, bitset, shared, deadline }) => {
             crate::futex::wait_again(task, uaddr, val, bitset, shared, deadline)

@@ -227,6 +227,16 @@ impl Task {
         self.link.pending.borrow_mut().push(info);
     }
 
+    /// Sends a child the signal that it wants when its parent, this task's process, ends
+    /// (PR_SET_PDEATHSIG).
+    pub(crate) fn send_pdeath_signal(&self, child: &Rc<SignalStruct>) {
+        let threads = child.threads.borrow().clone();
+        for signo in threads.iter().map(|thread| thread.attr.borrow().pdeath_signal).filter(|&sig| sig != 0) {
+            let fields = SigFields::Kill { pid: self.tgid(), uid: self.cred.uid, value: 0 };
+            send_group_signal(&self.kernel, child, SigInfo { signo, errno: 0, code: SI_USER, fields });
+        }
+    }
+
     /// Ends the program by SIGSEGV because the frame of `sig` could not be written or read
     /// (`force_sigsegv`). If `sig` is SIGSEGV itself, its handler is not tried again.
     pub(super) fn force_sigsegv(&mut self, sig: i32) {

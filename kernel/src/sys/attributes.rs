@@ -18,8 +18,6 @@ pub struct Attributes {
     pub dumpable: bool,
     /// execve gives no new privileges (PR_SET_NO_NEW_PRIVS).
     pub no_new_privs: bool,
-    /// Orphaned descendants become children of this process (PR_SET_CHILD_SUBREAPER).
-    pub child_subreaper: bool,
     /// Nanoseconds by which a timer may be late (PR_SET_TIMERSLACK). Ours are as exact as the host.
     pub timer_slack: u64,
     /// The nice value, -20 to 19.
@@ -73,7 +71,6 @@ impl Default for Attributes {
             pdeath_signal: 0,
             dumpable: true,
             no_new_privs: false,
-            child_subreaper: false,
             timer_slack: DEFAULT_TIMER_SLACK,
             nice: 0,
             policy: 0,
@@ -94,7 +91,6 @@ impl Attributes {
     pub fn forked(&self) -> Attributes {
         let mut child = Attributes {
             pdeath_signal: 0,
-            child_subreaper: false,
             forknoexec: true,
             robust_list: 0,
             restart_block: None,

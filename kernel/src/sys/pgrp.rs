@@ -112,15 +112,18 @@ pub fn setsid(task: &mut Task) -> Result<Pid> {
 impl Kernel {
     /// Whether no process of a group has a parent in its session but outside the group: nobody is
     /// there to continue it once it is stopped (`is_orphaned_pgrp`).
+    ///
+    /// The first process's parent is whoever has started the machine, as a shell starts a job.
     pub fn is_orphaned_pgrp(&self, pgrp: Pid) -> bool {
+        let first = self.init.borrow().upgrade();
+        let is_first = |group: &Rc<SignalStruct>| first.as_ref().is_some_and(|first| Rc::ptr_eq(first, group));
         !self.processes().iter().any(|group| {
-            group.pgrp.get() == pgrp
-                && group.exit_status.get().is_none()
-                && group
-                    .parent
-                    .borrow()
-                    .upgrade()
-                    .is_some_and(|parent| parent.pgrp.get() != pgrp && parent.session.get() == group.session.get())
+            let parent = group.parent.borrow().upgrade();
+            let in_group = group.pgrp.get() == pgrp && group.exit_status.get().is_none();
+            in_group
+                && parent.map_or(is_first(group), |parent| {
+                    parent.pgrp.get() != pgrp && parent.session.get() == group.session.get()
+                })
         })
     }
 }

@@ -94,8 +94,9 @@ pub fn prctl(
             task.link.attr.borrow_mut().timer_slack = slack;
         }
         P::PR_GET_TIMERSLACK => return Ok(task.link.attr.borrow().timer_slack as i64),
+        P::PR_SET_CHILD_SUBREAPER => task.signal().child_subreaper.set(arg != 0),
         P::PR_GET_CHILD_SUBREAPER => {
-            let subreaper = i32::from(task.link.attr.borrow().child_subreaper);
+            let subreaper = i32::from(task.signal().child_subreaper.get());
             UserMut::<i32>::new(arg).write(task, &subreaper)?;
         }
         P::PR_SET_NO_NEW_PRIVS if arg == 1 && no_more => task.link.attr.borrow_mut().no_new_privs = true,

@@ -3,8 +3,8 @@
 //! Linux's `do_exit` lets go of everything the task held, gives its children to another parent, and
 //! leaves a zombie with a status until the parent has waited for it. So do we.
 //!
-//! Quirks: there are no subreapers, so orphans go to the first process, and if that is gone nobody
-//! waits for them: they vanish when they exit. When the first process exits, the machine goes on
+//! Quirks: orphans go to the first process, and if that is gone nobody waits for them: they vanish
+//! when they exit. When the first process exits, the machine goes on
 //! until its last task has ended, as a shell's pipeline would, and the status is the first's.
 
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use super::{Pid, SignalStruct, Task};
 use crate::sched::TaskState;
 use crate::signal::{SigFields, SigInfo};
 use crate::sys::rusage::Rusage;
-use crate::{Errno, Result};
+use crate::{Errno, Kernel, Result};
 
 bitflags! {
     /// The options of wait4(2) and waitid(2).
@@ -81,8 +81,7 @@ impl Task {
 
     /// Ends the other threads of the process, as execve does.
     pub(crate) fn kill_other_threads(&mut self) {
-        let others: Vec<_> =
-            self.signal().threads.borrow().iter().filter(|t| t.pid != self.pid()).cloned().collect();
+        let others: Vec<_> = self.signal().threads.borrow().iter().filter(|t| t.pid != self.pid()).cloned().collect();
         for thread in others {
             // No other thread runs while this one does: each of them is in its link.
             let body = thread.body.borrow_mut().take();
@@ -107,7 +106,8 @@ impl Task {
         let files = std::mem::take(&mut self.files);
         self.files = Rc::default();
         if Rc::strong_count(&files) == 1 {
-            for fd in files.borrow().descriptors() {
+            let open = files.borrow().descriptors();
+            for fd in open {
                 let file = files.borrow_mut().remove(fd);
                 if let Ok(file) = file {
                     crate::fs::file::filp_close(self, file);
@@ -141,12 +141,27 @@ impl Task {
     }
 }
 
+/// Who waits for the children of a process that ends: the nearest ancestor that has asked for that
+/// (PR_SET_CHILD_SUBREAPER), else the first process.
+fn find_new_reaper(kernel: &Kernel, signal: &Rc<SignalStruct>) -> Option<Rc<SignalStruct>> {
+    let mut ancestor = signal.parent.borrow().upgrade();
+    while let Some(process) = ancestor {
+        if process.child_subreaper.get() && process.exit_status.get().is_none() {
+            return Some(process);
+        }
+        ancestor = process.parent.borrow().upgrade();
+    }
+    let init = kernel.init.borrow().upgrade();
+    init.filter(|init| !Rc::ptr_eq(init, signal) && init.exit_status.get().is_none())
+}
+
 /// Gives away the children, tells the parent, and leaves a zombie or nothing.
 fn exit_notify(task: &mut Task, signal: &Rc<SignalStruct>, status: i32) {
     let kernel = Rc::clone(&task.kernel);
-    let init = kernel.init.borrow().upgrade().filter(|init| !Rc::ptr_eq(init, signal) && init.exit_status.get().is_none());
+    let init = find_new_reaper(&kernel, signal);
     for child in signal.children.borrow_mut().drain(..) {
         let dead = child.exit_status.get().is_some();
+        task.send_pdeath_signal(&child);
         match &init {
             Some(init) => {
                 *child.parent.borrow_mut() = Rc::downgrade(init);
@@ -174,7 +189,7 @@ fn exit_notify(task: &mut Task, signal: &Rc<SignalStruct>, status: i32) {
     notify_parent(&kernel, &parent, signal, exit_info(signal));
 }
 
-fn notify_parent(kernel: &crate::Kernel, parent: &Rc<SignalStruct>, child: &SignalStruct, (code, status): (i32, i32)) {
+fn notify_parent(kernel: &Kernel, parent: &Rc<SignalStruct>, child: &SignalStruct, (code, status): (i32, i32)) {
     let signo = child.exit_signal.get();
     if signo != 0 {
         let fields = SigFields::Child { pid: child.tgid, uid: child.uid.get(), status };

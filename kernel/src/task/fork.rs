@@ -283,6 +283,7 @@ fn copy_process(task: &mut Task, flags: CloneFlags, args: CloneArgs) -> Result<B
     });
     link.signal.threads.borrow_mut().push(Rc::clone(&link));
     kernel.pids.insert(&link);
+    kernel.stats.tasks.update(|tasks| tasks + 1);
 
     // A thread begins without the alternate stack of its creator, unless it shares the plain one.
     let keeps_altstack = !flags.contains(F::CLONE_VM) || flags.contains(F::CLONE_VFORK);
@@ -335,6 +336,7 @@ fn copy_signal(task: &Task, flags: CloneFlags, pid: Pid) -> Rc<SignalStruct> {
         continued: Cell::new(false),
         exit_signal: Cell::new(flags.exit_signal()),
         wait_chldexit: Default::default(),
+        child_subreaper: Cell::default(),
         rlimits: RefCell::new(parent.rlimits.borrow().clone()),
         uid: parent.uid.clone(),
         instructions: Cell::new(0),

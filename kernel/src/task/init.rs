@@ -42,6 +42,7 @@ impl Task {
             continued: Cell::new(false),
             exit_signal: Cell::new(0),
             wait_chldexit: Default::default(),
+            child_subreaper: Cell::default(),
             rlimits: RefCell::default(),
             uid: Cell::new(cred.uid),
             instructions: Cell::new(0),
@@ -68,6 +69,7 @@ impl Task {
         });
         link.signal.threads.borrow_mut().push(Rc::clone(&link));
         kernel.pids.insert(&link);
+        kernel.stats.tasks.update(|tasks| tasks + 1);
         *kernel.init.borrow_mut() = Rc::downgrade(&link.signal);
         let mut cpu = Cpu::default();
         if kernel.clock.is_virtual() {

@@ -157,6 +157,8 @@ pub struct SignalStruct {
     pub exit_signal: Cell<i32>,
     /// Where wait4(2) waits for this group's children (`wait_chldexit`).
     pub wait_chldexit: WaitQueue,
+    /// Orphaned descendants become children of this process (PR_SET_CHILD_SUBREAPER).
+    pub child_subreaper: Cell<bool>,
     /// Resource limits.
     pub rlimits: RefCell<Rlimits>,
     /// Real user id, for who waits or signals.
