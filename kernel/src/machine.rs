@@ -170,7 +170,7 @@ impl Machine {
             kernel.stats.instructions.set(kernel.stats.instructions.get() + executed);
             kernel.clock.advance(executed);
             turn = match exit {
-                Exit::Budget | Exit::Debug => Turn::Continue,
+                Exit::Budget => Turn::Continue,
                 Exit::Hypercall => task.handle_hypercall()?,
                 Exit::Halt => return Err(format!("the kernel image halted at {:#x}", task.cpu.rip)),
                 Exit::Exception(exception) if task.cpu.cpl == 0 => {

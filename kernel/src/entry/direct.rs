@@ -4,7 +4,7 @@
 //! number is eax, the table is the compiled one, and afterwards every register is as `sysretq` or
 //! `iretq` would have left it. The test that runs every guest both ways holds it to that.
 
-use callgate_emulator::{Exit, reg};
+use callgate_emulator::{Exception, Exit, reg, vector};
 
 use super::{NO_ANSWER, ParkedCall, Turn, USER_CS, USER_DS, invoke, restore, save};
 use crate::Task;
@@ -46,7 +46,12 @@ impl Task {
                 self.handle_exception(exception);
                 self.back_to_user_mode()
             }
-            Exit::Hypercall | Exit::Halt | Exit::Budget | Exit::Debug => Turn::Continue,
+            Exit::Debug => {
+                self.regs = save(&self.cpu, u64::MAX, USER_CS, USER_DS);
+                self.handle_exception(&Exception::new(vector::DB));
+                self.back_to_user_mode()
+            }
+            Exit::Hypercall | Exit::Halt | Exit::Budget => Turn::Continue,
         }
     }
 

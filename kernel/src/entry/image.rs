@@ -138,6 +138,8 @@ impl Task {
         cpu.msr.fmask = FMASK;
         let Some(image) = self.kernel.image.clone() else {
             cpu.delivery = Delivery::Exit;
+            cpu.seg[seg::CS].selector = super::USER_CS as u16;
+            cpu.seg[seg::SS].selector = super::USER_DS as u16;
             return;
         };
         cpu.delivery = Delivery::Idt;

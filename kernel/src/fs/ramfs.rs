@@ -21,6 +21,7 @@ use super::page_cache::{AddressSpace, PageCache};
 use super::readdir::DirContext;
 use super::{Caller, FileOperations, special};
 use crate::Result;
+use crate::mm::PAGE_SIZE;
 
 /// `f_type` of tmpfs.
 pub const TMPFS_MAGIC: u64 = 0x0102_1994;
@@ -305,7 +306,11 @@ impl InodeOperations for RamFile {
     }
 
     fn truncate(&self, inode: &Inode, length: u64) -> Result<()> {
+        let shrinks = length < self.cache.size();
         self.cache.truncate(length);
+        if let Some(kernel) = inode.sb.env.kernel().filter(|_| shrinks) {
+            kernel.unmap_mapping_range(&self.cache, length.div_ceil(PAGE_SIZE));
+        }
         inode.touch_mtime();
         Ok(())
     }

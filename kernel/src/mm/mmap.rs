@@ -124,9 +124,10 @@ pub fn mmap(
     }
     let mut mm = task.mm.borrow_mut();
     let start = place(&mm, addr.0, len, flags)?;
-    // MAP_SHARED_VALIDATE is both bits.
     let shared = match flags.bits() & 3 {
-        1 | 3 => true,
+        1 => true,
+        // MAP_SHARED_VALIDATE: files only.
+        3 if file.is_some() => true,
         2 => false,
         _ => return Err(Errno::EINVAL),
     };
@@ -152,6 +153,9 @@ pub fn mmap(
     Ok(UserAddr(start))
 }
 
+/// MAP_32BIT mappings lie below 2 GiB.
+const MAP_32BIT_END: u64 = 1 << 31;
+
 /// Where a new mapping goes.
 fn place(mm: &Mm, hint: u64, len: u64, flags: MapFlags) -> Result<u64> {
     if flags.intersects(MapFlags::MAP_FIXED | MapFlags::MAP_FIXED_NOREPLACE) {
@@ -171,6 +175,9 @@ fn place(mm: &Mm, hint: u64, len: u64, flags: MapFlags) -> Result<u64> {
         if mm.is_free(hint, len) {
             return Ok(hint);
         }
+    }
+    if flags.contains(MapFlags::MAP_32BIT) {
+        return mm.find_free_below(MAP_32BIT_END, len);
     }
     mm.find_free(len)
 }

@@ -15,6 +15,7 @@ mod area;
 mod fault;
 pub mod mmap;
 mod range;
+mod rmap;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

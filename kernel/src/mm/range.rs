@@ -62,8 +62,13 @@ impl Mm {
     /// # Errors
     /// ENOMEM where there is none.
     pub fn find_free(&self, len: u64) -> Result<u64> {
-        let mut end = self.layout.mmap_base;
-        for vma in self.vmas.range(..self.layout.mmap_base).rev().map(|(_, vma)| vma) {
+        self.find_free_below(self.layout.mmap_base, len)
+    }
+
+    /// The highest free range of `len` bytes below `limit`.
+    pub(super) fn find_free_below(&self, limit: u64, len: u64) -> Result<u64> {
+        let mut end = limit;
+        for vma in self.vmas.range(..limit).rev().map(|(_, vma)| vma) {
             if vma.end < end && end - vma.end >= len {
                 break;
             }
