@@ -58,6 +58,10 @@ pub trait FileOperations {
         let _ = (file, table);
         EPoll::DEFAULT
     }
+    /// Whether there is anything to wait for: epoll refuses other files.
+    fn can_poll(&self) -> bool {
+        false
+    }
     /// A device-specific request.
     fn ioctl(&self, file: &File, task: &mut Task, cmd: u32, arg: u64) -> Result<i64> {
         let _ = (file, task, cmd, arg);
@@ -117,7 +121,16 @@ pub struct File {
 impl File {
     /// Joins a path and operations to an open file.
     pub fn new(path: Path, op: Rc<dyn FileOperations>, flags: OpenFlags) -> Rc<Self> {
-        let mut mode = FMode::empty();
+        Self::with_mode(path, op, flags, FMode::empty())
+    }
+
+    /// The open file of a program that is executed: nobody may write to it meanwhile.
+    pub fn new_exec(path: Path, op: Rc<dyn FileOperations>) -> Rc<Self> {
+        Self::with_mode(path, op, OpenFlags::empty(), FMode::EXEC)
+    }
+
+    fn with_mode(path: Path, op: Rc<dyn FileOperations>, flags: OpenFlags, mode: FMode) -> Rc<Self> {
+        let mut mode = mode;
         if flags.contains(OpenFlags::O_PATH) {
             mode |= FMode::PATH;
         } else {
@@ -133,6 +146,7 @@ impl File {
         }
         let dropped = OpenFlags::O_CREAT | OpenFlags::O_EXCL | OpenFlags::O_NOCTTY | OpenFlags::O_TRUNC;
         let flags = flags.difference(dropped | OpenFlags::O_CLOEXEC);
+        path.inode().count_open(mode, 1);
         Rc::new(Self { op, path, mode, pos: Cell::new(0), flags: Cell::new(flags) })
     }
 
@@ -166,6 +180,7 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
+        self.inode().count_open(self.mode, -1);
         if !self.mode.contains(FMode::PATH) {
             let owner = LockOwner::File(std::ptr::from_ref(self) as usize);
             self.inode().locks.release(owner);

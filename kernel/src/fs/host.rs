@@ -241,6 +241,10 @@ impl FileOperations for HostStream {
         mask
     }
 
+    fn can_poll(&self) -> bool {
+        matches!(self.kind, Kind::Tty | Kind::Pipe)
+    }
+
     fn ioctl(&self, _: &File, task: &mut Task, cmd: u32, arg: u64) -> Result<i64> {
         match &self.source {
             Source::Host(fd) => tty::ioctl(*fd, self.kind, task, cmd, arg),

@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use callgate_abi::Errno;
 use callgate_emulator::Memory;
 
+use super::file::FMode;
 use super::flags::{Access, OpenFlags, RenameFlags, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, makedev};
 use super::locks::FileLocks;
 use super::pipe::Pipe;
@@ -217,6 +218,8 @@ pub struct Inode {
     uid: Cell<u32>,
     gid: Cell<u32>,
     nlink: Cell<u32>,
+    /// Open files that may write, and open files that are being executed (Linux: one `i_writecount`).
+    opened: Cell<(i32, i32)>,
     atime: Cell<Timespec>,
     mtime: Cell<Timespec>,
     ctime: Cell<Timespec>,
@@ -248,6 +251,7 @@ impl Inode {
             uid: Cell::new(new.uid),
             gid: Cell::new(new.gid),
             nlink: Cell::new(if new.mode & S_IFMT == S_IFDIR { 2 } else { 1 }),
+            opened: Cell::new((0, 0)),
             atime: Cell::new(now),
             mtime: Cell::new(now),
             ctime: Cell::new(now),
@@ -289,6 +293,20 @@ impl Inode {
     /// The group.
     pub fn gid(&self) -> u32 {
         self.gid.get()
+    }
+    /// Counts an open file that comes (1) or goes (-1).
+    pub fn count_open(&self, mode: FMode, change: i32) {
+        let (writers, executed) = self.opened.get();
+        let of = |flag| if mode.contains(flag) { change } else { 0 };
+        self.opened.set((writers + of(FMode::WRITE), executed + of(FMode::EXEC)));
+    }
+    /// How many open files may write to it.
+    pub fn writers(&self) -> i32 {
+        self.opened.get().0
+    }
+    /// Is it being executed, so that nobody may write to it (ETXTBSY)?
+    pub fn is_denied_write(&self) -> bool {
+        self.opened.get().1 > 0
     }
     /// How many names it has.
     pub fn nlink(&self) -> u32 {

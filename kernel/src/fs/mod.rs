@@ -9,7 +9,10 @@
 //! Where to look: a path → [`namei`]; open → [`open`]; read and write → [`read_write`]; what files are → [`file`],
 //! [`inode`], [`dcache`], [`namespace`]; what there is to open → [`ramfs`], [`pipe`], [`tty`], [`mem`], [`proc`], [`sysfs`].
 
+pub mod anon_inodes;
 pub mod dcache;
+pub mod eventpoll;
+pub mod fadvise;
 pub mod fcntl;
 pub mod file;
 pub mod flags;

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, UserPtr, UserStr};
+use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, UserStr};
 use tracing::trace_span;
 
 use super::file::{File, FileOperations, fd_install, rlimit_nofile};
@@ -17,6 +17,7 @@ use super::namei::{
 };
 use super::uapi::OpenHow;
 use super::{Caller, Path, pipe};
+use crate::sys::traced::In;
 use crate::{Result, Task};
 
 pub mod attr;
@@ -150,6 +151,9 @@ fn do_open(path: &Path, created: bool, how: &OpenHowChecked, who: &Caller<'_>) -
     }
     let file = vfs_open(path.clone(), how.flags, who)?;
     if how.flags.contains(OpenFlags::O_TRUNC) && !created && inode.is_reg() {
+        if inode.is_denied_write() {
+            return Err(Errno::ETXTBSY);
+        }
         inode.op.truncate(inode, 0)?;
     }
     Ok(file)
@@ -174,6 +178,9 @@ fn may_open(path: &Path, how: &OpenHowChecked, who: &Caller<'_>) -> Result<()> {
 
 /// Makes the open file of a path, without permission checks.
 pub fn vfs_open(path: Path, flags: OpenFlags, who: &Caller<'_>) -> Result<Rc<File>> {
+    if flags.access_mode() != 0 && path.inode().is_denied_write() {
+        return Err(Errno::ETXTBSY);
+    }
     let op = path.inode().op.open(path.inode(), flags, who)?;
     Ok(File::new(path, op, flags))
 }
@@ -223,7 +230,11 @@ pub fn open_exec(task: &Task, dfd: Fd, name: &[u8], flags: i32) -> Result<Rc<Fil
     if !path.inode().is_reg() {
         return Err(Errno::EACCES);
     }
-    vfs_open(path, OpenFlags::empty(), &who)
+    if path.inode().writers() > 0 {
+        return Err(Errno::ETXTBSY);
+    }
+    let op = path.inode().op.open(path.inode(), OpenFlags::empty(), &who)?;
+    Ok(File::new_exec(path, op))
 }
 
 /// Sets the working directory, for the first process.
@@ -295,7 +306,7 @@ pub fn creat(task: &mut Task, pathname: UserStr, mode: u16) -> Result<Fd> {
 
 /// openat2(2): opens a file, refusing every bit that it does not know, and says how the path may be walked.
 #[SYSCALL_DEFINE4(openat2)]
-pub fn openat2(task: &mut Task, dfd: Fd, filename: UserStr, how: UserPtr<OpenHow>, usize: usize) -> Result<Fd> {
+pub fn openat2(task: &mut Task, dfd: Fd, filename: UserStr, how: In<OpenHow>, usize: usize) -> Result<Fd> {
     const RESOLVE: [(u64, LookupFlags); 5] = [
         (0x01, LookupFlags::NO_XDEV),
         (0x02, LookupFlags::NO_MAGICLINKS),

@@ -233,6 +233,10 @@ impl FileOperations for PipeEnd {
         mask
     }
 
+    fn can_poll(&self) -> bool {
+        true
+    }
+
     fn ioctl(&self, _: &File, task: &mut Task, cmd: u32, arg: u64) -> Result<i64> {
         if cmd != linux_raw_sys::ioctl::FIONREAD {
             return Err(Errno::ENOTTY);

@@ -12,6 +12,7 @@ use super::namei::{LookupFlags, getname_maybe_empty, user_path_at};
 use super::open::lookup_at;
 use super::uapi::{Stat, Statx};
 use super::{Caller, Path};
+use crate::sys::traced::Out;
 use crate::{Result, Task};
 
 /// `st_blksize`: the page size, as tmpfs has it; proc and sysfs say 1024 and 4096.
@@ -42,19 +43,19 @@ pub fn cp_new_stat(inode: &Rc<Inode>) -> Stat {
 
 /// stat(2): tells about a file.
 #[SYSCALL_DEFINE2(newstat)]
-pub fn newstat(task: &mut Task, filename: UserStr, statbuf: UserMut<Stat>) -> Result<()> {
+pub fn newstat(task: &mut Task, filename: UserStr, statbuf: Out<Stat>) -> Result<()> {
     newfstatat(task, Fd::AT_FDCWD, filename, statbuf, AtFlags::empty())
 }
 
 /// lstat(2): tells about a file, of a symbolic link itself.
 #[SYSCALL_DEFINE2(newlstat)]
-pub fn newlstat(task: &mut Task, filename: UserStr, statbuf: UserMut<Stat>) -> Result<()> {
+pub fn newlstat(task: &mut Task, filename: UserStr, statbuf: Out<Stat>) -> Result<()> {
     newfstatat(task, Fd::AT_FDCWD, filename, statbuf, AtFlags::AT_SYMLINK_NOFOLLOW)
 }
 
 /// fstat(2): tells about an open file.
 #[SYSCALL_DEFINE2(newfstat)]
-pub fn newfstat(task: &mut Task, fd: Fd, statbuf: UserMut<Stat>) -> Result<()> {
+pub fn newfstat(task: &mut Task, fd: Fd, statbuf: Out<Stat>) -> Result<()> {
     let file = task.files.borrow().get_raw(fd)?;
     let stat = cp_new_stat(file.inode());
     statbuf.write(task, &stat)
@@ -62,7 +63,7 @@ pub fn newfstat(task: &mut Task, fd: Fd, statbuf: UserMut<Stat>) -> Result<()> {
 
 /// newfstatat(2): tells about a file, relative to `dfd`.
 #[SYSCALL_DEFINE4(newfstatat)]
-pub fn newfstatat(task: &mut Task, dfd: Fd, filename: UserStr, statbuf: UserMut<Stat>, flag: AtFlags) -> Result<()> {
+pub fn newfstatat(task: &mut Task, dfd: Fd, filename: UserStr, statbuf: Out<Stat>, flag: AtFlags) -> Result<()> {
     let path = path_for_stat(task, dfd, filename, flag)?;
     let stat = cp_new_stat(path.inode());
     statbuf.write(task, &stat)
@@ -92,14 +93,7 @@ const STATX_RESERVED: u32 = 0x8000_0000;
 
 /// statx(2): tells about a file, at length.
 #[SYSCALL_DEFINE5(statx)]
-pub fn statx(
-    task: &mut Task,
-    dfd: Fd,
-    filename: UserStr,
-    flags: AtFlags,
-    mask: u32,
-    buffer: UserMut<Statx>,
-) -> Result<()> {
+pub fn statx(task: &mut Task, dfd: Fd, filename: UserStr, flags: AtFlags, mask: u32, buffer: Out<Statx>) -> Result<()> {
     let both = AtFlags::AT_STATX_FORCE_SYNC | AtFlags::AT_STATX_DONT_SYNC;
     if mask & STATX_RESERVED != 0 || flags.contains(both) {
         return Err(Errno::EINVAL);

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use super::dcache::Dentry;
-use super::inode::SuperBlock;
+use super::inode::{Inode, SuperBlock};
 use super::pseudo::{self, Tree};
 use crate::kernel::Kernel;
 
@@ -45,13 +45,13 @@ pub fn mount(kernel: &Rc<Kernel>) -> Rc<Dentry> {
 /// Makes trees of fixed directories by path.
 pub struct Builder {
     sb: Rc<SuperBlock>,
-    trees: Vec<(String, Rc<Tree>)>,
+    trees: Vec<(String, Rc<Tree>, Option<Rc<Inode>>)>,
 }
 
 impl Builder {
     /// A tree with nothing but its root.
     pub fn new(sb: &Rc<SuperBlock>) -> Self {
-        Self { sb: sb.clone(), trees: vec![(String::new(), Rc::default())] }
+        Self { sb: sb.clone(), trees: vec![(String::new(), Rc::default(), None)] }
     }
 
     /// The root.
@@ -61,14 +61,19 @@ impl Builder {
 
     /// The directory of a path, made if need be with those above it.
     pub fn tree(&mut self, path: &str) -> Rc<Tree> {
-        if let Some((_, tree)) = self.trees.iter().find(|(known, _)| known == path) {
+        if let Some((_, tree, _)) = self.trees.iter().find(|(known, ..)| known == path) {
             return tree.clone();
         }
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let above = self.tree(parent);
         let tree: Rc<Tree> = Rc::default();
-        above.add(name, pseudo::dir(&self.sb, 0o755, tree.clone()));
-        self.trees.push((path.to_owned(), tree.clone()));
+        let inode = pseudo::dir(&self.sb, 0o755, tree.clone());
+        above.add(name, inode.clone());
+        // One link more for the directory above: the new one's "..".
+        if let Some((.., Some(parent))) = self.trees.iter().find(|(known, ..)| known == parent) {
+            parent.inc_nlink();
+        }
+        self.trees.push((path.to_owned(), tree.clone(), Some(inode)));
         tree
     }
 }

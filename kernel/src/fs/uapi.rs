@@ -2,20 +2,11 @@
 //!
 //! We: `zerocopy` structures of the same layout; no code here.
 
-use callgate_abi::CType;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use std::fmt;
 
-/// Declares structures that programs see, with their C names.
-macro_rules! user_structs {
-    ($($(#[$doc:meta])* $name:ident = $c:literal { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* $(,)? })*) => { $(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-        #[repr(C)]
-        #[allow(missing_docs)]
-        pub struct $name { $($(#[$fdoc])* pub $field: $ty),* }
-        impl CType for $name { const NAME: &'static str = $c; }
-    )* };
-}
+use super::flags::{S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
+use crate::sys::traced::Traced;
+use crate::sys::user_structs;
 
 user_structs! {
     /// Seconds and nanoseconds since 1970-01-01 00:00:00 UTC.
@@ -58,7 +49,7 @@ user_structs! {
     Termios = "struct termios" {
         c_iflag: u32, c_oflag: u32, c_cflag: u32, c_lflag: u32, c_line: u8, c_cc: [u8; 19],
     }
-    /// One event of epoll_wait(2); packed, as on no other architecture.
+    /// pselect6(2)'s sixth argument: a signal mask and its size.
     SigsetArg = "struct sigset_argpack" { sigset: u64, size: u64 }
 }
 
@@ -82,5 +73,62 @@ impl From<std::time::Duration> for Timespec {
 impl From<Timespec> for StatxTimestamp {
     fn from(t: Timespec) -> Self {
         Self { tv_sec: t.tv_sec, tv_nsec: t.tv_nsec as u32, reserved: 0 }
+    }
+}
+
+/// A mode as strace prints it: `S_IFREG|0644`.
+struct Mode(u32);
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.0 & S_IFMT {
+            S_IFREG => "S_IFREG|",
+            S_IFDIR => "S_IFDIR|",
+            S_IFLNK => "S_IFLNK|",
+            S_IFCHR => "S_IFCHR|",
+            S_IFBLK => "S_IFBLK|",
+            S_IFIFO => "S_IFIFO|",
+            S_IFSOCK => "S_IFSOCK|",
+            _ => "",
+        };
+        write!(f, "{kind}0{:o}", self.0 & S_IALLUGO)
+    }
+}
+
+impl Traced for Stat {
+    fn trace(&self, f: &mut dyn fmt::Write) -> fmt::Result {
+        write!(f, "{{st_mode={}, ", Mode(self.st_mode))?;
+        match self.st_mode & S_IFMT {
+            S_IFCHR | S_IFBLK => {
+                write!(f, "st_rdev=makedev({:#x}, {:#x})", self.st_rdev >> 8 & 0xfff, self.st_rdev & 0xff)?;
+            }
+            _ => write!(f, "st_size={}", self.st_size)?,
+        }
+        f.write_str(", ...}")
+    }
+}
+
+impl Traced for Statx {
+    fn trace(&self, f: &mut dyn fmt::Write) -> fmt::Result {
+        write!(f, "{{stx_mask={:#x}, stx_mode={}, ", self.stx_mask, Mode(self.stx_mode.into()))?;
+        write!(f, "stx_size={}, ...}}", self.stx_size)
+    }
+}
+
+impl Traced for Flock {
+    fn trace(&self, f: &mut dyn fmt::Write) -> fmt::Result {
+        let kind = match self.l_type {
+            0 => "F_RDLCK",
+            1 => "F_WRLCK",
+            2 => "F_UNLCK",
+            _ => "?",
+        };
+        write!(f, "{{l_type={kind}, l_whence={}, l_start={}, l_len={}}}", self.l_whence, self.l_start, self.l_len)
+    }
+}
+
+impl Traced for OpenHow {
+    fn trace(&self, f: &mut dyn fmt::Write) -> fmt::Result {
+        write!(f, "{{flags={:#o}, mode={:#o}, resolve={:#x}}}", self.flags, self.mode, self.resolve)
     }
 }

@@ -6,7 +6,7 @@
 //! its handler runs again, finds its condition true or parks once more. So wake-ups may be
 //! spurious, and [`WaitQueue::wake_all`] is always safe.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::task::TaskLink;
@@ -15,6 +15,7 @@ use crate::task::TaskLink;
 #[derive(Clone, Default)]
 pub struct WaitQueue {
     waiters: Rc<RefCell<Vec<Rc<TaskLink>>>>,
+    wakes: Rc<Cell<u64>>,
 }
 
 impl WaitQueue {
@@ -31,8 +32,14 @@ impl WaitQueue {
         }
     }
 
+    /// How often [`WaitQueue::wake_all`] was called: an edge-triggered epoll looks for changes.
+    pub fn wakes(&self) -> u64 {
+        self.wakes.get()
+    }
+
     /// Makes every task that is parked here runnable.
     pub fn wake_all(&self) {
+        self.wakes.set(self.wakes.get().wrapping_add(1));
         if self.waiters.borrow().is_empty() {
             return;
         }

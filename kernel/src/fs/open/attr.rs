@@ -185,6 +185,9 @@ pub fn truncate(task: &mut Task, path: UserStr, length: i64) -> Result<()> {
     }
     writable_mount(&path)?;
     inode_permission(inode, Access::W_OK, &Caller::of(task))?;
+    if inode.is_denied_write() {
+        return Err(Errno::ETXTBSY);
+    }
     check_size_limit(task, inode, length)?;
     inode.op.truncate(inode, length)
 }

@@ -70,7 +70,10 @@ fn inode(sb: &Rc<SuperBlock>, link: &TaskLink, n: usize, mode: u32, op: Box<dyn 
 /// The inode of a process's directory.
 pub(super) fn directory(sb: &Rc<SuperBlock>, link: &Rc<TaskLink>) -> Rc<Inode> {
     let op = PseudoDir(Rc::new(PidDir { link: Rc::downgrade(link), thread: false }));
-    inode(sb, link, 0, S_IFDIR | 0o555, Box::new(op))
+    let inode = inode(sb, link, 0, S_IFDIR | 0o555, Box::new(op));
+    let inner = NODES.iter().filter(|(_, mode, _)| mode & S_IFMT == S_IFDIR).count();
+    inode.set_nlink(2 + inner as u32);
+    inode
 }
 
 impl PidDir {

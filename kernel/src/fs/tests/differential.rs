@@ -10,6 +10,7 @@ use rustix::fs::{AtFlags as HostAt, CWD, FileType, Mode, OFlags, RenameFlags as 
 use super::Guest;
 use crate::fs::flags::{Access, AtFlags, OpenFlags, RenameFlags};
 use crate::fs::{namei, open, read_write, readdir, stat, utimes};
+use crate::sys::traced::Out;
 
 /// A small generator: the same sequence for the same seed.
 struct Dice(u64);
@@ -261,7 +262,7 @@ fn guest_run(guest: &mut Guest, dir: Fd, call: &Call) -> crate::Result<String> {
         Call::Stat(path, follow) => {
             let (path, to) = (guest.path(path), guest.room(256));
             let flags = if follow { AtFlags::empty() } else { AtFlags::AT_SYMLINK_NOFOLLOW };
-            guest.call(|task| stat::newfstatat(task, dir, path, UserMut::new(to), flags))?;
+            guest.call(|task| stat::newfstatat(task, dir, path, Out(UserMut::new(to)), flags))?;
             let s = UserMut::<crate::fs::uapi::Stat>::new(to).read(&mut *guest.task)?;
             answer = describe(s.st_mode, s.st_nlink, s.st_size as u64, s.st_mtime.tv_sec);
         }

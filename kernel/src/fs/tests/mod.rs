@@ -1,6 +1,7 @@
 //! What Linux promises of files, asked of the handlers themselves: a task with some memory and no processor calls them.
 
 mod differential;
+mod events;
 mod paths;
 mod pipes;
 mod proc;
@@ -129,7 +130,7 @@ impl Guest {
     pub(super) fn stat(&mut self, path: &str) -> Result<super::uapi::Stat> {
         let path = self.path(path);
         let at = self.room(size_of::<super::uapi::Stat>());
-        self.call(|task| super::stat::newlstat(task, path, UserMut::new(at)))?;
+        self.call(|task| super::stat::newlstat(task, path, crate::sys::traced::Out(UserMut::new(at))))?;
         UserMut::new(at).read(&mut *self.task)
     }
 

@@ -99,7 +99,7 @@ fn errors_come_in_linux_order() {
     let mut guest = Guest::new();
     let bad = callgate_abi::UserStr::new(16);
     assert_eq!(guest.call(|task| open::open(task, bad, OpenFlags::empty(), 0)), Err(Errno::EFAULT));
-    let (path, buf) = (guest.path("/etc/passwd"), UserMut::new(16));
+    let (path, buf) = (guest.path("/etc/passwd"), crate::sys::traced::Out(UserMut::new(16)));
     assert_eq!(guest.call(|task| stat::newstat(task, path, buf)), Err(Errno::EFAULT));
     assert_eq!(guest.stat("/etc/passwd/x"), Err(Errno::ENOTDIR));
     assert_eq!(guest.stat("/etc/passwd/"), Err(Errno::ENOTDIR));
