@@ -88,6 +88,7 @@ guests! { glibc, Gcc:
     sigrestart,
     sigwait,
     stop,
+    threads,
     vfork,
     wait,
     // The system.
