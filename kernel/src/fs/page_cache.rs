@@ -5,7 +5,7 @@
 //! program however often it runs. A page that nobody wrote has no frame. A file that came from the host is read in page by
 //! page as it is used.
 //!
-//! Quirks: truncation does not take pages away from who has mapped them already.
+//! Quirks: a hole that fallocate punches does not take pages away from who has mapped them already.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

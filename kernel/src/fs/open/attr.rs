@@ -7,9 +7,7 @@ use linux_raw_sys::general::{CAP_CHOWN, CAP_FSETID};
 
 use super::lookup_at;
 use crate::fs::file::FMode;
-use crate::fs::flags::{
-    Access, AccessFlags, AtFlags, OpenFlags, S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID,
-};
+use crate::fs::flags::{Access, AccessFlags, AtFlags, S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID};
 use crate::fs::inode::Inode;
 use crate::fs::namei::inode_permission;
 use crate::fs::{Caller, FsCred, Path};
@@ -217,9 +215,6 @@ pub fn fallocate(task: &mut Task, fd: Fd, mode: i32, offset: i64, len: i64) -> R
     }
     if !file.mode.contains(FMode::WRITE) {
         return Err(Errno::EBADF);
-    }
-    if file.flags().contains(OpenFlags::O_APPEND) && mode & !1 != 0 {
-        return Err(Errno::EPERM);
     }
     match file.inode().mode() & S_IFMT {
         linux_raw_sys::general::S_IFIFO => return Err(Errno::ESPIPE),

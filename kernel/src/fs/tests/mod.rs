@@ -6,6 +6,7 @@ mod paths;
 mod pipes;
 mod proc;
 mod rw;
+mod transfers;
 
 use std::cell::RefCell;
 use std::rc::Rc;
