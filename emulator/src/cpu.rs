@@ -240,9 +240,7 @@ impl Cpu {
     pub(crate) fn tsc_at(&self, instructions: u64) -> u64 {
         match self.tsc {
             Tsc::Host(since) => since.elapsed().as_nanos() as u64,
-            Tsc::Instructions { offset, step } => {
-                offset.wrapping_add(instructions.wrapping_mul(step))
-            }
+            Tsc::Instructions { offset, step } => offset.wrapping_add(instructions.wrapping_mul(step)),
         }
     }
 }

@@ -56,32 +56,17 @@ pub struct Exception {
 impl Exception {
     /// An exception without error code.
     pub const fn new(vector: u8) -> Self {
-        Self {
-            vector,
-            error_code: None,
-            address: 0,
-            missing: false,
-        }
+        Self { vector, error_code: None, address: 0, missing: false }
     }
 
     /// An exception with error code.
     pub const fn with_code(vector: u8, error_code: u32) -> Self {
-        Self {
-            vector,
-            error_code: Some(error_code),
-            address: 0,
-            missing: false,
-        }
+        Self { vector, error_code: Some(error_code), address: 0, missing: false }
     }
 
     /// A page fault.
     pub const fn page_fault(address: u64, error_code: u32) -> Self {
-        Self {
-            vector: vector::PF,
-            error_code: Some(error_code),
-            address,
-            missing: false,
-        }
+        Self { vector: vector::PF, error_code: Some(error_code), address, missing: false }
     }
 }
 

@@ -73,13 +73,7 @@ impl Default for Flags {
 impl Flags {
     /// From the architectural form.
     pub(crate) fn from_rflags(value: u64) -> Self {
-        let mut flags = Self {
-            zero: 0,
-            sign: 0,
-            carries: 0,
-            adjust: 0,
-            system: value & !bit::STATUS | bit::FIXED,
-        };
+        let mut flags = Self { zero: 0, sign: 0, carries: 0, adjust: 0, system: value & !bit::STATUS | bit::FIXED };
         flags.set_status(value);
         flags
     }
@@ -119,11 +113,6 @@ impl Flags {
     #[inline(always)]
     pub(crate) fn pf(&self) -> bool {
         (self.sign as u8).count_ones() & 1 == 0
-    }
-
-    #[inline(always)]
-    pub(crate) fn af(&self) -> bool {
-        self.adjust & bit::AF != 0
     }
 
     #[inline(always)]

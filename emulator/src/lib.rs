@@ -26,7 +26,6 @@ pub use flags::rflags;
 pub use fxsave::InvalidMxcsr;
 pub use interp::Interp;
 pub use memory::{
-    Entries, Frame, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space,
-    is_canonical, page_fault,
+    Entries, Frame, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space, is_canonical, page_fault,
 };
 pub use x87::{F80, Fpu};

@@ -154,12 +154,7 @@ impl Cache {
     ///
     /// # Errors
     /// If there is nothing to fetch.
-    pub(super) fn find(
-        &mut self,
-        mmu: &mut Mmu<'_>,
-        address: u64,
-        epoch: u64,
-    ) -> Result<u32, AccessError> {
+    pub(super) fn find(&mut self, mmu: &mut Mmu<'_>, address: u64, epoch: u64) -> Result<u32, AccessError> {
         if let Some(index) = self.jump(address, epoch) {
             return Ok(index);
         }
@@ -273,8 +268,7 @@ impl Cache {
         self.by_address.insert((frame, address), index);
         for frame in [Some(frame), decoded.second].into_iter().flatten() {
             let version = mmu.mark_code(frame);
-            let page =
-                self.pages.entry(frame).or_insert_with(|| CodePage { version, blocks: Vec::new() });
+            let page = self.pages.entry(frame).or_insert_with(|| CodePage { version, blocks: Vec::new() });
             page.blocks.push(index);
         }
         Ok(index)
@@ -300,12 +294,7 @@ pub(super) struct DecodedBlock {
 ///
 /// # Errors
 /// If the first instruction goes on in a page that can't be fetched from.
-pub(super) fn decode_block(
-    mmu: &Mmu<'_>,
-    frame: u32,
-    address: u64,
-    max: usize,
-) -> Result<DecodedBlock, AccessError> {
+pub(super) fn decode_block(mmu: &Mmu<'_>, frame: u32, address: u64, max: usize) -> Result<DecodedBlock, AccessError> {
     // The offset of an instruction in its block fits in a byte; the longest instruction has 15 bytes.
     let mut bytes = [0; 256 + 16];
     let in_page = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(bytes.len());

@@ -74,11 +74,7 @@ impl<'a> Core<'a> {
 
     /// On whose behalf a ring accesses memory.
     pub(crate) fn privilege_of(cpl: u8) -> Privilege {
-        if cpl == 3 {
-            Privilege::User
-        } else {
-            Privilege::Supervisor
-        }
+        if cpl == 3 { Privilege::User } else { Privilege::Supervisor }
     }
 
     /// Changes the ring.
@@ -108,14 +104,8 @@ impl<'a> Core<'a> {
     #[inline(always)]
     pub(crate) fn offset(&self, op: &Op) -> u64 {
         let index = self.gpr[op.index as usize] << (op.scale & 3);
-        let address = self.gpr[op.base as usize]
-            .wrapping_add(index)
-            .wrapping_add(op.disp);
-        if op.scale & Op::ADDRESS_32 != 0 {
-            u64::from(address as u32)
-        } else {
-            address
-        }
+        let address = self.gpr[op.base as usize].wrapping_add(index).wrapping_add(op.disp);
+        if op.scale & Op::ADDRESS_32 != 0 { u64::from(address as u32) } else { address }
     }
 
     /// Loads from a linear address.
@@ -138,11 +128,7 @@ impl<'a> Core<'a> {
 
     /// Replaces a value in memory by what `f` makes of it and the flags.
     #[inline(always)]
-    pub(crate) fn modify<T: Word>(
-        &mut self,
-        address: u64,
-        f: impl FnOnce(&mut Flags, T) -> T,
-    ) -> Result<(), Stop> {
+    pub(crate) fn modify<T: Word>(&mut self, address: u64, f: impl FnOnce(&mut Flags, T) -> T) -> Result<(), Stop> {
         let flags = &mut self.flags;
         match self.mmu.modify(address, |value| f(flags, value)) {
             Ok(()) => Ok(()),
@@ -152,9 +138,7 @@ impl<'a> Core<'a> {
 
     /// Fails as a store of `len` bytes (at most a page) would, without storing. For instructions that store in parts.
     pub(crate) fn check_store(&mut self, address: u64, len: usize) -> Result<(), Stop> {
-        self.mmu
-            .check_write(address, len)
-            .map_err(|error| self.access_failed(error))
+        self.mmu.check_write(address, len).map_err(|error| self.access_failed(error))
     }
 
     /// Fails as a load of `len` bytes (at most a page) would.
@@ -168,9 +152,7 @@ impl<'a> Core<'a> {
     pub(crate) fn access_failed(&mut self, error: AccessError) -> Stop {
         match error {
             AccessError::NonCanonical => Stop::NonCanonical,
-            AccessError::Page(fault) => {
-                self.raise(Exception::page_fault(fault.address, fault.error_code))
-            }
+            AccessError::Page(fault) => self.raise(Exception::page_fault(fault.address, fault.error_code)),
             AccessError::Code { frame } => {
                 self.code_frame = frame;
                 Stop::CodeWrite

@@ -30,11 +30,7 @@ pub(crate) fn decode(bytes: &[u8], ip: u64) -> Decoded {
         if decoder.last_error() == DecoderError::NoMoreBytes && bytes.len() < 15 {
             return Decoded::Truncated;
         }
-        return Decoded::Op {
-            op: pack(&instruction, undefined),
-            len: instruction.len().max(1),
-            ends_block: true,
-        };
+        return Decoded::Op { op: pack(&instruction, undefined), len: instruction.len().max(1), ends_block: true };
     }
     let exec = if cpuid::has(&instruction) {
         int::select(&instruction).or_else(|| sse::select(&instruction)).or_else(|| x87::select(&instruction))
@@ -43,11 +39,7 @@ pub(crate) fn decode(bytes: &[u8], ip: u64) -> Decoded {
     };
     let ends_block = exec.is_none() || int::ends_block(&instruction);
     let op = pack(&instruction, exec.unwrap_or(missing));
-    Decoded::Op {
-        op,
-        len: instruction.len(),
-        ends_block,
-    }
+    Decoded::Op { op, len: instruction.len(), ends_block }
 }
 
 /// No instruction at all.
@@ -105,7 +97,11 @@ pub(crate) fn pack(instruction: &Instruction, exec: Exec) -> Op {
                 }
             }
             OpKind::Memory => pack_memory(instruction, &mut op),
-            OpKind::MemorySegSI | OpKind::MemorySegDI | OpKind::MemorySegESI | OpKind::MemorySegEDI | OpKind::MemoryESEDI => {
+            OpKind::MemorySegSI
+            | OpKind::MemorySegDI
+            | OpKind::MemorySegESI
+            | OpKind::MemorySegEDI
+            | OpKind::MemoryESEDI => {
                 op.seg = instruction.memory_segment().number() as u8;
                 op.scale = Op::ADDRESS_32;
             }

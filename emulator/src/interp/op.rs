@@ -15,8 +15,6 @@ pub(crate) enum Stop {
     NonCanonical,
     /// The instruction would write decoded code, in the frame `core.code_frame`. It is executed again once that is gone.
     CodeWrite,
-    /// The instruction is done but not finished: repeat it. (Long string instructions.)
-    Again,
     /// The instruction is done and the block must be left, because it changed what blocks depend on.
     Resync,
     /// The instruction is done, and is `syscall` for someone outside.

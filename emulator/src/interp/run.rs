@@ -60,6 +60,10 @@ fn run_blocks(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
             index = target;
             continue;
         }
+        if core.left == 0 {
+            // That the next one can't be fetched is for the next run to find.
+            return Some(Exit::Budget);
+        }
         let removed = cache.removed();
         let target = match cache.find(&mut core.mmu, core.rip, epoch) {
             Ok(target) => target,
@@ -132,11 +136,6 @@ fn stopped(cache: &mut Cache, core: &mut Core<'_>, op: &Op, stop: Stop) -> Optio
                 core.fault = Exception::with_code(if stack { vector::SS } else { vector::GP }, 0);
             }
             int::deliver(core, core.fault, int::Source::Fault)
-        }
-        Stop::Again => {
-            core.left += 1;
-            core.rip = core.ip(op);
-            None
         }
         Stop::CodeWrite => {
             core.left += 1;

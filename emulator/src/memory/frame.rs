@@ -71,17 +71,12 @@ impl Memory {
             number
         } else {
             // Never touched before, so the host's zeros are still there.
-            let number = u32::try_from(frames.info.len())
-                .ok()
-                .filter(|number| *number < self.0.limit)?;
+            let number = u32::try_from(frames.info.len()).ok().filter(|number| *number < self.0.limit)?;
             frames.info.push(Info::default());
             number
         };
         frames.info[number as usize].refs = 1;
-        Some(Frame {
-            memory: self.clone(),
-            number,
-        })
+        Some(Frame { memory: self.clone(), number })
     }
 
     /// How many frames have at least one reference.
@@ -98,10 +93,7 @@ impl Memory {
     /// One more reference to a frame that has some.
     pub(super) fn get(&self, number: u32) -> Frame {
         self.0.frames.borrow_mut().info[number as usize].refs += 1;
-        Frame {
-            memory: self.clone(),
-            number,
-        }
+        Frame { memory: self.clone(), number }
     }
 
     /// One more reference, which a page table keeps as a bare number.
@@ -193,10 +185,7 @@ impl Memory {
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory")
-            .field("frames_in_use", &self.frames_in_use())
-            .field("limit", &self.limit())
-            .finish()
+        f.debug_struct("Memory").field("frames_in_use", &self.frames_in_use()).field("limit", &self.limit()).finish()
     }
 }
 

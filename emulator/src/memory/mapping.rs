@@ -27,19 +27,12 @@ impl Mapping {
         let len = usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let object = memfd_create("frames", MemfdFlags::CLOEXEC)?;
         ftruncate(&object, bytes)?;
-        let (prot, flags) = (
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::SHARED | MapFlags::NORESERVE,
-        );
+        let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED | MapFlags::NORESERVE);
         // SAFETY: a new mapping at an address of the host's choice touches no memory that Rust knows of, and the object
         // is nobody else's, so that it can't shrink beneath us.
         let base = unsafe { mmap(std::ptr::null_mut(), len, prot, flags, &object, 0)? };
         let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self {
-            base,
-            frames,
-            _object: object,
-        })
+        Ok(Self { base, frames, _object: object })
     }
 
     /// Where frame `number` begins: PAGE_SIZE bytes from there are ours as long as the mapping lives.
@@ -59,11 +52,7 @@ impl Mapping {
         // SAFETY: offset + len <= PAGE_SIZE, so the source lies in the frame; `buf` is an exclusive Rust reference and
         // no Rust reference ever points into the mapping, so the two can't overlap.
         unsafe {
-            std::ptr::copy_nonoverlapping(
-                self.frame(number).as_ptr().add(offset.min(PAGE_SIZE)),
-                buf.as_mut_ptr(),
-                len,
-            )
+            std::ptr::copy_nonoverlapping(self.frame(number).as_ptr().add(offset.min(PAGE_SIZE)), buf.as_mut_ptr(), len)
         };
     }
 
@@ -72,11 +61,7 @@ impl Mapping {
         let len = buf.len().min(PAGE_SIZE.saturating_sub(offset));
         // SAFETY: as in `read`, with the directions changed.
         unsafe {
-            std::ptr::copy_nonoverlapping(
-                buf.as_ptr(),
-                self.frame(number).as_ptr().add(offset.min(PAGE_SIZE)),
-                len,
-            )
+            std::ptr::copy_nonoverlapping(buf.as_ptr(), self.frame(number).as_ptr().add(offset.min(PAGE_SIZE)), len)
         };
     }
 
@@ -89,21 +74,14 @@ impl Mapping {
     /// Copies a whole frame.
     pub(super) fn copy(&self, from: u32, to: u32) {
         // SAFETY: both are whole frames of the mapping; `copy` allows them to be the same one.
-        unsafe {
-            std::ptr::copy(
-                self.frame(from).as_ptr(),
-                self.frame(to).as_ptr(),
-                PAGE_SIZE,
-            )
-        };
+        unsafe { std::ptr::copy(self.frame(from).as_ptr(), self.frame(to).as_ptr(), PAGE_SIZE) };
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: this is what `new` mapped, and whoever keeps pointers into it keeps the `Memory` alive too.
-        let unmapped =
-            unsafe { munmap(self.base.as_ptr().cast(), self.frames as usize * PAGE_SIZE) };
+        let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.frames as usize * PAGE_SIZE) };
         debug_assert!(unmapped.is_ok());
     }
 }

@@ -34,25 +34,12 @@ pub(crate) struct Mmu<'a> {
 
 impl<'a> Mmu<'a> {
     pub(crate) fn new(space: &'a mut Space, privilege: Privilege) -> Self {
-        let Parts {
-            tables,
-            user,
-            supervisor,
-            write_epoch,
-            code_generation,
-        } = space.parts();
+        let Parts { tables, user, supervisor, write_epoch, code_generation } = space.parts();
         let (table, idle) = match privilege {
             Privilege::User => (user, supervisor),
             Privilege::Supervisor => (supervisor, user),
         };
-        let mut mmu = Self {
-            table,
-            idle,
-            privilege,
-            tables,
-            write_epoch,
-            code_generation,
-        };
+        let mut mmu = Self { table, idle, privilege, tables, write_epoch, code_generation };
         mmu.sync();
         mmu
     }
@@ -105,10 +92,7 @@ impl<'a> Mmu<'a> {
         if !is_canonical(address) {
             return Err(AccessError::NonCanonical);
         }
-        match self
-            .tables
-            .translate(address, Access::Fetch, self.privilege)
-        {
+        match self.tables.translate(address, Access::Fetch, self.privilege) {
             Ok((frame, _)) => Ok(frame),
             Err(fault) => Err(AccessError::Page(fault)),
         }
@@ -137,11 +121,7 @@ impl<'a> Mmu<'a> {
 
     /// Replaces a value by what `f` makes of it. Faults as a write, before anything is read.
     #[inline(always)]
-    pub(crate) fn modify<T: Word>(
-        &mut self,
-        address: u64,
-        f: impl FnOnce(T) -> T,
-    ) -> Result<(), AccessError> {
+    pub(crate) fn modify<T: Word>(&mut self, address: u64, f: impl FnOnce(T) -> T) -> Result<(), AccessError> {
         match self.table.place::<T>(address) {
             Some(place) => {
                 place.write(f(place.read()));
@@ -183,10 +163,7 @@ impl<'a> Mmu<'a> {
         if self.table.span(address, access == Access::Write).is_some() {
             return Ok(());
         }
-        let (frame, flags) = self
-            .tables
-            .translate(address, access, self.privilege)
-            .map_err(AccessError::Page)?;
+        let (frame, flags) = self.tables.translate(address, access, self.privilege).map_err(AccessError::Page)?;
         let memory = self.memory();
         // A page that may be written is cached as such on its first read too, unless instructions live in it.
         let writable = flags.contains(super::PageFlags::WRITE) && memory.cache_writable(frame);

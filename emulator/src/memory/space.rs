@@ -142,9 +142,7 @@ impl Tables {
 
     /// The leaf entry of an address, 0 if nothing is mapped there.
     fn leaf(&self, address: u64) -> u64 {
-        self.leaf_table(address).map_or(0, |table| {
-            self.tables[table as usize].entries[index(address, 0)]
-        })
+        self.leaf_table(address).map_or(0, |table| self.tables[table as usize].entries[index(address, 0)])
     }
 
     fn leaf_table_made(&mut self, address: u64) -> u32 {
@@ -154,10 +152,7 @@ impl Tables {
             let mut next = self.tables[table as usize].entries[i] as u32;
             if next == ROOT {
                 next = self.free.pop().unwrap_or_else(|| {
-                    self.tables.push(Box::new(Table {
-                        entries: [0; ENTRIES],
-                        used: 0,
-                    }));
+                    self.tables.push(Box::new(Table { entries: [0; ENTRIES], used: 0 }));
                     (self.tables.len() - 1) as u32
                 });
                 let parent = &mut self.tables[table as usize];
@@ -173,8 +168,7 @@ impl Tables {
     fn forget_entry(&mut self, address: u64) {
         let mut path = [ROOT; 4];
         for level in (1..4).rev() {
-            path[level - 1] =
-                self.tables[path[level] as usize].entries[index(address, level as u32)] as u32;
+            path[level - 1] = self.tables[path[level] as usize].entries[index(address, level as u32)] as u32;
         }
         for level in 0..4 {
             let table = &mut self.tables[path[level] as usize];
@@ -243,10 +237,7 @@ impl Tables {
             Access::Write => page_fault::WRITE,
             Access::Fetch => page_fault::FETCH,
         };
-        Err(PageFault {
-            address,
-            error_code,
-        })
+        Err(PageFault { address, error_code })
     }
 }
 
@@ -256,10 +247,7 @@ impl Space {
         Self {
             tables: Tables {
                 memory: memory.clone(),
-                tables: vec![Box::new(Table {
-                    entries: [0; ENTRIES],
-                    used: 0,
-                })],
+                tables: vec![Box::new(Table { entries: [0; ENTRIES], used: 0 })],
                 free: Vec::new(),
             },
             user: Tlb::new(),
@@ -272,12 +260,6 @@ impl Space {
     /// The memory that its frames are of.
     pub fn memory(&self) -> &Memory {
         &self.tables.memory
-    }
-
-    /// Changes whenever a page that could be executed is no longer mapped as it was. No two spaces have the same.
-    #[cfg(test)]
-    pub(crate) fn code_generation(&self) -> u64 {
-        self.code_generation
     }
 
     pub(super) fn parts(&mut self) -> Parts<'_> {
@@ -313,8 +295,7 @@ impl Space {
     /// Unmaps a page and returns its frame.
     pub fn unmap(&mut self, address: u64) -> Option<Frame> {
         let table = self.tables.leaf_table(address)?;
-        let old =
-            std::mem::take(&mut self.tables.tables[table as usize].entries[index(address, 0)]);
+        let old = std::mem::take(&mut self.tables.tables[table as usize].entries[index(address, 0)]);
         if old == 0 {
             return None;
         }
@@ -327,17 +308,14 @@ impl Space {
 
     /// Unmaps all pages that begin in a range.
     pub fn unmap_range(&mut self, start: u64, len: u64) {
-        let mut from = start;
-        let last = start.wrapping_add(len.wrapping_sub(1));
-        while len != 0 {
-            let Some((address, _)) = self.tables.next_entry(from, last) else {
-                return;
-            };
+        if len == 0 {
+            return;
+        }
+        let last = start.wrapping_add(len - 1);
+        let mut next = Some(start);
+        while let Some((address, _)) = next.and_then(|from| self.tables.next_entry(from, last)) {
             self.unmap(address);
-            if address == last & !PAGE_MASK {
-                return;
-            }
-            from = address + PAGE_SIZE as u64;
+            next = address.checked_add(PAGE_SIZE as u64);
         }
     }
 
@@ -373,20 +351,13 @@ impl Space {
     pub fn lookup(&self, address: u64) -> Option<(Frame, PageFlags)> {
         match self.tables.leaf(address) {
             0 => None,
-            entry => Some((
-                self.tables.memory.get((entry >> 12) as u32),
-                PageFlags::from_bits_truncate(entry),
-            )),
+            entry => Some((self.tables.memory.get((entry >> 12) as u32), PageFlags::from_bits_truncate(entry))),
         }
     }
 
     /// All mapped pages that begin in a range, in order: address, frame, permissions.
     pub fn entries(&self, start: u64, len: u64) -> Entries<'_> {
-        Entries {
-            space: self,
-            next: (len != 0).then_some(start),
-            last: start.wrapping_add(len.wrapping_sub(1)),
-        }
+        Entries { space: self, next: (len != 0).then_some(start), last: start.wrapping_add(len.wrapping_sub(1)) }
     }
 
     /// Calls `each` with frame, offset and the part of 0..len for each page that a range touches.
@@ -401,10 +372,7 @@ impl Space {
         let mut done = 0;
         while done < len {
             let at = address.wrapping_add(done as u64);
-            let (frame, _) = self
-                .tables
-                .translate(at, access, privilege)
-                .map_err(|fault| Partial { done, fault })?;
+            let (frame, _) = self.tables.translate(at, access, privilege).map_err(|fault| Partial { done, fault })?;
             let offset = (at & PAGE_MASK) as usize;
             let part = (PAGE_SIZE - offset).min(len - done);
             each(frame, offset, done..done + part);
@@ -418,15 +386,9 @@ impl Space {
     /// # Errors
     /// At the first page that may not be read, with how much was.
     pub fn read(&self, address: u64, buf: &mut [u8], privilege: Privilege) -> Result<(), Partial> {
-        self.for_pages(
-            address,
-            buf.len(),
-            Access::Read,
-            privilege,
-            |frame, offset, part| {
-                self.tables.memory.read(frame, offset, &mut buf[part]);
-            },
-        )
+        self.for_pages(address, buf.len(), Access::Read, privilege, |frame, offset, part| {
+            self.tables.memory.read(frame, offset, &mut buf[part]);
+        })
     }
 
     /// Writes as `privilege` may. Instructions decoded from what is written are forgotten.
@@ -434,15 +396,9 @@ impl Space {
     /// # Errors
     /// At the first page that may not be written, with how much was.
     pub fn write(&mut self, address: u64, buf: &[u8], privilege: Privilege) -> Result<(), Partial> {
-        self.for_pages(
-            address,
-            buf.len(),
-            Access::Write,
-            privilege,
-            |frame, offset, part| {
-                self.tables.memory.write(frame, offset, &buf[part]);
-            },
-        )
+        self.for_pages(address, buf.len(), Access::Write, privilege, |frame, offset, part| {
+            self.tables.memory.write(frame, offset, &buf[part]);
+        })
     }
 
     /// Reads whatever is mapped, and says how many bytes that were.
@@ -469,9 +425,7 @@ impl Drop for Space {
 
 impl std::fmt::Debug for Space {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Space")
-            .field("code_generation", &self.code_generation)
-            .finish_non_exhaustive()
+        f.debug_struct("Space").field("code_generation", &self.code_generation).finish_non_exhaustive()
     }
 }
 
@@ -488,10 +442,6 @@ impl Iterator for Entries<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         let (address, entry) = self.space.tables.next_entry(self.next?, self.last)?;
         self.next = address.checked_add(PAGE_SIZE as u64);
-        Some((
-            address,
-            self.space.tables.memory.get((entry >> 12) as u32),
-            PageFlags::from_bits_truncate(entry),
-        ))
+        Some((address, self.space.tables.memory.get((entry >> 12) as u32), PageFlags::from_bits_truncate(entry)))
     }
 }

@@ -101,13 +101,7 @@ pub(super) struct Table {
 impl Table {
     /// With nothing cached.
     pub(super) fn new() -> Box<Self> {
-        Box::new(Self {
-            entries: [Entry {
-                read: NONE,
-                write: NONE,
-                host: NonNull::dangling(),
-            }; ENTRIES],
-        })
+        Box::new(Self { entries: [Entry { read: NONE, write: NONE, host: NonNull::dangling() }; ENTRIES] })
     }
 
     #[inline(always)]
@@ -131,13 +125,7 @@ impl Table {
         // SAFETY: the tag is the address of the page that the access ends in. Were it not the page where it begins too,
         // the entry would be that of another page's index; with equal index the access would have to be longer than a
         // page. So all its bytes lie in the one page, whose frame is mapped from `host` on.
-        Some(unsafe {
-            entry
-                .host
-                .add((address & PAGE_MASK) as usize)
-                .cast::<T>()
-                .read_unaligned()
-        })
+        Some(unsafe { entry.host.add((address & PAGE_MASK) as usize).cast::<T>().read_unaligned() })
     }
 
     /// The place of a value, if its page is cached as writable and it doesn't cross into another.
@@ -148,10 +136,7 @@ impl Table {
             return None;
         }
         // SAFETY: as for `read`: the access lies within the one page that `host` maps.
-        Some(Place(
-            unsafe { entry.host.add((address & PAGE_MASK) as usize) },
-            PhantomData,
-        ))
+        Some(Place(unsafe { entry.host.add((address & PAGE_MASK) as usize) }, PhantomData))
     }
 
     /// From `address` on, the bytes of its page, if it is cached with the permission asked for: start and count.
@@ -173,11 +158,7 @@ impl Table {
     pub(super) unsafe fn insert(&mut self, address: u64, host: NonNull<u8>, writable: bool) {
         let page = address & !PAGE_MASK;
         let write = if writable { page } else { NONE };
-        self.entries[Self::index(address)] = Entry {
-            read: page,
-            write,
-            host,
-        };
+        self.entries[Self::index(address)] = Entry { read: page, write, host };
     }
 
     /// Forgets a page.

@@ -360,4 +360,3 @@ macro_rules! by_condition {
     };
 }
 pub(super) use by_condition;
-

@@ -457,7 +457,7 @@ fn cmpxchg16b(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let pair = |low: usize, high: usize| u128::from(core.gpr[high]) << 64 | u128::from(core.gpr[low]);
     let (expected, value) = (pair(reg::RAX, reg::RDX), pair(reg::RBX, reg::RCX));
     let address = core.ea(op);
-    if address % 16 != 0 {
+    if !address.is_multiple_of(16) {
         return Err(core.raise(Exception::with_code(vector::GP, 0)));
     }
     let mut old = 0;

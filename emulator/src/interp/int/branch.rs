@@ -52,8 +52,7 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
 
 /// Whether LOOP counts in ecx.
 fn address_32(i: &Instruction) -> bool {
-    matches!(i.mnemonic(), Mnemonic::Loop | Mnemonic::Loope | Mnemonic::Loopne)
-        && i.op_code().address_size() == 32
+    matches!(i.mnemonic(), Mnemonic::Loop | Mnemonic::Loope | Mnemonic::Loopne) && i.op_code().address_size() == 32
 }
 
 /// The form of a LOOP that counts in ecx.

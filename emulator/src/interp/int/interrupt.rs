@@ -95,7 +95,8 @@ fn through_gate(core: &mut Core<'_>, event: Exception, source: Source) -> Result
     }
     let ss = core.cpu.seg[seg::SS].selector;
     let cs = core.cpu.seg[seg::CS].selector;
-    let frame = [event.error_code.unwrap_or(0).into(), core.rip, u64::from(cs), flags, core.gpr[reg::RSP], u64::from(ss)];
+    let frame =
+        [event.error_code.unwrap_or(0).into(), core.rip, u64::from(cs), flags, core.gpr[reg::RSP], u64::from(ss)];
     let frame = if event.error_code.is_some() { &frame[..] } else { &frame[1..] };
     let top = stack.wrapping_sub(8 * frame.len() as u64);
     push_frame(core, cpl, top, frame)?;

@@ -95,7 +95,9 @@ fn is_control(register: Register) -> bool {
 pub(super) fn ends_block(i: &Instruction) -> bool {
     match i.mnemonic() {
         // They leave the run, or need exact counts.
-        Mnemonic::Hlt | Mnemonic::Vmcall | Mnemonic::Syscall | Mnemonic::Rdtsc | Mnemonic::Rdtscp | Mnemonic::Rdmsr => true,
+        Mnemonic::Hlt | Mnemonic::Vmcall | Mnemonic::Syscall | Mnemonic::Rdtsc | Mnemonic::Rdtscp | Mnemonic::Rdmsr => {
+            true
+        }
         // They may set TF.
         Mnemonic::Popf | Mnemonic::Popfq => true,
         // Debug traps are put off after them.

@@ -1,0 +1,236 @@
+//! A kernel inside the guest: system calls, interrupts and exceptions the hardware's way.
+
+mod common;
+
+use callgate_emulator::{
+    Delivery, DescriptorTable, Exception, Exit, PageFlags, Segment, Tsc, reg, rflags, seg, vector,
+};
+use common::{CODE, DATA, Machine, STACK, assemble};
+use iced_x86::code_asm::*;
+
+const KERNEL: u64 = 0xffff_ffff_8000_0000;
+/// Tables: descriptors, gates, task state.
+const GDT: u64 = KERNEL + 0x1000;
+const IDT: u64 = KERNEL + 0x2000;
+const TSS: u64 = KERNEL + 0x3000;
+const KERNEL_STACK: u64 = KERNEL + 0x5000;
+const KERNEL_CS: u16 = 0x10;
+const USER_DS: u16 = 0x2b;
+const USER_CS: u16 = 0x33;
+
+/// A machine with a kernel whose text is given, entered at its start by `syscall` and by all vectors up to 63.
+fn machine(
+    user: impl FnOnce(&mut CodeAssembler) -> Result<(), iced_x86::IcedError>,
+    kernel: impl FnOnce(&mut CodeAssembler) -> Result<(), iced_x86::IcedError>,
+) -> Machine {
+    let mut m = Machine::assemble(user);
+    m.map(KERNEL, 1, PageFlags::EXEC);
+    m.map(GDT, 1, PageFlags::empty());
+    m.map(IDT, 1, PageFlags::empty());
+    m.map(TSS, 1, PageFlags::empty());
+    m.map(KERNEL_STACK - 0x1000, 1, PageFlags::WRITE);
+    m.poke(KERNEL, &assemble(KERNEL, kernel));
+    let code = |dpl: u64| 0x00af_9b00_0000_ffff | dpl << 45;
+    let data = |dpl: u64| 0x00cf_9300_0000_ffff | dpl << 45;
+    let task_low = 0x0000_8900_0000_0067 | (TSS & 0xff_ffff) << 16 | (TSS >> 24 & 0xff) << 56;
+    for (i, descriptor) in [0, 0, code(0), data(0), 0, data(3), code(3), 0, task_low, TSS >> 32].into_iter().enumerate()
+    {
+        m.poke(GDT + 8 * i as u64, &u64::to_le_bytes(descriptor));
+    }
+    for n in 0..64u64 {
+        // Interrupt gates; only 3 and 32 may be called from ring 3.
+        let dpl = if n == 3 || n == 32 { 3 } else { 0 };
+        let low =
+            KERNEL & 0xffff | u64::from(KERNEL_CS) << 16 | (0x8e | dpl << 5) << 40 | (KERNEL >> 16 & 0xffff) << 48;
+        m.poke(IDT + 16 * n, &low.to_le_bytes());
+        m.poke(IDT + 16 * n + 8, &(KERNEL >> 32).to_le_bytes());
+    }
+    m.poke(TSS + 4, &KERNEL_STACK.to_le_bytes());
+    m.cpu.delivery = Delivery::Idt;
+    m.cpu.gdtr = DescriptorTable { base: GDT, limit: 0x4f };
+    m.cpu.idtr = DescriptorTable { base: IDT, limit: 64 * 16 - 1 };
+    m.cpu.tr_base = TSS;
+    m.cpu.seg[seg::CS] = Segment { selector: USER_CS, base: 0 };
+    m.cpu.seg[seg::SS] = Segment { selector: USER_DS, base: 0 };
+    m.cpu.msr.lstar = KERNEL;
+    m.cpu.msr.star = 0x23 << 48 | u64::from(KERNEL_CS) << 32;
+    m.cpu.msr.fmask = 0x25_7fd5;
+    m.cpu.msr.kernel_gs_base = 0x1234_5000;
+    m
+}
+
+#[test]
+fn syscall_enters_ring_0_and_sysret_leaves_it() {
+    let mut m = machine(
+        |a| {
+            a.stc()?;
+            a.syscall()?;
+            a.nop()
+        },
+        |a| {
+            a.swapgs()?;
+            a.swapgs()?;
+            a.mov(eax, 77)?;
+            a.sysretq()
+        },
+    );
+    assert_eq!(m.run(3), Exit::Budget);
+    assert_eq!((m.cpu.rip, m.cpu.cpl), (KERNEL + 3, 0));
+    assert_eq!(m.cpu.seg.map(|s| s.selector)[1..3], [KERNEL_CS, KERNEL_CS + 8]);
+    assert_eq!(m.cpu.seg[seg::GS].base, 0x1234_5000);
+    assert_eq!(m.cpu.rflags(), rflags::FIXED);
+    assert_eq!(m.cpu.gpr[reg::RCX], CODE + 3);
+    assert_eq!(m.cpu.gpr[reg::R11], rflags::FIXED | rflags::IF | rflags::CF);
+    assert_eq!(m.run(3), Exit::Budget);
+    assert_eq!((m.cpu.rip, m.cpu.cpl), (CODE + 3, 3));
+    assert_eq!(m.cpu.seg.map(|s| s.selector)[1..3], [USER_CS, USER_DS]);
+    assert_eq!(m.cpu.rflags(), rflags::FIXED | rflags::IF | rflags::CF);
+    assert_eq!(m.cpu.gpr[reg::RAX], 77);
+}
+
+#[test]
+fn a_page_fault_pushes_a_frame_with_its_code_and_iret_resumes() {
+    let mut m = machine(
+        |a| {
+            a.mov(rax, qword_ptr(rbx))?;
+            a.nop()
+        },
+        |a| {
+            a.add(rsp, 8)?;
+            a.lea(rbx, qword_ptr(DATA))?;
+            a.iretq()
+        },
+    );
+    m.poke(DATA, &[5]);
+    m.cpu.gpr[reg::RBX] = 0x1000;
+    assert_eq!(m.run(1), Exit::Budget);
+    // The instruction that faulted doesn't count, so one of the handler's was executed.
+    assert_eq!((m.cpu.cpl, m.cpu.cr2), (0, 0x1000));
+    assert_eq!(m.cpu.gpr[reg::RSP], KERNEL_STACK - 40);
+    let frame: [u64; 6] = std::array::from_fn(|i| m.peek64(KERNEL_STACK - 48 + 8 * i as u64));
+    let flags = rflags::FIXED | rflags::IF | rflags::RF;
+    assert_eq!(frame, [4, CODE, USER_CS.into(), flags, STACK + 0x800, USER_DS.into()]);
+    assert_eq!(m.cpu.rflags() & rflags::IF, 0);
+    assert_eq!(m.run(3), Exit::Budget);
+    assert_eq!((m.cpu.cpl, m.cpu.gpr[reg::RAX], m.cpu.gpr[reg::RSP]), (3, 5, STACK + 0x800));
+    assert_eq!(m.cpu.rflags(), rflags::FIXED | rflags::IF);
+}
+
+#[test]
+fn int_n_needs_an_open_gate() {
+    let kernel = |a: &mut CodeAssembler| a.hlt();
+    let mut m = machine(|a| a.int(32), kernel);
+    assert_eq!(m.run(10), Exit::Halt);
+    assert_eq!(m.peek64(KERNEL_STACK - 40), CODE + 2);
+    let mut m = machine(|a| a.int(33), kernel);
+    assert_eq!(m.run(10), Exit::Halt);
+    // #GP with the vector's entry in the table: error code, then the instruction's own address.
+    assert_eq!((m.peek64(KERNEL_STACK - 48), m.peek64(KERNEL_STACK - 40)), (33 * 8 + 2, CODE));
+    let mut m = machine(|a| a.int(200), kernel);
+    assert_eq!(m.run(10), Exit::Halt);
+    assert_eq!(m.peek64(KERNEL_STACK - 48), 200 * 8 + 2);
+}
+
+#[test]
+fn a_fault_without_a_stack_is_a_double_fault_and_ends_the_run() {
+    let mut m = machine(|a| a.ud2(), |a| a.hlt());
+    m.poke(TSS + 4, &[0; 8]);
+    assert_eq!(m.run(10), Exit::Exception(Exception::with_code(vector::DF, 0)));
+    assert_eq!((m.cpu.rip, m.cpu.cpl), (CODE, 3));
+}
+
+#[test]
+fn vmcall_in_ring_0_is_a_hypercall() {
+    let mut m = machine(
+        |a| a.syscall(),
+        |a| {
+            a.mov(eax, 5)?;
+            a.vmcall()?;
+            a.hlt()
+        },
+    );
+    assert_eq!(m.run(10), Exit::Hypercall);
+    assert_eq!((m.cpu.rip, m.cpu.instructions, m.cpu.gpr[reg::RAX]), (KERNEL + 8, 3, 5));
+    assert_eq!(m.run(10), Exit::Halt);
+}
+
+#[test]
+fn ring_3_does_not_run_what_ring_0_ran() {
+    let mut m = machine(
+        |a| {
+            a.syscall()?;
+            a.jmp(rbx)
+        },
+        |a| a.sysretq(),
+    );
+    m.cpu.gpr[reg::RBX] = KERNEL;
+    assert_eq!(m.run(3), Exit::Budget);
+    m.cpu.delivery = Delivery::Exit;
+    assert_eq!(m.run(1), Exit::Exception(Exception::page_fault(KERNEL, 0x15)));
+}
+
+#[test]
+fn the_trap_goes_through_the_table() {
+    let mut m = machine(|a| a.nop(), |a| a.hlt());
+    m.cpu.set_rflags(rflags::IF | rflags::TF);
+    assert_eq!(m.run(10), Exit::Halt);
+    assert_eq!(m.peek64(KERNEL_STACK - 40), CODE + 1);
+    assert_eq!(m.cpu.instructions, 2);
+}
+
+#[test]
+fn model_specific_registers_are_ring_0s() {
+    let mut m = machine(
+        |a| a.syscall(),
+        |a| {
+            a.mov(ecx, 0xc000_0100u32)?;
+            a.mov(eax, 0x7000)?;
+            a.mov(edx, 1)?;
+            a.wrmsr()?;
+            a.rdmsr()?;
+            a.mov(ecx, 0x1234)?;
+            a.rdmsr()
+        },
+    );
+    assert_eq!(m.run(6), Exit::Budget);
+    assert_eq!(m.cpu.seg[seg::FS].base, 0x1_0000_7000);
+    m.cpu.delivery = Delivery::Exit;
+    assert_eq!(m.run(9), Exit::Exception(Exception::with_code(vector::GP, 0)));
+}
+
+#[test]
+fn segments_are_checked_against_the_table() {
+    let load = |selector: u32| {
+        machine(
+            |a| {
+                a.mov(eax, selector)?;
+                a.mov(ds, eax)
+            },
+            |a| a.hlt(),
+        )
+    };
+    let mut m = load(USER_DS.into());
+    assert_eq!(m.run(2), Exit::Budget);
+    assert_eq!(m.cpu.seg[seg::DS].selector, USER_DS);
+    let mut m = load(0x18);
+    m.cpu.delivery = Delivery::Exit;
+    assert_eq!(m.run(2), Exit::Exception(Exception::with_code(vector::GP, 0x18)));
+    let mut m = load(0x100);
+    m.cpu.delivery = Delivery::Exit;
+    assert_eq!(m.run(2), Exit::Exception(Exception::with_code(vector::GP, 0x100)));
+}
+
+#[test]
+fn rdtsc_counts_exactly() {
+    let mut m = Machine::assemble(|a| {
+        a.nop()?;
+        a.rdtsc()?;
+        a.mov(rbx, rax)?;
+        a.nop()?;
+        a.rdtsc()?;
+        a.syscall()
+    });
+    m.cpu.tsc = Tsc::Instructions { offset: 1000, step: 3 };
+    m.finish();
+    assert_eq!((m.cpu.gpr[reg::RBX], m.cpu.gpr[reg::RAX]), (1006, 1015));
+}
