@@ -23,7 +23,6 @@ impl Traced for SigAction {
         match self.handler {
             SIG_DFL => f.write_str("{sa_handler=SIG_DFL")?,
             SIG_IGN => f.write_str("{sa_handler=SIG_IGN")?,
-            address if self.flags().contains(SaFlags::SA_SIGINFO) => write!(f, "{{sa_sigaction={address:#x}")?,
             address => write!(f, "{{sa_handler={address:#x}")?,
         }
         write!(f, ", sa_mask={}, sa_flags=", self.mask)?;

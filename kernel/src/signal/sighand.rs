@@ -11,17 +11,9 @@ pub const SIG_DFL: u64 = 0;
 pub const SIG_IGN: u64 = 1;
 
 bitflags::bitflags! {
-    /// `sa_flags` of sigaction(2).
+    /// `sa_flags` of sigaction(2), in the order in which strace prints them.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct SaFlags: u64 {
-        /// No SIGCHLD when a child stops or continues.
-        const SA_NOCLDSTOP = linux_raw_sys::general::SA_NOCLDSTOP as u64;
-        /// Children leave no zombie.
-        const SA_NOCLDWAIT = linux_raw_sys::general::SA_NOCLDWAIT as u64;
-        /// The handler takes three arguments.
-        const SA_SIGINFO = linux_raw_sys::general::SA_SIGINFO as u64;
-        /// Never set: lets a program find out which flags the kernel knows.
-        const SA_UNSUPPORTED = linux_raw_sys::general::SA_UNSUPPORTED as u64;
         /// Where the handler returns to is given.
         const SA_RESTORER = linux_raw_sys::general::SA_RESTORER as u64;
         /// The handler runs on the alternate stack.
@@ -32,6 +24,14 @@ bitflags::bitflags! {
         const SA_NODEFER = linux_raw_sys::general::SA_NODEFER as u64;
         /// The action is the default again once the handler is entered.
         const SA_RESETHAND = linux_raw_sys::general::SA_RESETHAND as u64;
+        /// The handler takes three arguments.
+        const SA_SIGINFO = linux_raw_sys::general::SA_SIGINFO as u64;
+        /// No SIGCHLD when a child stops or continues.
+        const SA_NOCLDSTOP = linux_raw_sys::general::SA_NOCLDSTOP as u64;
+        /// Children leave no zombie.
+        const SA_NOCLDWAIT = linux_raw_sys::general::SA_NOCLDWAIT as u64;
+        /// Never set: lets a program find out which flags the kernel knows.
+        const SA_UNSUPPORTED = linux_raw_sys::general::SA_UNSUPPORTED as u64;
     }
 }
 

@@ -197,7 +197,7 @@ pub fn alarm(task: &mut Task, seconds: u32) -> Result<u32> {
     // Rounded, but never to 0 while the alarm is on.
     let Timeval { tv_sec, tv_usec } = old.it_value;
     let up = (tv_sec == 0 && tv_usec != 0) || tv_usec >= 500_000;
-    Ok(tv_sec as u32 + u32::from(up))
+    Ok((tv_sec as u32).wrapping_add(u32::from(up)))
 }
 
 #[cfg(test)]

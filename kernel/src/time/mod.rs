@@ -30,6 +30,8 @@ pub use clock::Clock;
 
 const NANOSECONDS: u64 = 1_000_000_000;
 const MICROSECONDS: u64 = 1_000_000;
+/// The longest span that Linux knows, 292 years: longer ones are cut to it (`KTIME_MAX`).
+const LONGEST: Duration = Duration::from_nanos(i64::MAX as u64);
 
 impl Timespec {
     /// The span of time that a program asks for.
@@ -42,7 +44,7 @@ impl Timespec {
         if nanoseconds >= NANOSECONDS {
             return Err(Errno::EINVAL);
         }
-        Ok(Duration::new(seconds, nanoseconds as u32))
+        Ok(Duration::new(seconds, nanoseconds as u32).min(LONGEST))
     }
 }
 
@@ -57,7 +59,7 @@ impl Timeval {
         if microseconds >= MICROSECONDS {
             return Err(Errno::EINVAL);
         }
-        Ok(Duration::new(seconds, microseconds as u32 * 1000))
+        Ok(Duration::new(seconds, microseconds as u32 * 1000).min(LONGEST))
     }
 
     /// A span of time, cut to microseconds.
@@ -88,7 +90,7 @@ mod tests {
             assert_eq!(Timespec { tv_sec, tv_nsec }.to_duration(), Err(Errno::EINVAL));
         }
         let longest = Timespec { tv_sec: i64::MAX, tv_nsec: 999_999_999 }.to_duration().unwrap();
-        assert_eq!(longest.as_secs(), i64::MAX as u64);
+        assert_eq!(longest, LONGEST);
         assert_eq!(Timeval { tv_sec: 0, tv_usec: 1_000_000 }.to_duration(), Err(Errno::EINVAL));
         let duration = Timeval { tv_sec: 1, tv_usec: 999_999 }.to_duration().unwrap();
         assert_eq!(Timeval::from_duration(duration), Timeval { tv_sec: 1, tv_usec: 999_999 });
