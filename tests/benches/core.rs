@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use callgate_emulator::Interp;
@@ -27,10 +28,10 @@ fn main() {
 fn machine(guest: &str, work: u64, entry: EntryRoute) -> Machine {
     let path = compile(Compiler::Gcc, &format!("bench/{guest}"), Compiler::Gcc.default_flags());
     let program = std::fs::read(path).expect("the program");
-    let (console, _) = Console::buffers(b"");
+    let console = Console::Buffers { input: Vec::new(), output: Rc::default(), error: Rc::default() };
     let config = Config { entry, console, ..Config::default() };
     let mut machine = Machine::new(config, |kernel| Box::new(Interp::new(&kernel.memory))).expect("memory");
-    machine.kernel.vfs.install_file(b"/guest", &program, 0o755).expect("room for the program");
+    machine.kernel.vfs.install_file("/guest", &program, 0o755).expect("room for the program");
     let argv = vec![b"guest".to_vec(), work.to_string().into_bytes()];
     machine.spawn(b"/guest", b"/", argv, Vec::new()).expect("it is executable");
     machine
