@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod ctype;
 pub mod dispatch;
 pub mod emit;
 pub mod image;

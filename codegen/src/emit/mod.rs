@@ -3,17 +3,27 @@
 
 mod dispatch;
 mod entries;
+mod json;
+mod markdown;
+mod prototypes;
+mod reference;
 mod rust;
 mod symbols;
 mod syscalls;
 mod unistd;
+mod wrappers;
 
 pub use dispatch::dispatch;
 pub use entries::entries;
+pub use json::{JSON_SCHEMA, json};
+pub use markdown::markdown;
+pub use prototypes::prototypes;
+pub use reference::{Argument, Reference, Syscall};
 pub use rust::rust;
 pub use symbols::{kallsyms, system_map};
 pub use syscalls::syscalls;
 pub use unistd::{Unistd, unistd};
+pub use wrappers::{wrappers_c, wrappers_rust};
 
 /// Rust's words that can be identifiers only with `r#` before them.
 const KEYWORDS: &[&str] = &[
