@@ -117,8 +117,10 @@ pub(crate) fn div(env: &mut Env, format: Format, a: Float, b: Float) -> Float {
         (Class::Zero, _) | (_, Class::Infinite) => Float::zero(sign),
         _ => {
             let (n, d) = (u128::from(a.sig) << 63, u128::from(b.sig));
-            let (high, rest) = (n / d, n % d);
-            let (low, rest) = ((rest << 64) / d, (rest << 64) % d);
+            let high = n / d;
+            let n = (n - high * d) << 64;
+            let low = n / d;
+            let rest = n - low * d;
             let quotient = high << 64 | low | u128::from(rest != 0);
             let shift = quotient.leading_zeros();
             round(env, format, sign, a.exp - b.exp - shift as i32, quotient << shift)

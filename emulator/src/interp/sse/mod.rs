@@ -4,7 +4,11 @@
 //! `cvt`, `shuffle`) combined with where its source comes from. MMX instructions share the operations and take them
 //! 64 bits wide.
 //!
-//! Quirks: CR0.TS and CR4.OSFXSR are not looked at; RCPPS and RSQRTPS answer better approximations than silicon's.
+//! Quirks:
+//! - CR0.TS and CR4.OSFXSR are not looked at.
+//! - RCPPS and RSQRTPS answer better approximations than silicon's tables.
+//! - Where makers differ we do as AMD: CVTPI2PS from memory leaves the x87 stack alone, SHA's memory operands need no
+//!   alignment. But MXCSR has no bit 17 (misaligned SSE).
 
 mod cmp;
 mod crypto;

@@ -5,7 +5,12 @@
 //! writes its result unless an unmasked exception was found before computing. [`crate::x87::Fpu`] knows these steps; the
 //! files here say which operands and which function each instruction has.
 //!
-//! Quirks: CR0.TS and CR0.EM are not looked at; the last instruction's address and opcode are not tracked.
+//! Quirks:
+//! - CR0.TS and CR0.EM are not looked at.
+//! - The last instruction's address and opcode are not tracked.
+//! - Where makers differ we do as AMD: FCOMI and FCMOV leave C1 alone, and FLD loads a denormal whose exception is
+//!   unmasked.
+//! - Transcendental results are correctly rounded; those of silicon are now and then one unit off.
 
 mod arith;
 mod compare;
