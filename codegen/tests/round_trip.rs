@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use callgate_codegen::table::Line;
+use callgate_codegen::table::{Diagnostic, Line, Lint};
 use callgate_codegen::{AbiFilter, Table, emit};
 use proptest::prelude::*;
 
@@ -60,6 +60,19 @@ proptest! {
         prop_assert_eq!(printed, second.to_string());
     }
 
+    /// `tbl fmt` is this: printing what has been printed changes nothing, and what has been printed stands in columns.
+    #[test]
+    fn formatting_twice_is_formatting_once(text in lines(), newline in any::<bool>()) {
+        let text = if newline { text.as_str() } else { text.trim_end_matches('\n') };
+        let parse = |text: &str| Table::parse("t", text).map_err(|error| TestCaseError::fail(error.to_string()));
+        let (first, once) = (parse(text)?, parse(&parse(text)?.to_string())?);
+        prop_assert!(first.rows().eq(once.rows()));
+        prop_assert_eq!(first.lines(), once.lines());
+        prop_assert_eq!(once.source(), once.to_string());
+        let beside = |one: &Diagnostic| one.lint == Some(Lint::MisalignedColumns);
+        prop_assert!(!once.lints().iter().any(beside), "{}", once.source());
+    }
+
     #[test]
     fn spans_are_the_words(text in lines()) {
         let table = Table::parse("t", text.as_str()).map_err(|error| TestCaseError::fail(error.to_string()))?;
@@ -97,7 +110,7 @@ fn our_own_tables_print_as_they_are_written() {
         let path = format!("{}/../{name}", env!("CARGO_MANIFEST_DIR"));
         let table = Table::read(&path).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(table.to_string(), table.source(), "{name}");
-        assert!(table.warnings().is_empty(), "{name}: {:?}", table.warnings());
+        assert!(table.lints().is_empty(), "{name}: {:?}", table.lints());
     }
 }
 

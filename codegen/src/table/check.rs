@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::parse::RawRow;
-use super::{AbiFilter, Diagnostic, MAX_NUMBER, Row, Span, Word};
+use super::{AbiFilter, Diagnostic, Lint, MAX_NUMBER, Row, Span, Word};
 
 /// A table with more errors than this is not a table; the rest would not help.
 pub(super) const MAX_ERRORS: usize = 50;
@@ -296,7 +296,7 @@ struct Order<'r> {
 }
 
 /// The abi that belongs to every other one.
-const COMMON: &str = "common";
+pub(super) const COMMON: &str = "common";
 
 /// With more abis than this in one table, `common` is no longer compared with each of them.
 const MAX_ABIS: usize = 64;
@@ -385,7 +385,7 @@ impl<'r> Order<'r> {
             format!("the rows are not sorted for abi `{}`: {} comes after {}", above.abi, row.number, above.number);
         let help = format!("move the row above the first one of abi `{}`, as Linux's scripts need it", above.abi);
         let found = Diagnostic::at(row.span, message, "stands too low", help).related(above.span, "a larger number");
-        Some(found.warning())
+        Some(found.warning(Lint::UnsortedAbi))
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::Span;
+use super::{Lint, Span};
 
 /// Lines longer than this (in bytes) are shown as the part around the place.
 const LONGEST_LINE: usize = 240;
@@ -26,6 +26,8 @@ pub enum Severity {
 pub struct Diagnostic {
     /// How grave it is.
     pub severity: Severity,
+    /// The lint that has found it, if it is a matter of style or likelihood.
+    pub lint: Option<Lint>,
     /// What is wrong, in one sentence.
     pub message: String,
     /// Where; nowhere if it is about the file as a whole.
@@ -48,7 +50,8 @@ pub struct Label {
 impl Diagnostic {
     /// An error about the file as a whole.
     pub(super) fn file(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), place: None, related: None, help: help.into() }
+        let (message, help) = (message.into(), help.into());
+        Self { severity: Severity::Error, lint: None, message, place: None, related: None, help }
     }
 
     /// An error at a place.
@@ -64,9 +67,15 @@ impl Diagnostic {
         self
     }
 
-    /// The same as a warning.
-    pub(super) fn warning(self) -> Self {
-        Self { severity: Severity::Warning, ..self }
+    /// The same as the warning of a lint.
+    pub(super) fn warning(self, lint: Lint) -> Self {
+        Self { severity: Severity::Warning, lint: Some(lint), ..self }
+    }
+
+    /// The same as an error, because whoever asked wants it to be one.
+    #[must_use]
+    pub fn denied(self) -> Self {
+        Self { severity: Severity::Error, ..self }
     }
 
     /// The message with the source line under it, as a compiler would show it; without colours.
@@ -75,7 +84,11 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
+        let title = level.primary_title(self.message.as_str());
+        let mut group = Group::with_title(match self.lint {
+            Some(lint) => title.id(lint.name()),
+            None => title,
+        });
         let place = self.place.as_ref().map(|place| Excerpt::new(source, place));
         if place.as_ref().is_none_or(|place| place.cut) {
             // The place of a part of a line is its place in the line, which the part doesn't know.
@@ -162,6 +175,10 @@ impl TableError {
     /// What is wrong, in the file's order where it is about rows.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
+    }
+
+    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.diagnostics
     }
 }
 

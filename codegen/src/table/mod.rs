@@ -15,15 +15,24 @@
 
 mod check;
 mod diagnostic;
+mod diff;
 mod filter;
+mod format;
+mod insert;
+mod lint;
 mod parse;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 
 pub use diagnostic::{Diagnostic, Label, Severity, TableError};
+pub use diff::{Change, ChangeKind};
 pub use filter::AbiFilter;
+pub use format::Style;
+pub use insert::{Inserted, NewRow};
+pub use lint::Lint;
 
 pub(crate) use check::reserved_word;
 
@@ -151,14 +160,14 @@ impl Table {
         self.rows().filter(|row| abis.matches(&row.abi.text))
     }
 
-    /// What is doubtful in the table, though it can be used.
+    /// What is doubtful in the table's order, though it can be used; [`Table::lints`] finds more.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
 
     /// The number for the next call of the chosen abis: above all of theirs, and used by no other abi.
     pub fn next_number(&self, abis: &AbiFilter) -> u32 {
-        let used: std::collections::BTreeSet<u32> = self.rows().map(|row| row.number).collect();
+        let used: BTreeSet<u32> = self.rows().map(|row| row.number).collect();
         let last = self.rows_of(abis).map(|row| row.number).max();
         let mut next = last.map_or(0, |last| last + 1);
         while used.contains(&next) {
@@ -185,6 +194,28 @@ impl Table {
         }
     }
 
+    /// Makes sure that the rows of each abi, with the `common` ones, are one array. What is wrong about two `common`
+    /// rows is said once, though it is wrong for every abi.
+    pub fn check_each_abi(&self) -> Result<(), TableError> {
+        let abis: BTreeSet<&str> = self.rows().map(|row| row.abi.as_str()).collect();
+        let mut diagnostics: Vec<Diagnostic> = Vec::new();
+        for abi in abis.iter().filter(|abi| **abi != check::COMMON || abis.len() == 1) {
+            let Err(error) = self.ascending_rows(&AbiFilter::new(&format!("{},{abi}", check::COMMON))) else {
+                continue;
+            };
+            let place = |one: &Diagnostic| one.place.as_ref().map(|place| place.span.start);
+            for found in error.into_diagnostics() {
+                if diagnostics.iter().all(|known| place(known) != place(&found)) {
+                    diagnostics.push(found);
+                }
+            }
+        }
+        match diagnostics.is_empty() {
+            true => Ok(()),
+            false => Err(self.error(diagnostics)),
+        }
+    }
+
     /// An error about this table that shows its lines.
     pub(crate) fn error(&self, diagnostics: Vec<Diagnostic>) -> TableError {
         TableError::new(self.path.clone(), &self.source, diagnostics)
@@ -202,25 +233,6 @@ pub(crate) fn check_names(table: &Table, rows: &[&Row]) -> Result<(), TableError
     match twice.is_empty() {
         true => Ok(()),
         false => Err(table.error(twice)),
-    }
-}
-
-/// Prints the table in Linux's columns: number, abi and name after one tab each, the entry points at tab stops.
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A text that ends in a newline has an empty last line, which is no line of the file.
-        let lines = match self.lines.split_last() {
-            Some((Line::Blank, lines)) if self.source.ends_with('\n') => lines,
-            _ => &self.lines,
-        };
-        for line in lines {
-            match line {
-                Line::Blank => writeln!(f)?,
-                Line::Comment(comment) => writeln!(f, "{comment}")?,
-                Line::Row(row) => writeln!(f, "{row}")?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -248,28 +260,6 @@ impl PartialEq for Row {
 }
 
 impl Eq for Row {}
-
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Writes the tabs that lead from a word of a tab-aligned column to the next column, `width` further on.
-        fn tabs(f: &mut fmt::Formatter<'_>, word: &str, width: usize) -> fmt::Result {
-            let stops = (width / 8).saturating_sub(word.chars().count() / 8);
-            (0..stops.max(1)).try_for_each(|_| f.write_str("\t"))
-        }
-        write!(f, "{}\t{}\t{}", self.number, self.abi, self.name)?;
-        let mut last = (&self.name, 24);
-        for word in [&self.entry, &self.compat].into_iter().flatten() {
-            tabs(f, &last.0.text, last.1)?;
-            write!(f, "{word}")?;
-            last = (word, if last.1 == 24 { 32 } else { 24 });
-        }
-        if self.noreturn {
-            tabs(f, &last.0.text, 24)?;
-            f.write_str("noreturn")?;
-        }
-        Ok(())
-    }
-}
 
 impl Word {
     /// What it reads.

@@ -49,6 +49,10 @@ pub(super) fn lines(source: &str) -> Result<(Vec<Line>, Vec<Diagnostic>), Vec<Di
             break;
         }
     }
+    // After the last newline there is no line, unless something stands there.
+    if source.is_empty() || source.ends_with('\n') {
+        lines.pop_if(|line| *line == Line::Blank);
+    }
     checker.order(lines.iter().filter_map(|line| match line {
         Line::Row(row) => Some(row),
         _ => None,
