@@ -10,7 +10,7 @@ use std::rc::Rc;
 use bitflags::bitflags;
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3};
 
-use super::flags::{OpenFlags, Whence};
+use super::flags::{FdFlags, OpenFlags, Whence};
 use super::inode::Inode;
 use super::iov_iter::IovIter;
 use super::locks::LockOwner;
@@ -348,8 +348,8 @@ pub fn dup2(task: &mut Task, oldfd: Fd, newfd: Fd) -> Result<Fd> {
 
 /// dup3(2): as dup2, with `O_CLOEXEC`, and two equal descriptors are refused.
 #[SYSCALL_DEFINE3(dup3)]
-pub fn dup3(task: &mut Task, oldfd: Fd, newfd: Fd, flags: OpenFlags) -> Result<Fd> {
-    if !OpenFlags::O_CLOEXEC.contains(flags) || oldfd == newfd {
+pub fn dup3(task: &mut Task, oldfd: Fd, newfd: Fd, flags: FdFlags) -> Result<Fd> {
+    if !FdFlags::O_CLOEXEC.contains(flags) || oldfd == newfd {
         return Err(Errno::EINVAL);
     }
     ksys_dup3(task, oldfd, newfd, !flags.is_empty())

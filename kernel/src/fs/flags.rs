@@ -3,8 +3,10 @@
 //! We: one `bitflags` type a namespace, so that a handler's signature says which bits it takes and a trace prints their
 //! names. Unknown bits are kept: whether they are ignored (open) or refused (openat2) is each call's own rule.
 
+use std::fmt;
+
 use bitflags::bitflags;
-use callgate_abi::{impl_syscall_flags, syscall_enum};
+use callgate_abi::{ArgClass, SyscallArg, TracedArg, fmt_flags, impl_syscall_flags, syscall_enum};
 
 bitflags! {
     /// Flags of open(2), also the status flags of an open file.
@@ -51,7 +53,32 @@ bitflags! {
         const _ = !0;
     }
 }
-impl_syscall_flags!(OpenFlags: i32, "int");
+
+impl SyscallArg for OpenFlags {
+    const CLASS: ArgClass = ArgClass::Flags;
+
+    fn from_reg(raw: u64) -> Self {
+        Self::from_bits_retain(raw as i32)
+    }
+
+    fn c_type(f: &mut dyn fmt::Write) -> fmt::Result {
+        f.write_str("int")
+    }
+
+    fn fmt(arg: &TracedArg<'_>, f: &mut dyn fmt::Write) -> fmt::Result {
+        // The access mode is a number and no bit: reading is 0.
+        let flags = Self::from_reg(arg.raw);
+        if flags.access_mode() != 0 {
+            return fmt_flags(flags, f);
+        }
+        f.write_str("O_RDONLY")?;
+        if flags.is_empty() {
+            return Ok(());
+        }
+        f.write_str("|")?;
+        fmt_flags(flags, f)
+    }
+}
 
 impl OpenFlags {
     /// The two access-mode bits.
@@ -67,6 +94,27 @@ impl OpenFlags {
     /// The access mode: 0 read, 1 write, 2 both, 3 neither (only ioctl).
     pub fn access_mode(self) -> i32 {
         self.bits() & Self::O_ACCMODE
+    }
+}
+
+bitflags! {
+    /// Those of them that pipe2(2) and dup3(2) take.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct FdFlags: i32 {
+        /// Close the descriptor on execve(2).
+        const O_CLOEXEC = OpenFlags::O_CLOEXEC.bits();
+        /// A pipe: do not block.
+        const O_NONBLOCK = OpenFlags::O_NONBLOCK.bits();
+        /// A pipe: keep each write apart.
+        const O_DIRECT = OpenFlags::O_DIRECT.bits();
+        const _ = !0;
+    }
+}
+impl_syscall_flags!(FdFlags: i32, "int");
+
+impl From<FdFlags> for OpenFlags {
+    fn from(flags: FdFlags) -> Self {
+        Self::from_bits_retain(flags.bits())
     }
 }
 
@@ -121,7 +169,23 @@ bitflags! {
         const _ = !0;
     }
 }
-impl_syscall_flags!(Access: i32, "int");
+
+impl SyscallArg for Access {
+    const CLASS: ArgClass = ArgClass::Flags;
+
+    fn from_reg(raw: u64) -> Self {
+        Self::from_bits_retain(raw as i32)
+    }
+
+    fn c_type(f: &mut dyn fmt::Write) -> fmt::Result {
+        f.write_str("int")
+    }
+
+    fn fmt(arg: &TracedArg<'_>, f: &mut dyn fmt::Write) -> fmt::Result {
+        // No bit at all asks whether the file is there.
+        if Self::from_reg(arg.raw).is_empty() { f.write_str("F_OK") } else { fmt_flags(Self::from_reg(arg.raw), f) }
+    }
+}
 
 bitflags! {
     /// Flags of renameat2(2).

@@ -3,16 +3,17 @@
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, UserAddr, UserMut, UserPtr};
 use linux_raw_sys::ioctl::{FIOCLEX, FIONBIO, FIONCLEX, FIONREAD};
 
+use super::args::IoctlCmd;
 use super::flags::OpenFlags;
 use crate::{Result, Task};
 
 /// ioctl(2): a request to a file.
 #[SYSCALL_DEFINE3(ioctl)]
-pub fn ioctl(task: &mut Task, fd: Fd, cmd: u32, arg: UserAddr) -> Result<i64> {
+pub fn ioctl(task: &mut Task, fd: Fd, cmd: IoctlCmd, arg: UserAddr) -> Result<i64> {
     let file = task.files.borrow().get(fd)?;
-    match cmd {
+    match cmd.0 {
         FIOCLEX | FIONCLEX => {
-            task.files.borrow_mut().set_close_on_exec(fd, cmd == FIOCLEX);
+            task.files.borrow_mut().set_close_on_exec(fd, cmd.0 == FIOCLEX);
             Ok(0)
         }
         FIONBIO => {
@@ -27,7 +28,7 @@ pub fn ioctl(task: &mut Task, fd: Fd, cmd: u32, arg: UserAddr) -> Result<i64> {
             UserMut::<i32>::new(arg.0).write(task, &left)?;
             Ok(0)
         }
-        _ => match file.op.ioctl(&file, task, cmd, arg.0) {
+        _ => match file.op.ioctl(&file, task, cmd.0, arg.0) {
             Err(Errno::ENOIOCTLCMD) => Err(Errno::ENOTTY),
             result => result,
         },

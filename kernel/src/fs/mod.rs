@@ -10,6 +10,7 @@
 //! [`inode`], [`dcache`], [`namespace`]; what there is to open → [`ramfs`], [`pipe`], [`tty`], [`mem`], [`proc`], [`sysfs`].
 
 pub mod anon_inodes;
+pub mod args;
 pub mod dcache;
 pub mod eventpoll;
 pub mod fadvise;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, UserStr};
 use tracing::trace_span;
 
+use super::args::UMode;
 use super::file::{File, FileOperations, fd_install, rlimit_nofile};
 use super::flags::{
     Access, AtFlags, OpenFlags, S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK,
@@ -287,20 +288,20 @@ fn known_flags() -> OpenFlags {
 
 /// open(2): opens a file and returns the lowest free descriptor.
 #[SYSCALL_DEFINE3(open)]
-pub fn open(task: &mut Task, filename: UserStr, flags: OpenFlags, mode: u16) -> Result<Fd> {
+pub fn open(task: &mut Task, filename: UserStr, flags: OpenFlags, mode: UMode) -> Result<Fd> {
     openat(task, Fd::AT_FDCWD, filename, flags, mode)
 }
 
 /// openat(2): opens a file, relative to `dfd`.
 #[SYSCALL_DEFINE4(openat)]
-pub fn openat(task: &mut Task, dfd: Fd, filename: UserStr, flags: OpenFlags, mode: u16) -> Result<Fd> {
-    let how = legacy_how(flags, mode.into())?;
+pub fn openat(task: &mut Task, dfd: Fd, filename: UserStr, flags: OpenFlags, mode: UMode) -> Result<Fd> {
+    let how = legacy_how(flags, mode.0.into())?;
     do_sys_openat2(task, dfd, filename, &how)
 }
 
 /// creat(2): opens a new or emptied file for writing.
 #[SYSCALL_DEFINE2(creat)]
-pub fn creat(task: &mut Task, pathname: UserStr, mode: u16) -> Result<Fd> {
+pub fn creat(task: &mut Task, pathname: UserStr, mode: UMode) -> Result<Fd> {
     openat(task, Fd::AT_FDCWD, pathname, OpenFlags::O_CREAT | OpenFlags::O_WRONLY | OpenFlags::O_TRUNC, mode)
 }
 

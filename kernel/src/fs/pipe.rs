@@ -11,9 +11,10 @@ use std::rc::Rc;
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, UserMut};
 use tracing::trace_span;
 
+use super::args::PipeFds;
 use super::dcache::Dentry;
 use super::file::{FMode, File, FileOperations, fd_install};
-use super::flags::{OpenFlags, S_IFIFO};
+use super::flags::{FdFlags, OpenFlags, S_IFIFO};
 use super::inode::{Inode, NewInode};
 use super::iov_iter::IovIter;
 use super::select::{EPoll, PollTable};
@@ -330,14 +331,14 @@ fn do_pipe2(task: &mut Task, fildes: UserMut<i32>, flags: OpenFlags) -> Result<(
 
 /// pipe(2): makes a pipe and stores its two descriptors.
 #[SYSCALL_DEFINE1(pipe)]
-pub fn pipe(task: &mut Task, fildes: UserMut<i32>) -> Result<()> {
-    do_pipe2(task, fildes, OpenFlags::empty())
+pub fn pipe(task: &mut Task, fildes: PipeFds) -> Result<()> {
+    do_pipe2(task, fildes.0, OpenFlags::empty())
 }
 
 /// pipe2(2): the same with flags.
 #[SYSCALL_DEFINE2(pipe2)]
-pub fn pipe2(task: &mut Task, fildes: UserMut<i32>, flags: OpenFlags) -> Result<()> {
-    do_pipe2(task, fildes, flags)
+pub fn pipe2(task: &mut Task, fildes: PipeFds, flags: FdFlags) -> Result<()> {
+    do_pipe2(task, fildes.0, flags.into())
 }
 
 /// The pipe behind a descriptor, for fcntl.

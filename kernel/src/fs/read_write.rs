@@ -9,6 +9,7 @@ use std::rc::Rc;
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, SYSCALL_DEFINE4, SYSCALL_DEFINE5, SYSCALL_DEFINE6, UserMut, UserPtr};
 use tracing::trace_span;
 
+use super::args::{ReadSegments, WriteSegments};
 use super::file::{FMode, File};
 use super::flags::{MAX_RW_COUNT, OpenFlags, Whence};
 use super::iov_iter::IovIter;
@@ -283,26 +284,26 @@ fn do_writev(task: &mut Task, fd: Fd, vec: UserPtr<Iovec>, vlen: usize, at: At) 
 
 /// readv(2): reads into several buffers.
 #[SYSCALL_DEFINE3(readv)]
-pub fn readv(task: &mut Task, fd: Fd, vec: UserPtr<Iovec>, vlen: usize) -> Result<usize> {
-    do_readv(task, fd, vec, vlen, At::Pos)
+pub fn readv(task: &mut Task, fd: Fd, vec: ReadSegments, vlen: usize) -> Result<usize> {
+    do_readv(task, fd, vec.0, vlen, At::Pos)
 }
 
 /// writev(2): writes several buffers.
 #[SYSCALL_DEFINE3(writev)]
-pub fn writev(task: &mut Task, fd: Fd, vec: UserPtr<Iovec>, vlen: usize) -> Result<usize> {
-    do_writev(task, fd, vec, vlen, At::Pos)
+pub fn writev(task: &mut Task, fd: Fd, vec: WriteSegments, vlen: usize) -> Result<usize> {
+    do_writev(task, fd, vec.0, vlen, At::Pos)
 }
 
 /// preadv(2): reads into several buffers at an offset. `pos_h` is for 32-bit programs.
 #[SYSCALL_DEFINE5(preadv)]
-pub fn preadv(task: &mut Task, fd: Fd, vec: UserPtr<Iovec>, vlen: usize, pos_l: i64, _pos_h: u64) -> Result<usize> {
-    do_readv(task, fd, vec, vlen, At::explicit(pos_l)?)
+pub fn preadv(task: &mut Task, fd: Fd, vec: ReadSegments, vlen: usize, pos_l: i64, _pos_h: u64) -> Result<usize> {
+    do_readv(task, fd, vec.0, vlen, At::explicit(pos_l)?)
 }
 
 /// pwritev(2): writes several buffers at an offset.
 #[SYSCALL_DEFINE5(pwritev)]
-pub fn pwritev(task: &mut Task, fd: Fd, vec: UserPtr<Iovec>, vlen: usize, pos_l: i64, _pos_h: u64) -> Result<usize> {
-    do_writev(task, fd, vec, vlen, At::explicit(pos_l)?)
+pub fn pwritev(task: &mut Task, fd: Fd, vec: WriteSegments, vlen: usize, pos_l: i64, _pos_h: u64) -> Result<usize> {
+    do_writev(task, fd, vec.0, vlen, At::explicit(pos_l)?)
 }
 
 /// Flags of preadv2 and pwritev2 that change nothing here: RWF_HIPRI, RWF_DSYNC, RWF_SYNC.
@@ -321,13 +322,13 @@ fn at2(pos: i64, flags: i32) -> Result<At> {
 pub fn preadv2(
     task: &mut Task,
     fd: Fd,
-    vec: UserPtr<Iovec>,
+    vec: ReadSegments,
     vlen: usize,
     pos_l: i64,
     _pos_h: u64,
     flags: i32,
 ) -> Result<usize> {
-    do_readv(task, fd, vec, vlen, at2(pos_l, flags)?)
+    do_readv(task, fd, vec.0, vlen, at2(pos_l, flags)?)
 }
 
 /// pwritev2(2): as pwritev, with flags; offset -1 is the file's position.
@@ -335,13 +336,13 @@ pub fn preadv2(
 pub fn pwritev2(
     task: &mut Task,
     fd: Fd,
-    vec: UserPtr<Iovec>,
+    vec: WriteSegments,
     vlen: usize,
     pos_l: i64,
     _pos_h: u64,
     flags: i32,
 ) -> Result<usize> {
-    do_writev(task, fd, vec, vlen, at2(pos_l, flags)?)
+    do_writev(task, fd, vec.0, vlen, at2(pos_l, flags)?)
 }
 
 /// lseek(2): moves the offset of `fd` and returns the new one.

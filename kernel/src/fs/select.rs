@@ -3,13 +3,14 @@
 //! We: each file's `poll` tells what is ready and puts its queues into a [`PollTable`]; the same table serves a blocking read or
 //! write. When nothing is ready the task is parked on all of them, and the handler asks again when woken.
 //!
-//! Quirks: a call that a stop and continue interrupts begins its timeout anew.
+//! Quirks: a ppoll or select that a stop and continue interrupts begins its timeout anew.
 
 use std::time::Duration;
 
 use bitflags::bitflags;
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, SYSCALL_DEFINE5, SYSCALL_DEFINE6, UserMut, UserPtr};
 
+use super::args::PollFds;
 use super::uapi::{Pollfd, SigsetArg, Timespec, Timeval};
 use crate::sched::wait::WaitQueue;
 use crate::signal::SigSet;
@@ -132,10 +133,10 @@ fn do_sys_poll(task: &mut Task, ufds: UserMut<Pollfd>, nfds: u32, timeout: Optio
 
 /// poll(2): waits until one of several descriptors is ready.
 #[SYSCALL_DEFINE3(poll)]
-pub fn poll(task: &mut Task, ufds: UserMut<Pollfd>, nfds: u32, timeout_msecs: i32) -> Result<i32> {
+pub fn poll(task: &mut Task, ufds: PollFds, nfds: u32, timeout_msecs: i32) -> Result<i32> {
     let timeout = u64::try_from(timeout_msecs).ok().map(Duration::from_millis);
-    let result = do_sys_poll(task, ufds, nfds, timeout);
-    restartable_poll(task, ufds, nfds, result)
+    let result = do_sys_poll(task, ufds.0, nfds, timeout);
+    restartable_poll(task, ufds.0, nfds, result)
 }
 
 /// A poll that only a stop has interrupted goes on to its original end, through restart_syscall(2).
@@ -195,7 +196,7 @@ fn time_left(task: &mut Task, timeout: Option<Duration>) -> Duration {
 #[SYSCALL_DEFINE5(ppoll)]
 pub fn ppoll(
     task: &mut Task,
-    ufds: UserMut<Pollfd>,
+    ufds: PollFds,
     nfds: u32,
     tsp: UserMut<Timespec>,
     sigmask: UserPtr<u64>,
@@ -203,7 +204,7 @@ pub fn ppoll(
 ) -> Result<i32> {
     let timeout = if tsp.is_null() { None } else { Some(tsp.read(task)?.to_duration()?) };
     set_user_sigmask(task, sigmask, sigsetsize)?;
-    let result = do_sys_poll(task, ufds, nfds, timeout);
+    let result = do_sys_poll(task, ufds.0, nfds, timeout);
     if result != Err(PARKED) && timeout.is_some() {
         let left = time_left(task, timeout);
         // A program that can't be told is not an error.

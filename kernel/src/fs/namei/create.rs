@@ -5,6 +5,7 @@ use std::rc::Rc;
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, UserStr};
 
 use super::{Last, Parent, getname, getname_maybe_empty, may_create, start_path};
+use crate::fs::args::UMode;
 use crate::fs::dcache::Dentry;
 use crate::fs::flags::{
     S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISVTX,
@@ -58,32 +59,32 @@ pub fn vfs_create(
 
 /// mkdir(2): makes a directory.
 #[SYSCALL_DEFINE2(mkdir)]
-pub fn mkdir(task: &mut Task, pathname: UserStr, mode: u16) -> Result<()> {
+pub fn mkdir(task: &mut Task, pathname: UserStr, mode: UMode) -> Result<()> {
     mkdirat(task, Fd::AT_FDCWD, pathname, mode)
 }
 
 /// mkdirat(2): makes a directory, relative to `dfd`.
 #[SYSCALL_DEFINE3(mkdirat)]
-pub fn mkdirat(task: &mut Task, dfd: Fd, pathname: UserStr, mode: u16) -> Result<()> {
+pub fn mkdirat(task: &mut Task, dfd: Fd, pathname: UserStr, mode: UMode) -> Result<()> {
     let name = getname(task, pathname)?;
     let start = start_path(task, dfd, &name)?;
     let who = Caller::of(task);
     let parent = filename_create(&who, start, &name, true)?;
-    let mode = u32::from(mode) & (0o777 | S_ISVTX) & !who.umask;
+    let mode = u32::from(mode.0) & (0o777 | S_ISVTX) & !who.umask;
     vfs_create(&parent.dir, parent.name(), S_IFDIR | mode, b"", 0, &who)?;
     Ok(())
 }
 
 /// mknod(2): makes a FIFO, a device node, a socket or a regular file.
 #[SYSCALL_DEFINE3(mknod)]
-pub fn mknod(task: &mut Task, filename: UserStr, mode: u16, dev: u32) -> Result<()> {
+pub fn mknod(task: &mut Task, filename: UserStr, mode: UMode, dev: u32) -> Result<()> {
     mknodat(task, Fd::AT_FDCWD, filename, mode, dev)
 }
 
 /// mknodat(2): the same, relative to `dfd`.
 #[SYSCALL_DEFINE4(mknodat)]
-pub fn mknodat(task: &mut Task, dfd: Fd, filename: UserStr, mode: u16, dev: u32) -> Result<()> {
-    let mode = u32::from(mode);
+pub fn mknodat(task: &mut Task, dfd: Fd, filename: UserStr, mode: UMode, dev: u32) -> Result<()> {
+    let mode = u32::from(mode.0);
     let kind = match mode & S_IFMT {
         0 => S_IFREG,
         kind @ (S_IFREG | S_IFCHR | S_IFBLK | S_IFIFO | S_IFSOCK) => kind,

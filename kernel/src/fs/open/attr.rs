@@ -6,6 +6,7 @@ use callgate_abi::{Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4,
 use linux_raw_sys::general::{CAP_CHOWN, CAP_FSETID};
 
 use super::lookup_at;
+use crate::fs::args::UMode;
 use crate::fs::file::FMode;
 use crate::fs::flags::{Access, AccessFlags, AtFlags, S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID};
 use crate::fs::inode::Inode;
@@ -19,7 +20,7 @@ fn writable_mount(path: &Path) -> Result<()> {
     if path.mnt.read_only { Err(Errno::EROFS) } else { Ok(()) }
 }
 
-fn chmod_common(task: &Task, path: &Path, mode: u16) -> Result<()> {
+fn chmod_common(task: &Task, path: &Path, mode: UMode) -> Result<()> {
     writable_mount(path)?;
     let inode = path.inode();
     let who = Caller::of(task);
@@ -30,7 +31,7 @@ fn chmod_common(task: &Task, path: &Path, mode: u16) -> Result<()> {
     if !who.owns(inode) {
         return Err(Errno::EPERM);
     }
-    let mut mode = u32::from(mode) & S_IALLUGO;
+    let mut mode = u32::from(mode.0) & S_IALLUGO;
     if !who.cred.in_group(inode.gid()) && !task.cred.capable(CAP_FSETID) {
         mode &= !S_ISGID;
     }
@@ -40,28 +41,28 @@ fn chmod_common(task: &Task, path: &Path, mode: u16) -> Result<()> {
 
 /// chmod(2): changes permission bits.
 #[SYSCALL_DEFINE2(chmod)]
-pub fn chmod(task: &mut Task, filename: UserStr, mode: u16) -> Result<()> {
+pub fn chmod(task: &mut Task, filename: UserStr, mode: UMode) -> Result<()> {
     let path = lookup_at(task, Fd::AT_FDCWD, filename, AtFlags::empty())?;
     chmod_common(task, &path, mode)
 }
 
 /// fchmod(2): changes permission bits of an open file.
 #[SYSCALL_DEFINE2(fchmod)]
-pub fn fchmod(task: &mut Task, fd: Fd, mode: u16) -> Result<()> {
+pub fn fchmod(task: &mut Task, fd: Fd, mode: UMode) -> Result<()> {
     let path = task.files.borrow().get(fd)?.path.clone();
     chmod_common(task, &path, mode)
 }
 
 /// fchmodat(2): changes permission bits, relative to `dfd`.
 #[SYSCALL_DEFINE3(fchmodat)]
-pub fn fchmodat(task: &mut Task, dfd: Fd, filename: UserStr, mode: u16) -> Result<()> {
+pub fn fchmodat(task: &mut Task, dfd: Fd, filename: UserStr, mode: UMode) -> Result<()> {
     let path = lookup_at(task, dfd, filename, AtFlags::empty())?;
     chmod_common(task, &path, mode)
 }
 
 /// fchmodat2(2): the same with flags.
 #[SYSCALL_DEFINE4(fchmodat2)]
-pub fn fchmodat2(task: &mut Task, dfd: Fd, filename: UserStr, mode: u16, flags: AtFlags) -> Result<()> {
+pub fn fchmodat2(task: &mut Task, dfd: Fd, filename: UserStr, mode: UMode, flags: AtFlags) -> Result<()> {
     if !(AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_EMPTY_PATH).contains(flags) {
         return Err(Errno::EINVAL);
     }

@@ -8,6 +8,7 @@ use callgate_abi::{Errno, Fd, UserMut, UserPtr};
 use rustix::fs::{AtFlags as HostAt, CWD, FileType, Mode, OFlags, RenameFlags as HostRename};
 
 use super::Guest;
+use crate::fs::args::UMode;
 use crate::fs::flags::{Access, AtFlags, OpenFlags, RenameFlags};
 use crate::fs::{namei, open, read_write, readdir, stat, utimes};
 use crate::sys::traced::Out;
@@ -224,13 +225,13 @@ fn guest_run(guest: &mut Guest, dir: Fd, call: &Call) -> crate::Result<String> {
             let path = guest.path(path);
             let flags = if flags.contains(OpenFlags::O_PATH) { flags } else { flags | OpenFlags::O_NONBLOCK };
             let flags = flags | OpenFlags::O_CLOEXEC.difference(OpenFlags::O_CLOEXEC);
-            let fd = guest.call(|task| open::openat(task, dir, path, flags, 0o644))?;
+            let fd = guest.call(|task| open::openat(task, dir, path, flags, UMode(0o644)))?;
             guest_use(guest, fd, &mut answer);
             guest.close(fd)?;
         }
         Call::Mkdir(path) => {
             let path = guest.path(path);
-            guest.call(|task| namei::mkdirat(task, dir, path, 0o777))?;
+            guest.call(|task| namei::mkdirat(task, dir, path, UMode(0o777)))?;
         }
         Call::Unlink(path) => {
             let path = guest.path(path);
@@ -269,14 +270,14 @@ fn guest_run(guest: &mut Guest, dir: Fd, call: &Call) -> crate::Result<String> {
         Call::Truncate(path, length) => {
             let path = guest.path(path);
             let flags = OpenFlags::O_WRONLY | OpenFlags::O_NONBLOCK;
-            let fd = guest.call(|task| open::openat(task, dir, path, flags, 0))?;
+            let fd = guest.call(|task| open::openat(task, dir, path, flags, UMode(0)))?;
             let result = guest.call(|task| open::attr::ftruncate(task, fd, length as i64));
             guest.close(fd)?;
             result?;
         }
         Call::Chmod(path, mode) => {
             let path = guest.path(path);
-            guest.call(|task| open::attr::fchmodat(task, dir, path, mode as u16))?;
+            guest.call(|task| open::attr::fchmodat(task, dir, path, UMode(mode as u16)))?;
         }
         Call::Access(path, mode) => {
             let path = guest.path(path);
@@ -284,7 +285,7 @@ fn guest_run(guest: &mut Guest, dir: Fd, call: &Call) -> crate::Result<String> {
         }
         Call::Fifo(path) => {
             let path = guest.path(path);
-            guest.call(|task| namei::mknodat(task, dir, path, 0o010_666, 0))?;
+            guest.call(|task| namei::mknodat(task, dir, path, UMode(0o010_666), 0))?;
         }
         Call::Utimes(path) => {
             let path = guest.path(path);

@@ -5,6 +5,7 @@ use callgate_abi::{Errno, Fd, UserMut, UserPtr, UserStr};
 use super::Guest;
 use crate::PARKED;
 use crate::fs::anon_inodes::{EventfdFlags, MemfdFlags, eventfd2, memfd_create};
+use crate::fs::args::{PipeFds, UMode};
 use crate::fs::eventpoll::{EpollOp, epoll_create1, epoll_ctl, epoll_wait};
 use crate::fs::flags::OpenFlags;
 use crate::fs::{open, pipe};
@@ -29,7 +30,7 @@ fn wait(guest: &mut Guest, epoll: Fd) -> Vec<i32> {
 
 fn make_pipe(guest: &mut Guest) -> (Fd, Fd) {
     let at = guest.room(8);
-    guest.call(|task| pipe::pipe(task, UserMut::new(at))).unwrap();
+    guest.call(|task| pipe::pipe(task, PipeFds(UserMut::new(at)))).unwrap();
     let [a, b] = [0, 4].map(|i| i32::from_le_bytes(guest.peek(at + i, 4).try_into().unwrap()));
     (Fd(a), Fd(b))
 }

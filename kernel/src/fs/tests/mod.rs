@@ -93,7 +93,7 @@ impl Guest {
 
     pub(super) fn open(&mut self, path: &str, flags: OpenFlags) -> Result<Fd> {
         let path = self.path(path);
-        self.call(|task| super::open::open(task, path, flags, 0o644))
+        self.call(|task| super::open::open(task, path, flags, super::args::UMode(0o644)))
     }
 
     pub(super) fn create(&mut self, path: &str) -> Fd {

@@ -3,6 +3,7 @@
 use callgate_abi::{Errno, Fd, UserMut};
 
 use super::Guest;
+use crate::fs::args::UMode;
 use crate::fs::flags::{OpenFlags, RenameFlags};
 use crate::fs::{dcache, namei, open, stat};
 
@@ -56,7 +57,7 @@ fn forty_links_are_followed_and_no_more() {
 fn a_removed_working_directory() {
     let mut guest = Guest::new();
     let path = guest.path("/tmp/gone");
-    guest.call(|task| namei::mkdir(task, path, 0o777)).unwrap();
+    guest.call(|task| namei::mkdir(task, path, UMode(0o777))).unwrap();
     guest.call(|task| open::close::chdir(task, path)).unwrap();
     assert_eq!(cwd(&mut guest).unwrap(), b"/tmp/gone");
     guest.call(|task| namei::rmdir(task, path)).unwrap();
@@ -70,8 +71,8 @@ fn getcwd_follows_a_rename() {
     let mut guest = Guest::new();
     let (a, b) = (guest.path("/tmp/a"), guest.path("/tmp/b"));
     let deep = guest.path("/tmp/a/deep");
-    guest.call(|task| namei::mkdir(task, a, 0o777)).unwrap();
-    guest.call(|task| namei::mkdir(task, deep, 0o777)).unwrap();
+    guest.call(|task| namei::mkdir(task, a, UMode(0o777))).unwrap();
+    guest.call(|task| namei::mkdir(task, deep, UMode(0o777))).unwrap();
     guest.call(|task| open::close::chdir(task, deep)).unwrap();
     guest.call(|task| namei::rename(task, a, b)).unwrap();
     assert_eq!(cwd(&mut guest).unwrap(), b"/tmp/b/deep");
@@ -98,16 +99,16 @@ fn a_mount_point_cannot_be_removed_or_replaced() {
 fn errors_come_in_linux_order() {
     let mut guest = Guest::new();
     let bad = callgate_abi::UserStr::new(16);
-    assert_eq!(guest.call(|task| open::open(task, bad, OpenFlags::empty(), 0)), Err(Errno::EFAULT));
+    assert_eq!(guest.call(|task| open::open(task, bad, OpenFlags::empty(), UMode(0))), Err(Errno::EFAULT));
     let (path, buf) = (guest.path("/etc/passwd"), crate::sys::traced::Out(UserMut::new(16)));
     assert_eq!(guest.call(|task| stat::newstat(task, path, buf)), Err(Errno::EFAULT));
     assert_eq!(guest.stat("/etc/passwd/x"), Err(Errno::ENOTDIR));
     assert_eq!(guest.stat("/etc/passwd/"), Err(Errno::ENOTDIR));
     assert_eq!(guest.open("/etc", OpenFlags::O_WRONLY), Err(Errno::EISDIR));
     let at = guest.path("passwd");
-    assert_eq!(guest.call(|task| open::openat(task, Fd(77), at, OpenFlags::empty(), 0)), Err(Errno::EBADF));
+    assert_eq!(guest.call(|task| open::openat(task, Fd(77), at, OpenFlags::empty(), UMode(0))), Err(Errno::EBADF));
     let file = guest.open("/etc/passwd", OpenFlags::empty()).unwrap();
-    assert_eq!(guest.call(|task| open::openat(task, file, at, OpenFlags::empty(), 0)), Err(Errno::ENOTDIR));
+    assert_eq!(guest.call(|task| open::openat(task, file, at, OpenFlags::empty(), UMode(0))), Err(Errno::ENOTDIR));
 }
 
 #[test]
@@ -143,7 +144,7 @@ fn other_users_are_kept_out() {
     let path = guest.path("/tmp/mine");
     // The sticky bit of /tmp.
     assert_eq!(guest.call(|task| namei::unlink(task, path)), Err(Errno::EPERM));
-    assert_eq!(guest.call(|task| open::attr::chmod(task, path, 0o777)), Err(Errno::EPERM));
+    assert_eq!(guest.call(|task| open::attr::chmod(task, path, UMode(0o777))), Err(Errno::EPERM));
     assert_eq!(guest.open("/root/x", OpenFlags::O_CREAT), Err(Errno::EACCES));
     assert_eq!(guest.open("/new", OpenFlags::O_CREAT), Err(Errno::EACCES));
 }

@@ -4,14 +4,15 @@ use callgate_abi::{Errno, Fd, SyscallArg, UserMut};
 
 use super::Guest;
 use crate::PARKED;
+use crate::fs::args::{IoctlCmd, PipeFds, PollFds};
 use crate::fs::fcntl::{FcntlCmd, fcntl};
-use crate::fs::flags::{OpenFlags, Whence};
+use crate::fs::flags::{FdFlags, OpenFlags, Whence};
 use crate::fs::{ioctl, namei, pipe, read_write, select};
 use crate::signal::numbers::SIGPIPE;
 
-fn make(guest: &mut Guest, flags: OpenFlags) -> (Fd, Fd) {
+fn make(guest: &mut Guest, flags: FdFlags) -> (Fd, Fd) {
     let at = guest.room(8);
-    guest.call(|task| pipe::pipe2(task, UserMut::new(at), flags)).unwrap();
+    guest.call(|task| pipe::pipe2(task, PipeFds(UserMut::new(at)), flags)).unwrap();
     let [a, b] = [0, 4].map(|i| i32::from_le_bytes(guest.peek(at + i, 4).try_into().unwrap()));
     (Fd(a), Fd(b))
 }
@@ -19,14 +20,14 @@ fn make(guest: &mut Guest, flags: OpenFlags) -> (Fd, Fd) {
 fn poll(guest: &mut Guest, fd: Fd) -> i16 {
     let entry = [fd.0.to_le_bytes(), 0xffffu32.to_le_bytes()].concat();
     let at = guest.bytes(&entry);
-    guest.call(|task| select::poll(task, UserMut::new(at), 1, 0)).unwrap();
+    guest.call(|task| select::poll(task, PollFds(UserMut::new(at)), 1, 0)).unwrap();
     i16::from_le_bytes(guest.peek(at + 6, 2).try_into().unwrap())
 }
 
 #[test]
 fn sixteen_pages_fit_and_small_writes_are_whole() {
     let mut guest = Guest::new();
-    let (r, w) = make(&mut guest, OpenFlags::O_NONBLOCK);
+    let (r, w) = make(&mut guest, FdFlags::O_NONBLOCK);
     assert_eq!(guest.read(r, 1), Err(Errno::EAGAIN));
     assert_eq!(guest.write(w, &[1; 70_000]), Ok(65_536));
     assert_eq!(guest.write(w, &[2; 10]), Err(Errno::EAGAIN));
@@ -36,15 +37,14 @@ fn sixteen_pages_fit_and_small_writes_are_whole() {
     guest.read(r, 3996).unwrap();
     assert_eq!(guest.write(w, &[2; 5000]), Ok(4096));
     let at = guest.room(4);
-    let fionread = u64::from(linux_raw_sys::ioctl::FIONREAD) as u32;
-    guest.call(|task| ioctl::ioctl(task, r, fionread, SyscallArg::from_reg(at))).unwrap();
+    guest.call(|task| ioctl::ioctl(task, r, IoctlCmd::FIONREAD, SyscallArg::from_reg(at))).unwrap();
     assert_eq!(guest.peek(at, 4), 65_536u32.to_le_bytes());
 }
 
 #[test]
 fn small_writes_join_one_slot() {
     let mut guest = Guest::new();
-    let (r, w) = make(&mut guest, OpenFlags::O_NONBLOCK);
+    let (r, w) = make(&mut guest, FdFlags::O_NONBLOCK);
     for _ in 0..4096 {
         guest.write(w, b"0123456789abcdef").unwrap();
     }
@@ -55,7 +55,7 @@ fn small_writes_join_one_slot() {
 #[test]
 fn write_to_a_closed_pipe_raises_sigpipe() {
     let mut guest = Guest::new();
-    let (r, w) = make(&mut guest, OpenFlags::empty());
+    let (r, w) = make(&mut guest, FdFlags::empty());
     guest.close(r).unwrap();
     assert_eq!(poll(&mut guest, w), 0x10c);
     assert_eq!(guest.write(w, b"x"), Err(Errno::EPIPE));
@@ -65,7 +65,7 @@ fn write_to_a_closed_pipe_raises_sigpipe() {
 #[test]
 fn the_end_comes_after_the_data() {
     let mut guest = Guest::new();
-    let (r, w) = make(&mut guest, OpenFlags::empty());
+    let (r, w) = make(&mut guest, FdFlags::empty());
     guest.write(w, b"last").unwrap();
     guest.close(w).unwrap();
     assert_eq!(poll(&mut guest, r), 0x51);
@@ -78,7 +78,7 @@ fn the_end_comes_after_the_data() {
 #[test]
 fn a_blocked_write_goes_on_where_it_stopped() {
     let mut guest = Guest::new();
-    let (r, w) = make(&mut guest, OpenFlags::empty());
+    let (r, w) = make(&mut guest, FdFlags::empty());
     let data: Vec<u8> = (0..200_000u32).map(|i| (i / 5) as u8).collect();
     let at = guest.bytes(&data);
     let mut seen = Vec::new();
@@ -101,7 +101,7 @@ fn a_blocked_write_goes_on_where_it_stopped() {
 #[test]
 fn an_empty_pipe_parks_its_reader() {
     let mut guest = Guest::new();
-    let (r, w) = make(&mut guest, OpenFlags::empty());
+    let (r, w) = make(&mut guest, FdFlags::empty());
     assert_eq!(guest.read(r, 1), Err(PARKED));
     guest.task.restart = Default::default();
     guest.write(w, b"x").unwrap();
@@ -111,7 +111,7 @@ fn an_empty_pipe_parks_its_reader() {
 #[test]
 fn the_size_can_be_changed() {
     let mut guest = Guest::new();
-    let (_, w) = make(&mut guest, OpenFlags::O_NONBLOCK);
+    let (_, w) = make(&mut guest, FdFlags::O_NONBLOCK);
     let mut size = |cmd, arg| guest.call(|task| fcntl(task, w, cmd, SyscallArg::from_reg(arg)));
     assert_eq!(size(FcntlCmd::F_GETPIPE_SZ, 0), Ok(65_536));
     assert_eq!(size(FcntlCmd::F_SETPIPE_SZ, 5000), Ok(8192));
@@ -124,7 +124,7 @@ fn the_size_can_be_changed() {
 fn a_fifo_waits_for_its_other_end() {
     let mut guest = Guest::new();
     let path = guest.path("/tmp/fifo");
-    guest.call(|task| namei::mknod(task, path, 0o010_644, 0)).unwrap();
+    guest.call(|task| namei::mknod(task, path, crate::fs::args::UMode(0o010_644), 0)).unwrap();
     let nonblock = OpenFlags::O_NONBLOCK;
     assert_eq!(guest.open("/tmp/fifo", OpenFlags::O_WRONLY | nonblock), Err(Errno::ENXIO));
     assert_eq!(guest.open("/tmp/fifo", OpenFlags::empty()), Err(PARKED));
@@ -142,5 +142,5 @@ fn poll_reports_bad_descriptors() {
     assert_eq!(poll(&mut guest, Fd(99)), 0x20);
     assert_eq!(poll(&mut guest, Fd(-1)), 0);
     let at = guest.bytes(&[0; 8]);
-    assert_eq!(guest.call(|task| select::poll(task, UserMut::new(at), 5000, 0)), Err(Errno::EINVAL));
+    assert_eq!(guest.call(|task| select::poll(task, PollFds(UserMut::new(at)), 5000, 0)), Err(Errno::EINVAL));
 }

@@ -3,8 +3,9 @@
 use callgate_abi::{Errno, Fd, SyscallArg, UserMut, UserPtr};
 
 use super::Guest;
+use crate::fs::args::{ReadSegments, WriteSegments};
 use crate::fs::fcntl::{FcntlCmd, fcntl};
-use crate::fs::flags::{OpenFlags, Whence};
+use crate::fs::flags::{FdFlags, OpenFlags, Whence};
 use crate::fs::open::attr::{fallocate, ftruncate};
 use crate::fs::read_write::{lseek, pread64, pwrite64, read, readv, write, writev};
 use crate::fs::{file, splice};
@@ -76,13 +77,13 @@ fn vectors_and_explicit_offsets() {
     let (a, b) = (guest.bytes(b"abc"), guest.bytes(b"defg"));
     let vector = [a, 3, 0, 0, b, 4].map(u64::to_le_bytes).concat();
     let vector = guest.bytes(&vector);
-    assert_eq!(guest.call(|task| writev(task, fd, UserPtr::new(vector), 3)), Ok(7));
+    assert_eq!(guest.call(|task| writev(task, fd, WriteSegments(UserPtr::new(vector)), 3)), Ok(7));
     let to = guest.room(8);
     assert_eq!(guest.call(|task| pread64(task, fd, UserMut::new(to), 8, 2)), Ok(5));
     assert_eq!(guest.peek(to, 5), b"cdefg");
     assert_eq!(guest.call(|task| pwrite64(task, fd, UserPtr::new(b), 4, -1)), Err(Errno::EINVAL));
-    assert_eq!(guest.call(|task| readv(task, fd, UserPtr::new(vector), 1025)), Err(Errno::EINVAL));
-    assert_eq!(guest.call(|task| readv(task, Fd(50), UserPtr::new(vector), 1025)), Err(Errno::EBADF));
+    assert_eq!(guest.call(|task| readv(task, fd, ReadSegments(UserPtr::new(vector)), 1025)), Err(Errno::EINVAL));
+    assert_eq!(guest.call(|task| readv(task, Fd(50), ReadSegments(UserPtr::new(vector)), 1025)), Err(Errno::EBADF));
     assert_eq!(guest.call(|task| pread64(task, Fd(1), UserMut::new(to), 8, 0)), Err(Errno::ESPIPE));
 }
 
@@ -135,7 +136,7 @@ fn descriptors_are_the_lowest_free() {
     assert_eq!(guest.call(|task| file::dup(task, a)), Ok(Fd(0)));
     assert_eq!(guest.call(|task| file::dup2(task, a, Fd(10))), Ok(Fd(10)));
     assert_eq!(guest.call(|task| file::dup2(task, Fd(77), Fd(77))), Err(Errno::EBADF));
-    assert_eq!(guest.call(|task| file::dup3(task, a, a, OpenFlags::empty())), Err(Errno::EINVAL));
+    assert_eq!(guest.call(|task| file::dup3(task, a, a, FdFlags::empty())), Err(Errno::EINVAL));
     assert_eq!(guest.call(|task| file::dup2(task, a, Fd(1 << 20))), Err(Errno::EBADF));
     let arg = |raw| SyscallArg::from_reg(raw);
     let dupfd = guest.call(|task| fcntl(task, a, FcntlCmd::F_DUPFD_CLOEXEC, arg(20)));

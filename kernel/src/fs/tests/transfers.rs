@@ -8,8 +8,9 @@ use rustix::pipe::PipeFlags;
 
 use super::Guest;
 use super::differential::Dice;
+use crate::fs::args::{IoctlCmd, PipeFds, PollFds};
 use crate::fs::fcntl::{FcntlCmd, fcntl};
-use crate::fs::flags::{OpenFlags, Whence};
+use crate::fs::flags::{FdFlags, OpenFlags, Whence};
 use crate::fs::open::attr;
 use crate::fs::{ioctl, pipe, read_write, select};
 
@@ -138,7 +139,7 @@ fn random_accesses_to_a_pipe() {
         let (host_r, host_w) = rustix::pipe::pipe_with(PipeFlags::NONBLOCK).unwrap();
         let mut guest = Guest::new();
         let at = guest.room(8);
-        guest.call(|task| pipe::pipe2(task, UserMut::new(at), OpenFlags::O_NONBLOCK)).unwrap();
+        guest.call(|task| pipe::pipe2(task, PipeFds(UserMut::new(at)), FdFlags::O_NONBLOCK)).unwrap();
         let (r, w) = (Fd(3), Fd(4));
         let mut dice = Dice(1000 + seed);
         for step in 0..150 {
@@ -171,8 +172,7 @@ fn pipe_call(
         }
         6 => {
             let at = guest.room(4);
-            let fionread = linux_raw_sys::ioctl::FIONREAD;
-            guest.call(|task| ioctl::ioctl(task, r, fionread, SyscallArg::from_reg(at))).unwrap();
+            guest.call(|task| ioctl::ioctl(task, r, IoctlCmd::FIONREAD, SyscallArg::from_reg(at))).unwrap();
             let mine = u32::from_le_bytes(guest.peek(at, 4).try_into().unwrap());
             (host(rustix::io::ioctl_fionread(host_r)), Ok((mine.into(), Vec::new())))
         }
@@ -185,7 +185,7 @@ fn pipe_call(
                 answers[0].push(fds[0].revents().bits() as u8);
                 let entry = [&ours.0.to_le_bytes()[..], &events.to_le_bytes(), &[0; 2]].concat();
                 let at = guest.bytes(&entry);
-                guest.call(|task| select::poll(task, UserMut::new(at), 1, 0)).unwrap();
+                guest.call(|task| select::poll(task, PollFds(UserMut::new(at)), 1, 0)).unwrap();
                 answers[1].push(guest.peek(at + 6, 1)[0]);
             }
             let [theirs, mine] = answers;
