@@ -189,6 +189,10 @@ fn store_with<T>(
     let stores = env.unmasked() & NO_STORE == 0;
     if stores {
         store(core, result)?;
+    } else {
+        // What is not stored was not rounded.
+        env.flags &= !flag::PRECISION;
+        env.rounded_up = false;
     }
     core.cpu.fpu.finish(&env);
     if stores && pop {
