@@ -7,7 +7,7 @@
 //!
 //! What a call looks like comes from its handler's declaration; there is no second table of calls.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::rc::Rc;
 
@@ -54,8 +54,6 @@ pub(crate) struct Tracer {
     json: bool,
     /// Calls that have begun and not ended, by task id.
     open: BTreeMap<i32, OpenCall>,
-    /// The tasks that were seen and have not ended.
-    tasks: BTreeSet<i32>,
 }
 
 /// A call that has begun.
@@ -102,7 +100,7 @@ enum Event<'a> {
 impl Tracer {
     /// One that prints as strace does.
     pub(crate) fn text(output: Output, calls: CallSet) -> Tracer {
-        Tracer { output, calls, json: false, open: BTreeMap::new(), tasks: BTreeSet::new() }
+        Tracer { output, calls, json: false, open: BTreeMap::new() }
     }
 
     /// One that prints an object a line.
@@ -113,14 +111,9 @@ impl Tracer {
     /// Prints a line about a task, after the unfinished beginnings of the others' calls.
     fn print(&mut self, task: &Task, line: &str) {
         self.interrupt_others(task.pid());
-        let prefix = self.prefix(task.pid());
+        let prefix = prefix(task);
         self.output.line(format_args!("{prefix}{line}"));
         self.output.flush();
-    }
-
-    /// `[pid 7] ` while there is more than one task.
-    fn prefix(&self, pid: i32) -> String {
-        if self.tasks.len() > 1 { format!("[pid {pid:>5}] ") } else { String::new() }
     }
 
     /// Prints what is known of parked calls of other tasks, because another line follows.
@@ -188,6 +181,11 @@ impl Tracer {
     }
 }
 
+/// `[pid 7] ` while there is more than one task.
+fn prefix(task: &Task) -> String {
+    if task.kernel.tasks().len() > 1 { format!("[pid {:>5}] ", task.pid()) } else { String::new() }
+}
+
 /// Which address space a task is in.
 pub(crate) fn space_of(task: &Task) -> *const () {
     Rc::as_ptr(&task.mm).cast()
@@ -218,7 +216,6 @@ pub(crate) fn arguments(
 
 impl Observer for Tracer {
     fn syscall_enter(&mut self, task: &Task, nr: u64, handler: &'static Handler<Task>, args: &[u64; 6]) {
-        self.tasks.insert(task.pid());
         if !self.calls.contains(handler.metadata.name) {
             return;
         }
@@ -258,7 +255,6 @@ impl Observer for Tracer {
         }
         let signal = status & 0x7f;
         if self.json {
-            self.tasks.remove(&task.pid());
             let event = Event::Exit {
                 pid: task.pid(),
                 code: (signal == 0).then_some(status >> 8 & 0xff),
@@ -267,7 +263,6 @@ impl Observer for Tracer {
             return self.print_json(&event);
         }
         self.print(task, &ended(status));
-        self.tasks.remove(&task.pid());
     }
 }
 
