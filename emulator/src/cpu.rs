@@ -141,6 +141,8 @@ pub struct Cpu {
     pub delivery: Delivery,
     /// Instructions retired.
     pub instructions: u64,
+    /// Those of them that were executed in ring 3.
+    pub user_instructions: u64,
     /// Low 128 bits of the vector registers; 16 to 31 are there for indexing only.
     pub xmm: [u128; 32],
     /// Bits 255 to 128 of the vector registers.
@@ -190,6 +192,7 @@ impl Default for Cpu {
             cpl: 3,
             delivery: Delivery::Exit,
             instructions: 0,
+            user_instructions: 0,
             xmm: [0; 32],
             ymm_high: [0; 32],
             mxcsr: 0x1f80,

@@ -111,29 +111,105 @@ impl<'a> Core<'a> {
     /// Loads from a linear address.
     #[inline(always)]
     pub(crate) fn load<T: Word>(&mut self, address: u64) -> Result<T, Stop> {
-        match self.mmu.load(address) {
-            Ok(value) => Ok(value),
-            Err(error) => Err(self.access_failed(error)),
+        match self.mmu.cached(address) {
+            Some(value) => Ok(value),
+            None => self.load_slow(address),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_slow<T: Word>(&mut self, address: u64) -> Result<T, Stop> {
+        self.mmu.load(address).map_err(|error| self.access_failed(error))
+    }
+
+    /// Loads from a linear address, then does the rest of the instruction, which captures nothing. Faster than `load`:
+    /// what happens when the page is not cached is out of the way as a whole, so that the rest needs no stack frame.
+    #[inline(always)]
+    pub(crate) fn load_then<T: Word, F>(&mut self, op: &Op, address: u64, rest: F) -> Result<(), Stop>
+    where
+        F: Fn(&mut Self, &Op, T) -> Result<(), Stop>,
+    {
+        match self.mmu.cached(address) {
+            Some(value) => rest(self, op, value),
+            None => self.load_slow_then(op, address, rest),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_slow_then<T: Word, F>(&mut self, op: &Op, address: u64, rest: F) -> Result<(), Stop>
+    where
+        F: Fn(&mut Self, &Op, T) -> Result<(), Stop>,
+    {
+        let value = self.load_slow(address)?;
+        rest(self, op, value)
     }
 
     /// Stores to a linear address.
     #[inline(always)]
     pub(crate) fn store<T: Word>(&mut self, address: u64, value: T) -> Result<(), Stop> {
-        match self.mmu.store(address, value) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.access_failed(error)),
+        match self.mmu.cached_place(address) {
+            Some(place) => {
+                place.write(value);
+                Ok(())
+            }
+            None => self.store_slow(address, value),
         }
     }
 
-    /// Replaces a value in memory by what `f` makes of it and the flags.
+    #[cold]
+    #[inline(never)]
+    fn store_slow<T: Word>(&mut self, address: u64, value: T) -> Result<(), Stop> {
+        self.mmu.store(address, value).map_err(|error| self.access_failed(error))
+    }
+
+    /// Stores to a linear address, then does the rest of the instruction, which captures nothing; see `load_then`.
+    #[inline(always)]
+    pub(crate) fn store_then<T: Word, F>(&mut self, op: &Op, address: u64, value: T, rest: F) -> Result<(), Stop>
+    where
+        F: Fn(&mut Self, &Op),
+    {
+        match self.mmu.cached_place(address) {
+            Some(place) => {
+                place.write(value);
+                rest(self, op);
+                Ok(())
+            }
+            None => self.store_slow_then(op, address, value, rest),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn store_slow_then<T: Word, F>(&mut self, op: &Op, address: u64, value: T, rest: F) -> Result<(), Stop>
+    where
+        F: Fn(&mut Self, &Op),
+    {
+        self.store_slow(address, value)?;
+        rest(self, op);
+        Ok(())
+    }
+
+    /// Replaces a value in memory by what `f` makes of it and the flags. Faults as a write, before anything is read.
     #[inline(always)]
     pub(crate) fn modify<T: Word>(&mut self, address: u64, f: impl FnOnce(&mut Flags, T) -> T) -> Result<(), Stop> {
-        let flags = &mut self.flags;
-        match self.mmu.modify(address, |value| f(flags, value)) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.access_failed(error)),
+        match self.mmu.cached_place(address) {
+            Some(place) => {
+                place.write(f(&mut self.flags, place.read()));
+                Ok(())
+            }
+            None => self.modify_slow(address, f),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn modify_slow<T: Word>(&mut self, address: u64, f: impl FnOnce(&mut Flags, T) -> T) -> Result<(), Stop> {
+        self.check_store(address, size_of::<T>())?;
+        let value = self.load_slow(address)?;
+        let value = f(&mut self.flags, value);
+        self.store_slow(address, value)
     }
 
     /// Fails as a store of `len` bytes (at most a page) would, without storing. For instructions that store in parts.

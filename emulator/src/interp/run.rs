@@ -17,7 +17,13 @@ pub(super) fn run(cache: &mut Cache, core: &mut Core<'_>) -> Exit {
         if core.left == 0 {
             return Exit::Budget;
         }
-        if let Some(exit) = run_blocks(cache, core) {
+        // The instruction that changes the ring belongs to the ring that it was in.
+        let (ring, left) = (core.cpu.cpl, core.left);
+        let exit = run_blocks(cache, core);
+        if ring == 3 {
+            core.cpu.user_instructions += left - core.left;
+        }
+        if let Some(exit) = exit {
             return exit;
         }
     }

@@ -4,7 +4,7 @@
 //! page is checked in both before any byte moves, so that a fault leaves nothing half written.
 
 use super::space::{Access, Parts, Space, Tables};
-use super::tlb::{Table, Word};
+use super::tlb::{Place, Table, Word};
 use super::{Memory, PAGE_MASK, PAGE_SIZE, PageFault, Privilege, is_canonical};
 
 /// Why an access did not happen. Nothing of it did.
@@ -98,41 +98,38 @@ impl<'a> Mmu<'a> {
         }
     }
 
-    /// Loads a value.
+    /// Loads a value whose page is cached and that lies within it.
     #[inline(always)]
+    pub(crate) fn cached<T: Word>(&self, address: u64) -> Option<T> {
+        self.table.read(address)
+    }
+
+    /// The place of a value whose page is cached as writable and that lies within it.
+    #[inline(always)]
+    pub(crate) fn cached_place<T: Word>(&self, address: u64) -> Option<Place<'_, T>> {
+        self.table.place(address)
+    }
+
+    /// Loads a value, in whatever pages it lies.
     pub(crate) fn load<T: Word>(&mut self, address: u64) -> Result<T, AccessError> {
-        match self.table.read(address) {
-            Some(value) => Ok(value),
-            None => self.load_slow(address),
-        }
+        let len = size_of::<T>();
+        let mut bytes = [0; 32];
+        let first = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(len);
+        self.check_read(address, len)?;
+        self.copy_out(address, &mut bytes[..first])?;
+        self.copy_out(address.wrapping_add(first as u64), &mut bytes[first..len])?;
+        Ok(T::from_le(&bytes))
     }
 
-    /// Stores a value.
-    #[inline(always)]
+    /// Stores a value, in whatever pages it lies: all of it or nothing.
     pub(crate) fn store<T: Word>(&mut self, address: u64, value: T) -> Result<(), AccessError> {
-        match self.table.place(address) {
-            Some(place) => {
-                place.write(value);
-                Ok(())
-            }
-            None => self.store_slow(address, value),
-        }
-    }
-
-    /// Replaces a value by what `f` makes of it. Faults as a write, before anything is read.
-    #[inline(always)]
-    pub(crate) fn modify<T: Word>(&mut self, address: u64, f: impl FnOnce(T) -> T) -> Result<(), AccessError> {
-        match self.table.place::<T>(address) {
-            Some(place) => {
-                place.write(f(place.read()));
-                Ok(())
-            }
-            None => {
-                self.check_write(address, size_of::<T>())?;
-                let value = self.load_slow(address)?;
-                self.store_slow(address, f(value))
-            }
-        }
+        let len = size_of::<T>();
+        let mut bytes = [0; 32];
+        value.to_le(&mut bytes);
+        let first = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(len);
+        self.check_write(address, len)?;
+        self.copy_in(address, &bytes[..first])?;
+        self.copy_in(address.wrapping_add(first as u64), &bytes[first..len])
     }
 
     /// Checks that a range of at most a page may be written, without writing it.
@@ -175,30 +172,6 @@ impl<'a> Mmu<'a> {
         // is the space's own, which keeps such a handle.
         unsafe { self.table.insert(address, host, writable) };
         Ok(())
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn load_slow<T: Word>(&mut self, address: u64) -> Result<T, AccessError> {
-        let len = size_of::<T>();
-        let mut bytes = [0; 32];
-        let first = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(len);
-        self.check_read(address, len)?;
-        self.copy_out(address, &mut bytes[..first])?;
-        self.copy_out(address.wrapping_add(first as u64), &mut bytes[first..len])?;
-        Ok(T::from_le(&bytes))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn store_slow<T: Word>(&mut self, address: u64, value: T) -> Result<(), AccessError> {
-        let len = size_of::<T>();
-        let mut bytes = [0; 32];
-        value.to_le(&mut bytes);
-        let first = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(len);
-        self.check_write(address, len)?;
-        self.copy_in(address, &bytes[..first])?;
-        self.copy_in(address.wrapping_add(first as u64), &bytes[first..len])
     }
 
     /// Loads bytes of one page.

@@ -75,17 +75,17 @@ macro_rules! byte_words {
 byte_words!(10 16 32);
 
 /// A writable place of a guest's memory, within one page.
-pub(super) struct Place<'a, T>(NonNull<u8>, PhantomData<(&'a Table, T)>);
+pub(crate) struct Place<'a, T>(NonNull<u8>, PhantomData<(&'a Table, T)>);
 
 impl<T: Word> Place<'_, T> {
     #[inline(always)]
-    pub(super) fn read(&self) -> T {
+    pub(crate) fn read(&self) -> T {
         // SAFETY: made by `Table::place`, which checked that size_of::<T>() bytes from here lie in one mapped frame.
         unsafe { self.0.cast::<T>().read_unaligned() }
     }
 
     #[inline(always)]
-    pub(super) fn write(&self, value: T) {
+    pub(crate) fn write(&self, value: T) {
         // SAFETY: as for `read`; no Rust reference points into frames.
         unsafe { self.0.cast::<T>().write_unaligned(value) }
     }

@@ -5,28 +5,28 @@
 use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, Privilege, Space, reg};
 use iced_x86::code_asm::CodeAssembler;
 
-pub const CODE: u64 = 0x40_0000;
-pub const DATA: u64 = 0x60_0000;
-pub const STACK: u64 = 0x7fff_0000;
+pub(crate) const CODE: u64 = 0x40_0000;
+pub(crate) const DATA: u64 = 0x60_0000;
+pub(crate) const STACK: u64 = 0x7fff_0000;
 /// Data pages mapped; the page after them is not.
-pub const DATA_PAGES: u64 = 4;
+pub(crate) const DATA_PAGES: u64 = 4;
 
-pub struct Machine {
-    pub memory: Memory,
-    pub space: Space,
-    pub cpu: Cpu,
-    pub interp: Interp,
+pub(crate) struct Machine {
+    pub(crate) memory: Memory,
+    pub(crate) space: Space,
+    pub(crate) cpu: Cpu,
+    pub(crate) interp: Interp,
 }
 
 impl Machine {
     /// With nothing mapped.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let memory = Memory::new(64 << 20).expect("memory");
         Self { space: Space::new(&memory), cpu: Cpu::default(), interp: Interp::new(&memory), memory }
     }
 
     /// With code to run, four pages of data and one of stack, rsp in its middle.
-    pub fn new(code: &[u8]) -> Self {
+    pub(crate) fn new(code: &[u8]) -> Self {
         let mut machine = Self::empty();
         let user = PageFlags::USER;
         machine.map(CODE, code.len().div_ceil(PAGE_SIZE).max(1) as u64, user | PageFlags::EXEC);
@@ -39,11 +39,11 @@ impl Machine {
     }
 
     /// With code that an assembler makes, at `CODE`.
-    pub fn assemble(write: impl FnOnce(&mut CodeAssembler) -> Result<(), iced_x86::IcedError>) -> Self {
+    pub(crate) fn assemble(write: impl FnOnce(&mut CodeAssembler) -> Result<(), iced_x86::IcedError>) -> Self {
         Self::new(&assemble(CODE, write))
     }
 
-    pub fn map(&mut self, address: u64, pages: u64, flags: PageFlags) {
+    pub(crate) fn map(&mut self, address: u64, pages: u64, flags: PageFlags) {
         for page in 0..pages {
             let frame = self.memory.alloc().expect("a frame");
             self.space.map(address + page * PAGE_SIZE as u64, frame, flags);
@@ -51,7 +51,7 @@ impl Machine {
     }
 
     /// Writes whatever the page allows.
-    pub fn poke(&mut self, address: u64, bytes: &[u8]) {
+    pub(crate) fn poke(&mut self, address: u64, bytes: &[u8]) {
         for (i, byte) in bytes.iter().enumerate() {
             let at = address + i as u64;
             let (frame, _) = self.space.lookup(at).expect("a mapped page");
@@ -59,27 +59,27 @@ impl Machine {
         }
     }
 
-    pub fn peek<const N: usize>(&self, address: u64) -> [u8; N] {
+    pub(crate) fn peek<const N: usize>(&self, address: u64) -> [u8; N] {
         let mut bytes = [0; N];
         assert_eq!(self.space.read(address, &mut bytes, Privilege::Supervisor), Ok(()));
         bytes
     }
 
-    pub fn peek64(&self, address: u64) -> u64 {
+    pub(crate) fn peek64(&self, address: u64) -> u64 {
         u64::from_le_bytes(self.peek(address))
     }
 
-    pub fn run(&mut self, budget: u64) -> Exit {
+    pub(crate) fn run(&mut self, budget: u64) -> Exit {
         self.interp.run(&mut self.cpu, &mut self.space, budget)
     }
 
     /// Runs until `syscall`.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         assert_eq!(self.run(1_000_000), Exit::Syscall, "at {:#x}", self.cpu.rip);
     }
 }
 
-pub fn assemble(at: u64, write: impl FnOnce(&mut CodeAssembler) -> Result<(), iced_x86::IcedError>) -> Vec<u8> {
+pub(crate) fn assemble(at: u64, write: impl FnOnce(&mut CodeAssembler) -> Result<(), iced_x86::IcedError>) -> Vec<u8> {
     let mut a = CodeAssembler::new(64).expect("64 bits");
     write(&mut a).expect("instructions");
     a.assemble(at).expect("encodable instructions")

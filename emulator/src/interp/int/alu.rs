@@ -8,7 +8,9 @@ use crate::interp::op::{Exec, Op, Stop};
 use super::arith::{
     Adc, Add, And, Binary, Cmp, Dec, Inc, Neg, Not, Or, Sbb, Sub, Test, Unary, Xor, add, by_condition, condition, sub,
 };
-use super::operand::{Address, Form, Int, by_address, by_size, form, operand_size};
+use super::operand::{
+    Address, AddressKind, Base, Form, Indexed, Int, address_kind, by_address, by_size, form, operand_size,
+};
 
 /// The function for an instruction of this file.
 pub(super) fn select(i: &Instruction) -> Option<Exec> {
@@ -61,9 +63,10 @@ fn mov_ri<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 }
 
 fn mov_rm<T: Int, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    let value = core.load::<T>(A::ea(core, op))?;
-    T::set(core, op.dst, value);
-    Ok(())
+    core.load_then(op, A::ea(core, op), |core, op, value: T| {
+        T::set(core, op.dst, value);
+        Ok(())
+    })
 }
 
 fn mov_mr<T: Int, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
@@ -106,36 +109,40 @@ fn binary_ri<T: Int, B: Binary>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop
 }
 
 fn binary_rm<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    let b = core.load::<T>(A::ea(core, op))?;
-    let a = T::get(core, op.dst);
-    let result = B::apply(&mut core.flags, a, b);
-    if B::WRITES {
-        T::set(core, op.dst, result);
-    }
-    Ok(())
+    core.load_then(op, A::ea(core, op), |core, op, b: T| {
+        let a = T::get(core, op.dst);
+        let result = B::apply(&mut core.flags, a, b);
+        if B::WRITES {
+            T::set(core, op.dst, result);
+        }
+        Ok(())
+    })
 }
 
 fn binary_mr<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    let b = T::get(core, op.dst);
     let address = A::ea(core, op);
     if B::WRITES {
-        core.modify(address, |flags, a| B::apply(flags, a, b))
+        let b = T::get(core, op.dst);
+        core.modify(address, move |flags, a| B::apply(flags, a, b))
     } else {
-        let a = core.load::<T>(address)?;
-        B::apply(&mut core.flags, a, b);
-        Ok(())
+        core.load_then(op, address, |core, op, a| {
+            let b = T::get(core, op.dst);
+            B::apply(&mut core.flags, a, b);
+            Ok(())
+        })
     }
 }
 
 fn binary_mi<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    let b = T::cut(op.imm);
     let address = A::ea(core, op);
     if B::WRITES {
-        core.modify(address, |flags, a| B::apply(flags, a, b))
+        let b = T::cut(op.imm);
+        core.modify(address, move |flags, a| B::apply(flags, a, b))
     } else {
-        let a = core.load::<T>(address)?;
-        B::apply(&mut core.flags, a, b);
-        Ok(())
+        core.load_then(op, address, |core, op, a| {
+            B::apply(&mut core.flags, a, T::cut(op.imm));
+            Ok(())
+        })
     }
 }
 
@@ -159,10 +166,21 @@ fn unary_m<T: Int, U: Unary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result
 }
 
 fn lea(i: &Instruction) -> Option<Exec> {
-    by_size!(operand_size(i, 0), T => Some(lea_rm::<T>))
+    by_size!(operand_size(i, 0), T => Some(match address_kind(i) {
+        AddressKind::Base => lea_plain::<T, Base>,
+        AddressKind::Indexed => lea_plain::<T, Indexed>,
+        AddressKind::Any => lea_any::<T>,
+    }))
 }
 
-fn lea_rm<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn lea_plain<T: Int, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let value = T::cut(A::ea(core, op));
+    T::set(core, op.dst, value);
+    Ok(())
+}
+
+/// Without the segment's base, whatever the prefix.
+fn lea_any<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let value = T::cut(core.offset(op));
     T::set(core, op.dst, value);
     Ok(())
@@ -183,9 +201,10 @@ fn extend_rr<T: Int, F: Int, const SIGNED: bool>(core: &mut Core<'_>, op: &Op) -
 }
 
 fn extend_rm<T: Int, F: Int, A: Address, const SIGNED: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    let value = core.load::<F>(A::ea(core, op))?;
-    T::set(core, op.dst, T::cut(if SIGNED { value.signed() } else { value.wide() }));
-    Ok(())
+    core.load_then(op, A::ea(core, op), |core, op, value: F| {
+        T::set(core, op.dst, T::cut(if SIGNED { value.signed() } else { value.wide() }));
+        Ok(())
+    })
 }
 
 fn exchange(i: &Instruction) -> Option<Exec> {

@@ -13,7 +13,7 @@ use crate::memory::is_canonical;
 use super::alu::condition_number;
 use super::arith::{by_condition, condition};
 use super::operand::{Form, form};
-use super::stack::push;
+use super::stack::push_then;
 
 /// The way out of a block of a direct branch.
 const DIRECT: u8 = 1;
@@ -104,21 +104,21 @@ fn jmp_r(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 }
 
 fn jmp_m(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    let target = core.load(core.ea(op))?;
-    let target = checked(core, target)?;
-    indirect(core, target);
-    Ok(())
+    core.load_then(op, core.ea(op), |core, _, target| {
+        let target = checked(core, target)?;
+        indirect(core, target);
+        Ok(())
+    })
 }
 
 fn call(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    push(core, core.rip)?;
-    direct(core, op);
-    Ok(())
+    push_then(core, op, core.rip, direct)
 }
 
 fn call_r(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    // Read before the push: `call rsp` goes to where rsp pointed.
     let target = checked(core, core.r64(op.dst))?;
-    push(core, core.rip)?;
+    push_then(core, op, core.rip, |_, _| ())?;
     indirect(core, target);
     Ok(())
 }
@@ -126,17 +126,18 @@ fn call_r(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 fn call_m(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let target = core.load(core.ea(op))?;
     let target = checked(core, target)?;
-    push(core, core.rip)?;
+    push_then(core, op, core.rip, |_, _| ())?;
     indirect(core, target);
     Ok(())
 }
 
-fn ret(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
-    let target = core.load(core.gpr[reg::RSP])?;
-    let target = checked(core, target)?;
-    core.gpr[reg::RSP] = core.gpr[reg::RSP].wrapping_add(8);
-    indirect(core, target);
-    Ok(())
+fn ret(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    core.load_then(op, core.gpr[reg::RSP], |core, _, target| {
+        let target = checked(core, target)?;
+        core.gpr[reg::RSP] = core.gpr[reg::RSP].wrapping_add(8);
+        indirect(core, target);
+        Ok(())
+    })
 }
 
 fn ret_imm(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {

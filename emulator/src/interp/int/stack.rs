@@ -44,13 +44,25 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
     })
 }
 
+/// Pushes a value, then does the rest of the instruction, which captures nothing.
+#[inline(always)]
+pub(super) fn push_then<T: Int>(
+    core: &mut Core<'_>,
+    op: &Op,
+    value: T,
+    rest: impl Fn(&mut Core<'_>, &Op),
+) -> Result<(), Stop> {
+    let top = core.gpr[reg::RSP].wrapping_sub(u64::from(T::BITS / 8));
+    core.store_then(op, top, value, move |core, op| {
+        core.gpr[reg::RSP] = core.gpr[reg::RSP].wrapping_sub(u64::from(T::BITS / 8));
+        rest(core, op);
+    })
+}
+
 /// Pushes a value.
 #[inline(always)]
-pub(super) fn push<T: Int>(core: &mut Core<'_>, value: T) -> Result<(), Stop> {
-    let top = core.gpr[reg::RSP].wrapping_sub(u64::from(T::BITS / 8));
-    core.store(top, value)?;
-    core.gpr[reg::RSP] = top;
-    Ok(())
+fn push<T: Int>(core: &mut Core<'_>, op: &Op, value: T) -> Result<(), Stop> {
+    push_then(core, op, value, |_, _| ())
 }
 
 /// Pops a value.
@@ -63,28 +75,29 @@ fn pop<T: Int>(core: &mut Core<'_>) -> Result<T, Stop> {
 
 /// `push rsp` pushes what it was before.
 fn push_r<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    push(core, T::get(core, op.dst))
+    push(core, op, T::get(core, op.dst))
 }
 
 fn push_m<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    let value = core.load::<T>(core.ea(op))?;
-    push(core, value)
+    core.load_then(op, core.ea(op), |core, op, value: T| push(core, op, value))
 }
 
 fn push_i<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    push(core, T::cut(op.imm))
+    push(core, op, T::cut(op.imm))
 }
 
 fn push_segment<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let selector = segment::selector(core, op.dst);
-    push(core, T::cut(u64::from(selector)))
+    push(core, op, T::cut(u64::from(selector)))
 }
 
 /// `pop rsp` ends with what was popped.
 fn pop_r<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    let value = pop::<T>(core)?;
-    T::set(core, op.dst, value);
-    Ok(())
+    core.load_then(op, core.gpr[reg::RSP], |core, op, value: T| {
+        core.gpr[reg::RSP] = core.gpr[reg::RSP].wrapping_add(u64::from(T::BITS / 8));
+        T::set(core, op.dst, value);
+        Ok(())
+    })
 }
 
 /// An address with rsp in it is computed after the pop.
@@ -108,8 +121,8 @@ fn pop_segment<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     loaded
 }
 
-fn pushf<T: Int>(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
-    push(core, T::cut(core.flags.rflags() & !(rflags::VM | rflags::RF)))
+fn pushf<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    push(core, op, T::cut(core.flags.rflags() & !(rflags::VM | rflags::RF)))
 }
 
 /// The bits of RFLAGS that POPF and IRET may change at the current privilege.
