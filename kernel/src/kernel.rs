@@ -35,7 +35,7 @@ pub struct Config {
     pub entry: EntryRoute,
     /// Virtual clock and seeded randomness, for runs that can be repeated.
     pub deterministic: Option<u64>,
-    /// Instructions after which the run is ended.
+    /// Instructions in user mode after which the run is ended.
     pub max_instructions: Option<u64>,
     /// Time after which the run is ended.
     pub timeout: Option<std::time::Duration>,
@@ -61,6 +61,8 @@ impl Default for Config {
 pub struct Stats {
     /// Instructions executed, in user mode and in the image.
     pub instructions: Cell<u64>,
+    /// Instructions executed in user mode.
+    pub user_instructions: Cell<u64>,
     /// Handlers run, re-runs of parked calls included.
     pub syscalls: Cell<u64>,
     /// Switches from one task to another.

@@ -13,7 +13,7 @@ use crate::sched::TaskState;
 use crate::task::{SignalStruct, Task, TaskLink};
 use crate::{EntryRoute, Result};
 
-/// Instructions that a task runs before another gets its turn.
+/// Instructions in ring 3 that a task runs before another gets its turn.
 const SLICE: u64 = 200_000;
 
 /// How a run ended.
@@ -126,7 +126,7 @@ impl Machine {
     }
 
     fn limit(&self) -> Option<Outcome> {
-        if self.kernel.stats.instructions.get() >= self.max_instructions {
+        if self.kernel.stats.user_instructions.get() >= self.max_instructions {
             return Some(Outcome::InstructionLimit);
         }
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Outcome::Timeout)
@@ -161,14 +161,16 @@ impl Machine {
         }
         let mut wants_steps = false;
         kernel.observe(|observer| wants_steps = observer.wants_steps());
-        let mut left = SLICE.min(self.max_instructions - kernel.stats.instructions.get());
+        let mut left = SLICE.min(self.max_instructions - kernel.stats.user_instructions.get());
         while turn == Turn::Continue && left > 0 && task.link.state.get() == TaskState::Running {
-            let before = task.cpu.instructions;
+            let (all, user) = (task.cpu.instructions, task.cpu.user_instructions);
             let exit = if wants_steps { self.step(task) } else { self.engine_run(task, left) };
-            let executed = task.cpu.instructions - before;
-            left = left.saturating_sub(executed);
-            kernel.stats.instructions.set(kernel.stats.instructions.get() + executed);
-            kernel.clock.advance(executed);
+            kernel.stats.instructions.set(kernel.stats.instructions.get() + task.cpu.instructions - all);
+            // Slices and virtual time are the program's own: they pass alike on both routes.
+            let user = task.cpu.user_instructions - user;
+            left = left.saturating_sub(user);
+            kernel.stats.user_instructions.set(kernel.stats.user_instructions.get() + user);
+            kernel.clock.advance(user);
             turn = match exit {
                 Exit::Budget => Turn::Continue,
                 Exit::Hypercall => task.handle_hypercall()?,

@@ -4,7 +4,7 @@
 //! number is eax, the table is the compiled one, and afterwards every register is as `sysretq` or
 //! `iretq` would have left it. The test that runs every guest both ways holds it to that.
 
-use callgate_emulator::{Exception, Exit, reg, vector};
+use callgate_emulator::{Exception, Exit, reg, rflags, vector};
 
 use super::{NO_ANSWER, ParkedCall, Turn, USER_CS, USER_DS, invoke, restore, save};
 use crate::Task;
@@ -21,6 +21,8 @@ impl Task {
                 let nr = self.cpu.gpr[reg::RAX];
                 self.regs = save(&self.cpu, nr, USER_CS, USER_DS);
                 self.regs.ax = NO_ANSWER;
+                // The flags are what `syscall` has put into r11.
+                self.regs.flags = self.regs.r11;
                 let args = self.regs.syscall_args();
                 // Linux's `do_syscall_64` looks at eax alone.
                 self.run_call(ParkedCall { nr: u64::from(nr as u32), handler: syscalls::lookup(nr), args })
@@ -32,9 +34,12 @@ impl Task {
                 let args = self.regs.ia32_args();
                 self.run_call(ParkedCall { nr, handler: syscalls::lookup_ia32(nr), args })
             }
-            Exit::Interrupt(vector) => {
+            Exit::Interrupt(n) => {
                 self.regs = save(&self.cpu, u64::MAX, USER_CS, USER_DS);
-                self.handle_interrupt(vector);
+                if n != vector::BP && n != vector::OF {
+                    self.regs.flags |= rflags::RF;
+                }
+                self.handle_interrupt(n);
                 self.back_to_user_mode()
             }
             Exit::Exception(ref exception) => {
@@ -43,6 +48,8 @@ impl Task {
                     return Turn::Continue;
                 }
                 self.regs = save(&self.cpu, u64::MAX, USER_CS, USER_DS);
+                // A fault is pushed with RF set, so that returning to it does not trap again.
+                self.regs.flags |= rflags::RF;
                 self.handle_exception(exception);
                 self.back_to_user_mode()
             }

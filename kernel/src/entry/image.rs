@@ -204,7 +204,13 @@ impl Task {
                 }
                 self.exit_to_user_mode();
             }
-            Hypercall::ExitToUserMode => self.exit_to_user_mode(),
+            Hypercall::ExitToUserMode => {
+                self.exit_to_user_mode();
+                if self.link.state.get() == TaskState::Stopped {
+                    // Continued, it looks for signals again before it goes on.
+                    self.cpu.rip = self.cpu.rip.wrapping_sub(HYPERCALL_LEN);
+                }
+            }
         }
         self.write_back(pt_regs);
         Ok(Turn::Continue)

@@ -118,7 +118,7 @@ impl Task {
         let signal = Rc::clone(self.signal());
         signal.threads.borrow_mut().retain(|thread| thread.pid != self.pid());
         kernel.pids.remove_task(self.pid());
-        signal.instructions.set(signal.instructions.get() + self.cpu.instructions);
+        signal.instructions.set(signal.instructions.get() + self.cpu.user_instructions);
         if signal.threads.borrow().is_empty() {
             let status = signal.group_exit.get().unwrap_or(wait_status);
             exit_notify(self, &signal, status);

@@ -311,7 +311,7 @@ fn copy_process(task: &mut Task, flags: CloneFlags, args: CloneArgs) -> Result<B
         link,
         kernel,
     });
-    child.cpu.instructions = 0;
+    (child.cpu.instructions, child.cpu.user_instructions) = (0, 0);
     if flags.contains(F::CLONE_SETTLS) {
         child.set_user_fs_base(args.tls);
     }

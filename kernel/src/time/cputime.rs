@@ -16,7 +16,7 @@ pub fn of_instructions(instructions: u64) -> Duration {
 impl TaskLink {
     /// Instructions of a thread that doesn't run now.
     fn instructions(&self) -> u64 {
-        self.body.borrow().as_ref().map_or(0, |task| task.cpu.instructions)
+        self.body.borrow().as_ref().map_or(0, |task| task.cpu.user_instructions)
     }
 }
 
@@ -31,7 +31,7 @@ impl SignalStruct {
 impl Task {
     /// Processor time of this thread.
     pub fn thread_cputime(&self) -> Duration {
-        of_instructions(self.cpu.instructions)
+        of_instructions(self.cpu.user_instructions)
     }
 
     /// Processor time of this process.
@@ -42,7 +42,7 @@ impl Task {
     /// Processor time of any process, as this task sees it.
     pub fn cputime_of(&self, group: &SignalStruct) -> Duration {
         // The task that asks is the one that runs: it isn't at rest.
-        let running = if group.tgid == self.tgid() { self.cpu.instructions } else { 0 };
+        let running = if group.tgid == self.tgid() { self.cpu.user_instructions } else { 0 };
         of_instructions(group.instructions_at_rest().wrapping_add(running))
     }
 
