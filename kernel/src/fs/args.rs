@@ -23,7 +23,27 @@ impl SyscallArg for UMode {
     }
 
     fn fmt(arg: &TracedArg<'_>, f: &mut dyn Write) -> Result {
-        write!(f, "0{:o}", Self::from_reg(arg.raw).0)
+        write!(f, "0{:02o}", Self::from_reg(arg.raw).0)
+    }
+}
+
+/// The length of a buffer that Linux declares `int`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufSize(pub i32);
+
+impl SyscallArg for BufSize {
+    const CLASS: ArgClass = ArgClass::Length;
+
+    fn from_reg(raw: u64) -> Self {
+        Self(raw as i32)
+    }
+
+    fn c_type(f: &mut dyn Write) -> Result {
+        f.write_str("int")
+    }
+
+    fn fmt(arg: &TracedArg<'_>, f: &mut dyn Write) -> Result {
+        write!(f, "{}", Self::from_reg(arg.raw).0)
     }
 }
 

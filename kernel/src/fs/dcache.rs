@@ -11,6 +11,7 @@ use std::rc::{Rc, Weak};
 
 use callgate_abi::{Errno, SYSCALL_DEFINE2, UserMemory, UserMut};
 
+use super::flags::PATH_MAX;
 use super::inode::Inode;
 use super::namespace::Mount;
 use crate::{Result, Task};
@@ -245,6 +246,9 @@ pub fn getcwd(task: &mut Task, buf: UserMut<u8>, size: usize) -> Result<usize> {
         fs.pwd.cwd_path(&fs.root).ok_or(Errno::ENOENT)?
     };
     path.push(0);
+    if path.len() > PATH_MAX {
+        return Err(Errno::ENAMETOOLONG);
+    }
     if path.len() > size {
         return Err(Errno::ERANGE);
     }

@@ -28,6 +28,8 @@ const PAGE: usize = 4096;
 const PIPE_DEF_BUFFERS: usize = 16;
 /// The largest size that `F_SETPIPE_SZ` gives without privilege (`/proc/sys/fs/pipe-max-size`).
 const PIPE_MAX_SIZE: usize = 1 << 20;
+/// The largest at all: what pipes hold is the host's memory and not the machine's.
+const PIPE_LIMIT: usize = 16 << 20;
 
 struct Slot {
     data: Vec<u8>,
@@ -84,6 +86,9 @@ impl Pipe {
         let slots = bytes.max(1).div_ceil(PAGE).next_power_of_two();
         if slots * PAGE > PIPE_MAX_SIZE && slots > self.ring_size.get() && !privileged {
             return Err(Errno::EPERM);
+        }
+        if slots * PAGE > PIPE_LIMIT {
+            return Err(Errno::ENOMEM);
         }
         if self.slots.borrow().len() > slots {
             return Err(Errno::EBUSY);

@@ -82,6 +82,22 @@ impl Entries {
     }
 }
 
+impl Drop for Entries {
+    /// Frees a tree level by level: a deep one must not be freed by recursion on the host's stack.
+    fn drop(&mut self) {
+        let mut left: Vec<Rc<Inode>> = self.by_name.drain().map(|(_, (_, inode))| inode).collect();
+        while let Some(inode) = left.pop() {
+            // Only what nobody else holds goes with us: its entries are known to it and, here, to us.
+            if Rc::strong_count(&inode) == 1
+                && let Ok(entries) = dir_entries(&inode)
+                && Rc::strong_count(&entries) == 2
+            {
+                left.extend(entries.borrow_mut().by_name.drain().map(|(_, (_, inode))| inode));
+            }
+        }
+    }
+}
+
 /// A directory: also the operations of an open one.
 #[derive(Default)]
 struct RamDir {

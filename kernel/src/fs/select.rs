@@ -60,12 +60,20 @@ impl EPoll {
 #[derive(Default)]
 pub struct PollTable {
     queues: Vec<WaitQueue>,
+    nesting: usize,
 }
 
 impl PollTable {
     /// Adds a queue (`poll_wait`).
     pub fn wait_on(&mut self, queue: &WaitQueue) {
         self.queues.push(queue.clone());
+    }
+
+    /// A table for the files that an epoll watches, one level further in; none if that is too deep.
+    pub fn nested(&self) -> Option<Self> {
+        /// How deep epolls may watch epolls (`EP_MAX_NESTS`).
+        const MAX: usize = 5;
+        (self.nesting < MAX).then(|| Self { queues: Vec::new(), nesting: self.nesting + 1 })
     }
 
     /// Adds all queues of another table.

@@ -6,6 +6,7 @@ use callgate_abi::{
     Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, SYSCALL_DEFINE5, UserMemory, UserMut, UserStr,
 };
 
+use super::args::BufSize;
 use super::flags::AtFlags;
 use super::inode::Inode;
 use super::namei::{LookupFlags, getname_maybe_empty, user_path_at};
@@ -133,14 +134,14 @@ pub fn statx(task: &mut Task, dfd: Fd, filename: UserStr, flags: AtFlags, mask: 
 
 /// readlink(2): tells where a symbolic link leads.
 #[SYSCALL_DEFINE3(readlink)]
-pub fn readlink(task: &mut Task, path: UserStr, buf: UserMut<u8>, bufsiz: i32) -> Result<usize> {
-    do_readlinkat(task, Fd::AT_FDCWD, path, buf, bufsiz)
+pub fn readlink(task: &mut Task, path: UserStr, buf: UserMut<u8>, bufsiz: BufSize) -> Result<usize> {
+    do_readlinkat(task, Fd::AT_FDCWD, path, buf, bufsiz.0)
 }
 
 /// readlinkat(2): the same, relative to `dfd`; an empty path means the link that is open there.
 #[SYSCALL_DEFINE4(readlinkat)]
-pub fn readlinkat(task: &mut Task, dfd: Fd, path: UserStr, buf: UserMut<u8>, bufsiz: i32) -> Result<usize> {
-    do_readlinkat(task, dfd, path, buf, bufsiz)
+pub fn readlinkat(task: &mut Task, dfd: Fd, path: UserStr, buf: UserMut<u8>, bufsiz: BufSize) -> Result<usize> {
+    do_readlinkat(task, dfd, path, buf, bufsiz.0)
 }
 
 fn do_readlinkat(task: &mut Task, dfd: Fd, path: UserStr, buf: UserMut<u8>, bufsiz: i32) -> Result<usize> {

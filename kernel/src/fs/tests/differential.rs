@@ -257,7 +257,8 @@ fn guest_run(guest: &mut Guest, dir: Fd, call: &Call) -> crate::Result<String> {
         }
         Call::Readlink(path) => {
             let (path, to) = (guest.path(path), guest.room(256));
-            let n = guest.call(|task| stat::readlinkat(task, dir, path, UserMut::new(to), 256))?;
+            let n = guest
+                .call(|task| stat::readlinkat(task, dir, path, UserMut::new(to), crate::fs::args::BufSize(256)))?;
             answer = String::from_utf8(guest.peek(to, n)).unwrap();
         }
         Call::Stat(path, follow) => {

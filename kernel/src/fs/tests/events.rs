@@ -5,7 +5,7 @@ use callgate_abi::{Errno, Fd, UserMut, UserPtr, UserStr};
 use super::Guest;
 use crate::PARKED;
 use crate::fs::anon_inodes::{EventfdFlags, MemfdFlags, eventfd2, memfd_create};
-use crate::fs::args::{PipeFds, UMode};
+use crate::fs::args::PipeFds;
 use crate::fs::eventpoll::{EpollOp, epoll_create1, epoll_ctl, epoll_wait};
 use crate::fs::flags::OpenFlags;
 use crate::fs::{open, pipe};
@@ -111,7 +111,9 @@ fn a_memfd_is_a_file_without_a_path() {
     assert_eq!(guest.slurp(&link).unwrap(), b"data");
     let to = guest.room(64);
     let path = guest.path(&link);
-    let n = guest.call(|task| crate::fs::stat::readlink(task, path, UserMut::new(to), 64)).unwrap();
+    let n = guest
+        .call(|task| crate::fs::stat::readlink(task, path, UserMut::new(to), crate::fs::args::BufSize(64)))
+        .unwrap();
     assert_eq!(guest.peek(to, n), b"/memfd:mine (deleted)");
     let bad = UserStr::new(0);
     assert_eq!(guest.call(|task| memfd_create(task, bad, MemfdFlags::empty())), Err(Errno::EFAULT));
@@ -147,4 +149,22 @@ fn an_unnamed_file_can_get_a_name() {
     assert_eq!(guest.slurp("/tmp/named").unwrap(), b"later");
     assert_eq!(guest.stat("/tmp/named").unwrap().st_nlink, 1);
     assert_eq!(guest.open("/tmp", OpenFlags::O_TMPFILE), Err(Errno::EINVAL));
+}
+
+#[test]
+fn epolls_nested_from_the_outside_in() {
+    let mut guest = Guest::new();
+    let none = crate::fs::eventpoll::EpollFlags::empty();
+    let mut outer = guest.call(|task| epoll_create1(task, none)).unwrap();
+    let first = outer;
+    for _ in 0..500 {
+        let inner = guest.call(|task| epoll_create1(task, none)).unwrap();
+        ctl(&mut guest, outer, EpollOp::EPOLL_CTL_ADD, inner, EPOLLIN).unwrap();
+        outer = inner;
+    }
+    let (r, w) = make_pipe(&mut guest);
+    ctl(&mut guest, outer, EpollOp::EPOLL_CTL_ADD, r, EPOLLIN).unwrap();
+    guest.write(w, b"x").unwrap();
+    assert_eq!(wait(&mut guest, outer), [r.0]);
+    assert_eq!(wait(&mut guest, first), []);
 }

@@ -148,3 +148,18 @@ fn other_users_are_kept_out() {
     assert_eq!(guest.open("/root/x", OpenFlags::O_CREAT), Err(Errno::EACCES));
     assert_eq!(guest.open("/new", OpenFlags::O_CREAT), Err(Errno::EACCES));
 }
+
+#[test]
+fn a_tree_can_be_deeper_than_the_hosts_stack() {
+    let mut guest = Guest::new();
+    let name = guest.path("d");
+    let tmp = guest.path("/tmp");
+    guest.call(|task| open::close::chdir(task, tmp)).unwrap();
+    for _ in 0..100_000 {
+        guest.call(|task| namei::mkdir(task, name, UMode(0o777))).unwrap();
+        guest.call(|task| open::close::chdir(task, name)).unwrap();
+    }
+    assert_eq!(cwd(&mut guest), Err(Errno::ENAMETOOLONG));
+    assert!(guest.slurp("/proc/self/status").is_ok());
+    drop(guest);
+}

@@ -8,7 +8,7 @@ use crate::fs::stat::readlink;
 
 fn link(guest: &mut Guest, path: &str) -> crate::Result<String> {
     let (path, to) = (guest.path(path), guest.room(256));
-    let n = guest.call(|task| readlink(task, path, UserMut::new(to), 256))?;
+    let n = guest.call(|task| readlink(task, path, UserMut::new(to), crate::fs::args::BufSize(256)))?;
     Ok(String::from_utf8(guest.peek(to, n)).unwrap())
 }
 
