@@ -125,8 +125,9 @@ pub trait InodeOperations {
     }
     /// Makes an entry; the caller knows that `name` is free.
     fn create(&self, dir: &Rc<Inode>, name: &[u8], new: &NewInode<'_>) -> Result<Rc<Inode>> {
-        let _ = (dir, name, new);
-        Err(Errno::EACCES)
+        let _ = (dir, name);
+        // The one kind that Linux refuses differently.
+        Err(if new.mode & S_IFMT == S_IFREG { Errno::EACCES } else { Errno::EPERM })
     }
     /// Makes an inode without a name, for `O_TMPFILE`.
     fn tmpfile(&self, dir: &Rc<Inode>, new: &NewInode<'_>) -> Result<Rc<Inode>> {

@@ -122,7 +122,7 @@ fn open_last_lookups(nd: &mut Nameidata<'_>, name: &[u8], how: &OpenHowChecked) 
                 nd.path = next;
                 return Ok(false);
             }
-            Err(Errno::ENOENT) => {
+            Err(Errno::ENOENT) if nd.path.inode().sb.cached => {
                 let mode = how.mode & !nd.who.umask;
                 let dentry = vfs_create(&nd.path, component, mode, b"", 0, nd.who)?;
                 nd.path = Path { mnt: nd.path.mnt.clone(), dentry };

@@ -11,6 +11,7 @@ use bitflags::bitflags;
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, SYSCALL_DEFINE5, SYSCALL_DEFINE6, UserMut, UserPtr};
 
 use super::args::PollFds;
+use super::read_write::access_ok;
 use super::uapi::{Pollfd, SigsetArg, Timespec, Timeval};
 use crate::sched::wait::WaitQueue;
 use crate::signal::SigSet;
@@ -131,6 +132,10 @@ fn do_sys_poll(task: &mut Task, ufds: UserMut<Pollfd>, nfds: u32, timeout: Optio
     }
     if ready == 0 {
         wait(task, &table, timeout)?;
+    }
+    // Looked at even for no entries at all.
+    if !access_ok(ufds.addr(), fds.len() * size_of::<Pollfd>()) {
+        return Err(Errno::EFAULT);
     }
     for (i, entry) in fds.iter().enumerate() {
         // Only revents is the kernel's to write.

@@ -282,7 +282,8 @@ impl Parent {
         let Last::Norm(name) = &self.last else { return Err(Errno::EINVAL) };
         match lookup_one(&self.dir.dentry, name, who) {
             Ok(dentry) => Ok(Some(Path { mnt: self.dir.mnt.clone(), dentry })),
-            Err(Errno::ENOENT) => Ok(None),
+            Err(Errno::ENOENT) if self.dir.inode().sb.cached => Ok(None),
+            // /proc: a name that is not there can't be made, and that comes before any other reason.
             Err(error) => Err(error),
         }
     }
