@@ -19,13 +19,14 @@ const STACK: u64 = 0x70_0000;
 type Program = fn(&mut CodeAssembler) -> Result<(), IcedError>;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let programs: [(&str, Program); 6] = [
+    let programs: [(&str, Program); 7] = [
         ("integer loop", integer_loop),
         ("memory loop", memory_loop),
         ("recursive fib", fib),
         ("dispatch loop", dispatch),
         ("xorshift", xorshift),
         ("rep movsb", copies),
+        ("cold code", cold),
     ];
     let wanted = std::env::args().nth(1);
     for (name, program) in programs {
@@ -226,5 +227,21 @@ fn copies(a: &mut CodeAssembler) -> Result<(), IcedError> {
     a.rep().movsb()?;
     a.dec(edx)?;
     a.jne(again)?;
+    a.syscall()
+}
+
+/// A page of code that runs once: what decoding costs.
+fn cold(a: &mut CodeAssembler) -> Result<(), IcedError> {
+    for i in 0..130 {
+        let mut next = a.create_label();
+        a.mov(eax, dword_ptr(rbx + 8 * i))?;
+        a.lea(rdx, ptr(rax + rcx * 4 + 16))?;
+        a.add(edx, eax)?;
+        a.movdqu(xmm1, xmmword_ptr(rbx + 16 * i))?;
+        a.cmp(edx, i)?;
+        a.jne(next)?;
+        a.inc(esi)?;
+        a.set_label(&mut next)?;
+    }
     a.syscall()
 }

@@ -325,3 +325,54 @@ fn loops_and_calls() {
     assert_eq!(m.cpu.gpr[reg::RBX], 0);
     assert_eq!(m.cpu.gpr[reg::RSP], STACK + 0x800);
 }
+
+/// A comparison and a branch are run as one unless the budget ends between them.
+#[test]
+fn pairs_run_at_once_do_what_they_do_one_by_one() {
+    let values = [0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff_ffff, 0x8000_0000, u64::MAX >> 1, 1 << 63, u64::MAX];
+    // cmp, test, sub, add, and with registers; cmp, sub with an immediate; dec, inc; each of three sizes.
+    let firsts: [&[u8]; 20] = [
+        &[0x38, 0xc8],
+        &[0x39, 0xc8],
+        &[0x48, 0x39, 0xc8],
+        &[0x84, 0xc8],
+        &[0x85, 0xc8],
+        &[0x48, 0x85, 0xc8],
+        &[0x28, 0xc8],
+        &[0x29, 0xc8],
+        &[0x48, 0x29, 0xc8],
+        &[0x00, 0xc8],
+        &[0x01, 0xc8],
+        &[0x48, 0x01, 0xc8],
+        &[0x21, 0xc8],
+        &[0x48, 0x21, 0xc8],
+        &[0x83, 0xf8, 0x80],
+        &[0x48, 0x83, 0xe8, 0x01],
+        &[0xfe, 0xc8],
+        &[0xff, 0xc8],
+        &[0x48, 0xff, 0xc0],
+        &[0x66, 0x39, 0xc8],
+    ];
+    for first in firsts {
+        for condition in 0x70..=0x7f {
+            let mut m = Machine::new(&[first, &[condition, 0x10]].concat());
+            for a in values {
+                for b in values {
+                    let mut outcomes = [1, 2].map(|budget| {
+                        m.cpu.rip = CODE;
+                        m.cpu.gpr[reg::RAX] = a;
+                        m.cpu.gpr[reg::RCX] = b;
+                        m.cpu.set_rflags(rflags::IF | rflags::CF);
+                        m.cpu.instructions = 0;
+                        for _ in budget..=2 {
+                            assert_eq!(m.run(budget), Exit::Budget);
+                        }
+                        (m.cpu.rip, m.cpu.gpr[reg::RAX], m.cpu.rflags(), m.cpu.instructions)
+                    });
+                    outcomes.rotate_left(1);
+                    assert_eq!(outcomes[0], outcomes[1], "{first:x?} {condition:x} {a:x} {b:x}");
+                }
+            }
+        }
+    }
+}

@@ -9,13 +9,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use iced_x86::Instruction;
+
 use crate::memory::{AccessError, Memory, Mmu, PAGE_MASK, PAGE_SIZE, Privilege};
 
 use super::decode::{Decoded, decode};
+use super::int;
 use super::op::Op;
 
 /// Most instructions in a block.
-const MAX_OPS: usize = 64;
+pub(super) const MAX_OPS: usize = 64;
 
 /// Decoded instructions kept before all are dropped: bounds host memory at about 64 MiB.
 const MAX_KEPT: usize = 2 << 20;
@@ -39,8 +42,10 @@ const UNLINKED: Link = Link { epoch: 0, target: NONE };
 
 /// A basic block: entered at its start only, and left at its end unless something stops it.
 pub(super) struct Block {
-    /// Its instructions; the last may be a branch.
+    /// Its instructions; the last may be a branch, or a comparison and a branch in one.
     pub(super) ops: Box<[Op]>,
+    /// How many instructions that is.
+    pub(super) count: u64,
     /// Address of the first instruction.
     pub(super) start: u64,
     /// Address after the last instruction.
@@ -143,11 +148,11 @@ impl Cache {
         (address ^ address >> 12) as usize % JUMPS
     }
 
-    /// The block at an address, if control came there by an indirect branch before.
+    /// What is remembered of indirect branches to an address: a link that is valid for an epoch, or for none.
     #[inline(always)]
-    pub(super) fn jump(&self, address: u64, epoch: u64) -> Option<u32> {
+    pub(super) fn jump(&self, address: u64) -> Link {
         let jump = &self.jumps[Self::slot(address)];
-        (jump.address == address && jump.link.epoch == epoch).then_some(jump.link.target)
+        if jump.address == address { jump.link } else { UNLINKED }
     }
 
     /// The block at an address, decoded if need be.
@@ -155,8 +160,9 @@ impl Cache {
     /// # Errors
     /// If there is nothing to fetch.
     pub(super) fn find(&mut self, mmu: &mut Mmu<'_>, address: u64, epoch: u64) -> Result<u32, AccessError> {
-        if let Some(index) = self.jump(address, epoch) {
-            return Ok(index);
+        let jump = self.jump(address);
+        if jump.epoch == epoch {
+            return Ok(jump.target);
         }
         let frame = mmu.fetch(address)?;
         let index = match self.by_address.get(&(frame, address)) {
@@ -245,6 +251,12 @@ impl Cache {
             *self = Self { seen_writes: self.seen_writes, removed: self.removed + 1, ..Self::new() };
         }
         let decoded = decode_block(mmu, frame, address, MAX_OPS)?;
+        let count = decoded.ops.len() as u64;
+        let mut ops = decoded.ops;
+        if let Some(fused) = decoded.fused {
+            ops.truncate(ops.len() - 2);
+            ops.push(fused);
+        }
         let block = Block {
             end: decoded.end,
             start: address,
@@ -252,7 +264,8 @@ impl Cache {
             incoming: RefCell::default(),
             frame,
             second: decoded.second,
-            ops: decoded.ops.into(),
+            ops: ops.into(),
+            count,
         };
         self.kept += block.ops.len();
         let index = match self.free.pop() {
@@ -286,6 +299,8 @@ pub(super) struct DecodedBlock {
     pub(super) ops: Vec<Op>,
     /// Address after the last.
     pub(super) end: u64,
+    /// The last two as one, if that is possible.
+    fused: Option<Op>,
     /// The frame that the only instruction crosses into.
     second: Option<u32>,
 }
@@ -299,18 +314,24 @@ pub(super) fn decode_block(mmu: &Mmu<'_>, frame: u32, address: u64, max: usize) 
     let mut bytes = [0; 256 + 16];
     let in_page = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(bytes.len());
     mmu.memory().read(frame, (address & PAGE_MASK) as usize, &mut bytes[..in_page]);
-    let mut ops = Vec::with_capacity(8);
+    let mut ops: Vec<Op> = Vec::with_capacity(8);
+    let mut fused = None;
+    let mut previous = Instruction::default();
     let mut at = 0;
     while ops.len() < max && at < in_page {
         let Ok(offset) = u8::try_from(at) else { break };
         match decode(&bytes[at..in_page], address.wrapping_add(at as u64)) {
-            Decoded::Op { mut op, len, ends_block } => {
+            Decoded::Op { instruction, mut op, len, ends_block } => {
                 op.offset = offset;
+                if let (Some(first), Some(exec)) = (ops.last(), int::fuse(&previous, &instruction)) {
+                    fused = Some(Op { exec, disp: op.imm, ..*first });
+                }
                 ops.push(op);
                 at += len;
                 if ends_block {
                     break;
                 }
+                previous = instruction;
             }
             Decoded::Truncated if at == 0 => {
                 let second = mmu.fetch(next_page(address))?;
@@ -320,10 +341,10 @@ pub(super) fn decode_block(mmu: &Mmu<'_>, frame: u32, address: u64, max: usize) 
                     at = len;
                 }
                 let end = address.wrapping_add(at as u64);
-                return Ok(DecodedBlock { ops, end, second: Some(second) });
+                return Ok(DecodedBlock { ops, end, fused: None, second: Some(second) });
             }
             Decoded::Truncated => break,
         }
     }
-    Ok(DecodedBlock { ops, end: address.wrapping_add(at as u64), second: None })
+    Ok(DecodedBlock { ops, end: address.wrapping_add(at as u64), fused, second: None })
 }

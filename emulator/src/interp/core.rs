@@ -11,6 +11,13 @@ use crate::{Cpu, Space};
 
 use super::op::{Num, Op, Stop};
 
+/// The block is left at its end.
+pub(crate) const FALLS_THROUGH: u8 = 0;
+/// The block is left by a branch whose target is always the same.
+pub(crate) const DIRECT: u8 = 1;
+/// The block is left by a branch whose target is computed.
+pub(crate) const INDIRECT: u8 = 2;
+
 /// A processor that runs in a space.
 pub(crate) struct Core<'a> {
     /// General registers; number 16 always reads 0.
@@ -18,9 +25,9 @@ pub(crate) struct Core<'a> {
     pub(crate) flags: Flags,
     /// Where execution goes after the block: set to its end at its start, and changed by branches.
     pub(crate) rip: u64,
-    /// Which of the block's ways out is taken: 0 falls through, 1 is a direct branch, 2 an indirect one.
+    /// By which way the block is left: `FALLS_THROUGH` unless a branch says otherwise.
     pub(crate) way: u8,
-    /// Where the current block starts.
+    /// Where the current block starts. Good only when an operation has stopped.
     pub(crate) start: u64,
     /// Instructions left of the budget, those of the current block already taken off.
     pub(crate) left: u64,
@@ -39,6 +46,7 @@ pub(crate) struct Core<'a> {
 }
 
 impl<'a> Core<'a> {
+    #[inline(always)]
     pub(crate) fn new(cpu: &'a mut Cpu, space: &'a mut Space, budget: u64) -> Self {
         let mut gpr = [0; 32];
         gpr[..16].copy_from_slice(&cpu.gpr);
@@ -83,7 +91,7 @@ impl<'a> Core<'a> {
         self.mmu.set_privilege(Self::privilege_of(cpl));
     }
 
-    /// Address of the instruction being executed.
+    /// Address of the instruction that stopped.
     pub(crate) fn ip(&self, op: &Op) -> u64 {
         self.start.wrapping_add(u64::from(op.offset))
     }

@@ -11,6 +11,8 @@ use super::{core::Core, int, sse, x87};
 pub(crate) enum Decoded {
     /// An instruction of `len` bytes.
     Op {
+        /// What iced-x86 made of it.
+        instruction: Instruction,
         /// Ready to run; its offset is not set.
         op: Op,
         /// Its length.
@@ -30,7 +32,12 @@ pub(crate) fn decode(bytes: &[u8], ip: u64) -> Decoded {
         if decoder.last_error() == DecoderError::NoMoreBytes && bytes.len() < 15 {
             return Decoded::Truncated;
         }
-        return Decoded::Op { op: pack(&instruction, undefined), len: instruction.len().max(1), ends_block: true };
+        return Decoded::Op {
+            instruction,
+            op: pack(&instruction, undefined),
+            len: instruction.len().max(1),
+            ends_block: true,
+        };
     }
     let exec = if cpuid::has(&instruction) {
         int::select(&instruction).or_else(|| sse::select(&instruction)).or_else(|| x87::select(&instruction))
@@ -39,7 +46,7 @@ pub(crate) fn decode(bytes: &[u8], ip: u64) -> Decoded {
     };
     let ends_block = exec.is_none() || int::ends_block(&instruction);
     let op = pack(&instruction, exec.unwrap_or(missing));
-    Decoded::Op { op, len: instruction.len(), ends_block }
+    Decoded::Op { instruction, op, len: instruction.len(), ends_block }
 }
 
 /// No instruction at all.

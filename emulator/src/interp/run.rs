@@ -5,8 +5,8 @@ use crate::flags::rflags;
 use crate::memory::AccessError;
 use crate::{Exit, seg};
 
-use super::block::{Cache, decode_block};
-use super::core::Core;
+use super::block::{Cache, DecodedBlock, MAX_OPS, decode_block};
+use super::core::{Core, DIRECT, FALLS_THROUGH};
 use super::int;
 use super::op::{Op, Stop};
 
@@ -31,7 +31,9 @@ pub(super) fn run(cache: &mut Cache, core: &mut Core<'_>) -> Exit {
 
 /// Runs blocks as long as the ring, the way of stepping and the set of decoded blocks stay the same.
 fn run_blocks(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
-    let stepping = core.flags.system & rflags::TF != 0;
+    if core.flags.system & rflags::TF != 0 {
+        return run_part(cache, core, true);
+    }
     let epoch = Cache::epoch(&core.mmu);
     let mut index = match cache.find(&mut core.mmu, core.rip, epoch) {
         Ok(index) => index,
@@ -39,65 +41,88 @@ fn run_blocks(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
     };
     loop {
         let block = cache.block(index);
-        let count = block.ops.len() as u64;
-        if core.left < count || stepping {
-            return run_part(cache, core, index, stepping);
-        }
-        core.left -= count;
-        core.start = block.start;
+        let Some(left) = core.left.checked_sub(block.count) else {
+            return run_part(cache, core, false);
+        };
+        core.left = left;
         core.rip = block.end;
-        core.way = 0;
+        core.way = FALLS_THROUGH;
         for op in &block.ops {
             if let Err(stop) = (op.exec)(core, op) {
-                let at = block.ops.iter().position(|other| other.offset == op.offset).unwrap_or(0);
-                core.left += count - at as u64 - 1;
                 let op = *op;
-                return stopped(cache, core, &op, stop);
+                return stopped_in_block(cache, core, index, &op, stop);
             }
         }
-        let way = core.way;
-        if way < 2 {
-            let link = block.links[usize::from(way)].get();
-            if link.epoch == epoch {
-                index = link.target;
-                continue;
-            }
-        } else if let Some(target) = cache.jump(core.rip, epoch) {
-            index = target;
+        let link = if core.way <= DIRECT { block.links[usize::from(core.way)].get() } else { cache.jump(core.rip) };
+        if link.epoch == epoch {
+            index = link.target;
             continue;
         }
-        if core.left == 0 {
-            // That the next one can't be fetched is for the next run to find.
-            return Some(Exit::Budget);
+        match successor(cache, core, index, epoch) {
+            Ok(target) => index = target,
+            Err(exit) => return exit,
         }
-        let removed = cache.removed();
-        let target = match cache.find(&mut core.mmu, core.rip, epoch) {
-            Ok(target) => target,
-            Err(error) => return fetch_failed(core, error),
-        };
-        if way < 2 && removed == cache.removed() {
-            cache.link(index, way, epoch, target);
-        }
-        index = target;
     }
 }
 
-/// Runs the first instructions of a block: as many as the budget has, or one if TF asks for a trap after it.
-fn run_part(cache: &mut Cache, core: &mut Core<'_>, index: u32, stepping: bool) -> Option<Exit> {
+/// Finds the block that control goes to, and remembers it.
+#[cold]
+#[inline(never)]
+fn successor(cache: &mut Cache, core: &mut Core<'_>, from: u32, epoch: u64) -> Result<u32, Option<Exit>> {
+    if core.left == 0 {
+        // That the next instruction can't be fetched is for the next run to find.
+        return Err(Some(Exit::Budget));
+    }
+    let removed = cache.removed();
+    match cache.find(&mut core.mmu, core.rip, epoch) {
+        Ok(target) => {
+            if core.way <= DIRECT && removed == cache.removed() {
+                cache.link(from, core.way, epoch, target);
+            }
+            Ok(target)
+        }
+        Err(error) => Err(fetch_failed(core, error)),
+    }
+}
+
+/// An operation of a block stopped: those after it are not retired.
+#[cold]
+#[inline(never)]
+fn stopped_in_block(cache: &mut Cache, core: &mut Core<'_>, index: u32, op: &Op, stop: Stop) -> Option<Exit> {
+    let block = cache.block(index);
+    core.start = block.start;
+    // Only the last operation may stand for two instructions, and it doesn't stop.
+    let before = block.ops.iter().take_while(|other| other.offset < op.offset).count();
+    core.left += block.count - before as u64 - 1;
+    stopped(cache, core, op, stop)
+}
+
+/// Runs a part of a block, decoded for this once: as many instructions as the budget has, or one if TF asks for a trap
+/// after it.
+#[cold]
+#[inline(never)]
+fn run_part(cache: &mut Cache, core: &mut Core<'_>, stepping: bool) -> Option<Exit> {
     if core.left == 0 {
         return Some(Exit::Budget);
     }
-    let block = cache.block(index);
-    let count = if stepping { 1 } else { core.left as usize };
-    core.start = block.start;
-    core.way = 0;
+    let most = if stepping { 1 } else { core.left.min(MAX_OPS as u64) as usize };
+    let start = core.rip;
+    let decoded = core.mmu.fetch(start).and_then(|frame| {
+        // What this writes into its own instructions must be noticed.
+        core.mmu.mark_code(frame);
+        decode_block(&core.mmu, frame, start, most)
+    });
+    let DecodedBlock { ops, end, .. } = match decoded {
+        Ok(decoded) => decoded,
+        Err(error) => return fetch_failed(core, error),
+    };
+    core.start = start;
     core.trap_shadow = false;
-    for (i, op) in block.ops.iter().take(count).enumerate() {
+    for (i, op) in ops.iter().enumerate() {
         core.left -= 1;
-        core.rip = block.ops.get(i + 1).map_or(block.end, |next| core.ip(next));
+        core.rip = ops.get(i + 1).map_or(end, |next| core.ip(next));
         if let Err(stop) = (op.exec)(core, op) {
-            let op = *op;
-            let exit = stopped(cache, core, &op, stop);
+            let exit = stopped(cache, core, op, stop);
             // An instruction that ran to its end is trapped after, as if nothing had stopped it.
             return if stop == Stop::Resync { exit.or_else(|| trap(core, stepping)) } else { exit };
         }

@@ -33,6 +33,7 @@ pub(crate) struct Mmu<'a> {
 }
 
 impl<'a> Mmu<'a> {
+    #[inline(always)]
     pub(crate) fn new(space: &'a mut Space, privilege: Privilege) -> Self {
         let Parts { tables, user, supervisor, write_epoch, code_generation } = space.parts();
         let (table, idle) = match privilege {

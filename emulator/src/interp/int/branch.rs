@@ -6,7 +6,7 @@
 use iced_x86::{Instruction, Mnemonic};
 
 use crate::cpu::reg;
-use crate::interp::core::Core;
+use crate::interp::core::{Core, DIRECT, INDIRECT};
 use crate::interp::op::{Exec, Op, Stop};
 use crate::memory::is_canonical;
 
@@ -14,11 +14,6 @@ use super::alu::condition_number;
 use super::arith::{by_condition, condition};
 use super::operand::{Form, form};
 use super::stack::push_then;
-
-/// The way out of a block of a direct branch.
-const DIRECT: u8 = 1;
-/// The way out of a block of an indirect branch.
-const INDIRECT: u8 = 2;
 
 /// The function for an instruction of this file.
 pub(super) fn select(i: &Instruction) -> Option<Exec> {
@@ -67,9 +62,10 @@ fn narrow(exec: Exec) -> Exec {
     }
 }
 
+/// Leaves the block for a target that is always the same.
 #[inline(always)]
-fn direct(core: &mut Core<'_>, op: &Op) {
-    core.rip = op.imm;
+pub(super) fn direct(core: &mut Core<'_>, target: u64) {
+    core.rip = target;
     core.way = DIRECT;
 }
 
@@ -87,13 +83,13 @@ fn checked(core: &mut Core<'_>, target: u64) -> Result<u64, Stop> {
 
 fn jcc<const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     if condition::<C>(&core.flags) {
-        direct(core, op);
+        direct(core, op.imm);
     }
     Ok(())
 }
 
 fn jmp(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    direct(core, op);
+    direct(core, op.imm);
     Ok(())
 }
 
@@ -112,7 +108,7 @@ fn jmp_m(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 }
 
 fn call(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    push_then(core, op, core.rip, direct)
+    push_then(core, op, core.rip, |core, op| direct(core, op.imm))
 }
 
 fn call_r(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
@@ -163,7 +159,7 @@ fn loop_while<const KIND: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> 
         _ => true,
     };
     if go_on && count != 0 {
-        direct(core, op);
+        direct(core, op.imm);
     }
     Ok(())
 }
@@ -171,7 +167,7 @@ fn loop_while<const KIND: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> 
 fn jcxz<const NARROW: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let count = core.gpr[reg::RCX];
     if if NARROW { count as u32 == 0 } else { count == 0 } {
-        direct(core, op);
+        direct(core, op.imm);
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod alu;
 mod arith;
 mod bits;
 mod branch;
+mod fused;
 mod interrupt;
 mod muldiv;
 mod operand;
@@ -17,6 +18,7 @@ use iced_x86::{FlowControl, Instruction};
 
 use super::op::Exec;
 
+pub(super) use fused::fuse;
 pub(super) use interrupt::{Source, deliver};
 
 /// The function that executes an instruction, if it is one of ours.
