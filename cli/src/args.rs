@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::calls::CallSet;
+use crate::tbl::TblCommand;
 
 /// Run Linux programs on a generated kernel, and see every system call.
 ///
@@ -52,7 +53,7 @@ pub(crate) enum Command {
     /// Make headers and listings from a table.
     #[command(after_help = GEN_EXAMPLES)]
     Gen(GenArgs),
-    /// Work on tables.
+    /// Check tables, format, list, extend and compare them.
     Tbl {
         /// What to do with them.
         #[command(subcommand)]
@@ -258,22 +259,6 @@ pub(crate) enum Artifact {
     Kallsyms,
     /// The same as System.map.
     SystemMap,
-}
-
-/// `tbl`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum TblCommand {
-    /// Say what is wrong with tables; the exit code is 1 if anything is.
-    #[command(after_help = "\
-A row is: <number> <abi> <name> [<entry point> [<compat entry point> [noreturn]]]
-
-Example:
-  callgate tbl check syscall_64.tbl syscall_32.tbl")]
-    Check {
-        /// The tables.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
 }
 
 /// `disasm`.

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command, TblCommand};
+use args::{Cli, Command};
 use exit::{Failure, Result};
 
 fn main() -> ExitCode {
@@ -56,7 +56,7 @@ fn command(cli: Cli) -> Result {
         Some(Command::Trace(args)) => trace::trace(&args),
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::Gen(args)) => generate::generate(&args),
-        Some(Command::Tbl { command: TblCommand::Check { files } }) => tbl::check(&files),
+        Some(Command::Tbl { command }) => tbl::tbl(&command),
         Some(Command::Disasm(args)) => disasm::disasm(&args),
     }
 }

@@ -13,7 +13,11 @@ pub fn write_if_changed(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> io
     }
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let temporary = path.with_file_name(format!(".{}.{}.tmp", name.display(), std::process::id()));
-    let written = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    let keep_mode = || match fs::metadata(path) {
+        Ok(old) => fs::set_permissions(&temporary, old.permissions()),
+        Err(_) => Ok(()),
+    };
+    let written = fs::write(&temporary, content).and_then(|()| keep_mode()).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // The error that is reported is the first one.
         let _ = fs::remove_file(&temporary);

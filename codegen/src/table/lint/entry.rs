@@ -11,16 +11,16 @@ use crate::table::{Diagnostic, Row, Table, Word};
 
 /// What stands before a call's own name: of whom the function is, and which version of it.
 const BEFORE: &[&str] = &[
-    "sys_", "compat_", "sysm_", "sysn32_", "sys32_", "sys64_", "_", "osf_", "old_", "old", "new", "alpha_", "arm_",
-    "ia32_", "ia64_", "mips_", "parisc_", "ppc_", "ppc32_", "ppc64_", "s390_", "sh_", "sparc_", "sparc64_", "x32_",
-    "xtensa_", "32_", "64_",
+    "sys_", "compat_", "sysm_", "sysn32_", "sys32_", "sys64_", "_", "osf_", "old_", "old", "new", "aarch32_", "alpha_",
+    "arm_", "ia32_", "ia64_", "mips_", "oabi_", "parisc_", "ppc_", "ppc32_", "ppc64_", "s390_", "sh_", "sparc_",
+    "sparc64_", "x32_", "xtensa_", "32_", "64_",
 ];
 
 /// What stands after it: for which size of words, times and ids.
 const AFTER: &[&str] = &["_time32", "_time64", "_wrapper", "16", "32", "64", "_"];
 
 /// Entry points for calls that aren't there.
-const NOT_IMPLEMENTED: &[&str] = &["sys_ni_syscall", "sys_nis_syscall"];
+const NOT_IMPLEMENTED: &[&str] = &["sys_ni_syscall", "sys_nis_syscall", "sys32_unimplemented"];
 
 /// Calls whose handler is simply named otherwise in Linux, on most architectures.
 const OTHERWISE: &[(&str, &str)] = &[("umount2", "umount"), ("ugetrlimit", "getrlimit"), ("mmap2", "mmap_pgoff")];
