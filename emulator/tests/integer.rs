@@ -358,7 +358,7 @@ fn pairs_run_at_once_do_what_they_do_one_by_one() {
             let mut m = Machine::new(&[first, &[condition, 0x10]].concat());
             for a in values {
                 for b in values {
-                    let mut outcomes = [1, 2].map(|budget| {
+                    let outcomes = [1, 2].map(|budget| {
                         m.cpu.rip = CODE;
                         m.cpu.gpr[reg::RAX] = a;
                         m.cpu.gpr[reg::RCX] = b;
@@ -369,7 +369,6 @@ fn pairs_run_at_once_do_what_they_do_one_by_one() {
                         }
                         (m.cpu.rip, m.cpu.gpr[reg::RAX], m.cpu.rflags(), m.cpu.instructions)
                     });
-                    outcomes.rotate_left(1);
                     assert_eq!(outcomes[0], outcomes[1], "{first:x?} {condition:x} {a:x} {b:x}");
                 }
             }

@@ -234,3 +234,30 @@ fn rdtsc_counts_exactly() {
     m.finish();
     assert_eq!((m.cpu.gpr[reg::RBX], m.cpu.gpr[reg::RAX]), (1006, 1015));
 }
+
+#[test]
+fn far_returns_and_jumps_load_cs() {
+    let mut m = machine(
+        |a| {
+            a.push(i32::from(USER_CS))?;
+            a.lea(rax, qword_ptr(CODE + 64))?;
+            a.push(rax)?;
+            a.db(&[0x48, 0xcb])
+        },
+        |a| a.hlt(),
+    );
+    // rex.w jmp far [rbx]
+    m.poke(CODE + 64, &[0x48, 0xff, 0x2b]);
+    m.poke(DATA, &CODE.to_le_bytes());
+    m.poke(DATA + 8, &USER_CS.to_le_bytes());
+    m.cpu.gpr[reg::RBX] = DATA;
+    assert_eq!(m.run(4), Exit::Budget);
+    assert_eq!((m.cpu.rip, m.cpu.gpr[reg::RSP]), (CODE + 64, STACK + 0x800));
+    assert_eq!(m.run(1), Exit::Budget);
+    assert_eq!((m.cpu.rip, m.cpu.seg[seg::CS].selector), (CODE, USER_CS));
+    // To the kernel's segment: not this way.
+    m.poke(DATA + 8, &KERNEL_CS.to_le_bytes());
+    m.cpu.rip = CODE + 64;
+    m.cpu.delivery = Delivery::Exit;
+    assert_eq!(m.run(1), Exit::Exception(Exception::with_code(vector::GP, KERNEL_CS.into())));
+}

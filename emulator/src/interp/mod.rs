@@ -1,4 +1,13 @@
-//! The interpreter: decodes each basic block once into compact operations and runs those.
+//! The interpreter.
+//!
+//! Hardware decodes every instruction whenever it meets it, or keeps the decoded form of hot ones in a cache beside the
+//! instruction cache. Here every basic block is decoded once, into one operation an instruction: a function chosen for the
+//! operands' kinds and sizes, with the operands packed beside it (`op`, `decode`). Blocks know their successors and are
+//! kept until their bytes are written (`block`). The run loop (`run`) calls one function after the other; a function that
+//! can't go on says why and has changed nothing, so that state is exact at every fault. Instruction sets live in `int`,
+//! `sse` and `x87`; what they work on is `core`.
+//!
+//! Quirks: see the modules. Interrupts from outside are the caller's, between runs.
 
 mod block;
 mod core;

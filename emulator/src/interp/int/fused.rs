@@ -27,7 +27,7 @@ pub(crate) fn fuse(first: &Instruction, branch: &Instruction) -> Option<Exec> {
         Mnemonic::And => binary::<And>(first, branch),
         Mnemonic::Dec => unary::<Dec>(first, branch),
         Mnemonic::Inc => unary::<Inc>(first, branch),
-        _ => return None,
+        _ => None,
     }
 }
 

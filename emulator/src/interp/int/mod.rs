@@ -4,6 +4,7 @@ mod alu;
 mod arith;
 mod bits;
 mod branch;
+mod far;
 mod fused;
 mod interrupt;
 mod muldiv;
@@ -31,6 +32,7 @@ pub(crate) fn select(instruction: &Instruction) -> Option<Exec> {
         alu::select,
         stack::select,
         branch::select,
+        far::select,
         shift::select,
         muldiv::select,
         bits::select,

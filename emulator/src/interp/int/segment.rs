@@ -202,6 +202,19 @@ pub(super) fn gate_target(core: &mut Core<'_>, selector: u16) -> Result<u8, Exce
     Ok(if found.conforming() { core.cpu.cpl } else { found.dpl() })
 }
 
+/// Checks that a far jump or call goes to 64-bit code of the same privilege.
+pub(super) fn branch_target(core: &mut Core<'_>, selector: u16) -> Result<(), Exception> {
+    let code = u32::from(selector & !3);
+    let found = descriptor(core, selector)?;
+    let cpl = core.cpu.cpl;
+    let privilege =
+        if found.conforming() { found.dpl() <= cpl } else { found.dpl() == cpl && (selector & 3) as u8 <= cpl };
+    if selector & !3 == 0 || !found.is_code() || !found.is_long() || !privilege {
+        return Err(Exception::with_code(vector::GP, code));
+    }
+    if found.present() { Ok(()) } else { Err(Exception::with_code(vector::NP, code)) }
+}
+
 /// Checks that a return to a code segment is one to 64-bit code of no higher privilege.
 pub(super) fn return_target(core: &mut Core<'_>, selector: u16) -> Result<u8, Exception> {
     let rpl = (selector & 3) as u8;

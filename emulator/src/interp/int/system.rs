@@ -57,6 +57,9 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Mnemonic::Sti => interrupts::<true>,
         Mnemonic::In | Mnemonic::Out | Mnemonic::Insb | Mnemonic::Insw | Mnemonic::Insd => ports,
         Mnemonic::Outsb | Mnemonic::Outsw | Mnemonic::Outsd => ports,
+        Mnemonic::Sldt => store_word::<Ldtr>(i)?,
+        Mnemonic::Str => store_word::<Tr>(i)?,
+        Mnemonic::Smsw => store_word::<Msw>(i)?,
         Mnemonic::Sgdt => store_table::<false>,
         Mnemonic::Sidt => store_table::<true>,
         _ => return privileged(i),
@@ -282,6 +285,54 @@ fn store_table<const INTERRUPT: bool>(core: &mut Core<'_>, op: &Op) -> Result<()
     bytes[..2].copy_from_slice(&table.limit.to_le_bytes());
     bytes[2..].copy_from_slice(&table.base.to_le_bytes());
     core.store(core.ea(op), bytes)
+}
+
+/// A system register whose low bits ring 3 may read.
+trait SystemWord {
+    fn read(cpu: &Cpu) -> u64;
+}
+
+struct Ldtr;
+
+impl SystemWord for Ldtr {
+    fn read(cpu: &Cpu) -> u64 {
+        u64::from(cpu.ldtr)
+    }
+}
+
+struct Tr;
+
+impl SystemWord for Tr {
+    fn read(cpu: &Cpu) -> u64 {
+        u64::from(cpu.tr)
+    }
+}
+
+struct Msw;
+
+impl SystemWord for Msw {
+    fn read(cpu: &Cpu) -> u64 {
+        cpu.cr0
+    }
+}
+
+/// SLDT, STR, SMSW: to memory always 16 bits.
+fn store_word<W: SystemWord>(i: &Instruction) -> Option<Exec> {
+    if i.op_kind(0) == OpKind::Memory {
+        return Some(store_word_m::<W>);
+    }
+    by_size!(operand_size(i, 0), T => Some(store_word_r::<T, W>))
+}
+
+fn store_word_r<T: Int, W: SystemWord>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let value = W::read(core.cpu);
+    T::set(core, op.dst, T::cut(value));
+    Ok(())
+}
+
+fn store_word_m<W: SystemWord>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let value = W::read(core.cpu) as u16;
+    core.store(core.ea(op), value)
 }
 
 /// An instruction that only ring 0 may execute.
