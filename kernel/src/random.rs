@@ -6,6 +6,7 @@ use bitflags::bitflags;
 use callgate_abi::{Errno, SYSCALL_DEFINE3, UserMemory, UserMut, impl_syscall_flags};
 use linux_raw_sys::general;
 
+use crate::fs::read_write::access_ok;
 use crate::{Result, Task};
 
 bitflags! {
@@ -35,6 +36,9 @@ pub fn getrandom(task: &mut Task, ubuf: UserMut<u8>, len: usize, flags: Getrando
         return Err(Errno::EINVAL);
     }
     let len = len.min(MAX_RW_COUNT);
+    if !access_ok(ubuf.addr(), len) {
+        return Err(Errno::EFAULT);
+    }
     let mut done = 0;
     let mut chunk = [0; CHUNK];
     while done < len {

@@ -207,7 +207,9 @@ impl Task {
             Hypercall::ExitToUserMode => {
                 self.exit_to_user_mode();
                 if self.link.state.get() == TaskState::Stopped {
-                    // Continued, it looks for signals again before it goes on.
+                    // Continued, it looks for signals again before it goes on; its call has been
+                    // dealt with.
+                    (self.regs.orig_ax, self.regs_changed) = (u64::MAX, true);
                     self.cpu.rip = self.cpu.rip.wrapping_sub(HYPERCALL_LEN);
                 }
             }

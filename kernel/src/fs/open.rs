@@ -292,6 +292,18 @@ pub fn open(task: &mut Task, filename: UserStr, flags: OpenFlags, mode: UMode) -
     openat(task, Fd::AT_FDCWD, filename, flags, mode)
 }
 
+/// open(2) of a 32-bit program. Linux lets it open files of 2 GiB and more only with O_LARGEFILE; ours may always.
+#[SYSCALL_DEFINE3(compat_sys_open)]
+pub fn compat_open(task: &mut Task, filename: UserStr, flags: OpenFlags, mode: UMode) -> Result<Fd> {
+    open(task, filename, flags, mode)
+}
+
+/// openat(2) of a 32-bit program, see [`compat_open`].
+#[SYSCALL_DEFINE4(compat_sys_openat)]
+pub fn compat_openat(task: &mut Task, dfd: Fd, filename: UserStr, flags: OpenFlags, mode: UMode) -> Result<Fd> {
+    openat(task, dfd, filename, flags, mode)
+}
+
 /// openat(2): opens a file, relative to `dfd`.
 #[SYSCALL_DEFINE4(openat)]
 pub fn openat(task: &mut Task, dfd: Fd, filename: UserStr, flags: OpenFlags, mode: UMode) -> Result<Fd> {

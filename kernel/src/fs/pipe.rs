@@ -113,7 +113,10 @@ pub struct PipeEnd {
 impl PipeEnd {
     fn open(pipe: &Rc<Pipe>, flags: OpenFlags, fifo: bool) -> Rc<Self> {
         let (reads, writes) = (flags.access_mode() != 1, flags.access_mode() != 0);
-        let seen = if reads { pipe.ever_written.get() } else { pipe.ever_read.get() };
+        let (partners, ever) =
+            if reads { (pipe.writers.get(), pipe.ever_written.get()) } else { (pipe.readers.get(), pipe.ever_read.get()) };
+        // Who finds a partner has nobody to wait for, and is told when that one goes.
+        let seen = if partners > 0 { u64::MAX } else { ever };
         if reads {
             pipe.readers.set(pipe.readers.get() + 1);
             pipe.ever_read.set(pipe.ever_read.get() + 1);
@@ -197,15 +200,13 @@ impl FileOperations for PipeEnd {
                 break;
             }
             let mut data = vec![0; iter.count().min(PAGE)];
-            let copied = iter.copy_from_iter(&mut data);
-            let short = copied < data.len();
-            data.truncate(copied);
-            if copied > 0 {
-                pipe.slots.borrow_mut().push_back(Slot { data, start: 0, packet });
-            }
-            if short {
+            // A slot is filled whole or not at all: of a page that faults, nothing is written.
+            let peeked = iter.peek_from_iter(&mut data);
+            if peeked < data.len() {
                 break;
             }
+            iter.commit(peeked);
+            pipe.slots.borrow_mut().push_back(Slot { data, start: 0, packet });
         }
         if iter.done() > 0 {
             pipe.rd_wait.wake_all();
