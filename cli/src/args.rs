@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::calls::CallSet;
+use crate::generate::GenCommand;
 use crate::tbl::TblCommand;
 
 /// Run Linux programs on a generated kernel, and see every system call.
@@ -50,9 +51,13 @@ pub(crate) enum Command {
     /// Run a program and show the whole way of each system call, instruction by instruction.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
-    /// Make headers and listings from a table.
-    #[command(after_help = GEN_EXAMPLES)]
-    Gen(GenArgs),
+    /// Make headers, listings and functions from a table.
+    #[command(after_help = crate::generate::EXAMPLES)]
+    Gen {
+        /// What to make.
+        #[command(subcommand)]
+        command: GenCommand,
+    },
     /// Check tables, format, list, extend and compare them.
     Tbl {
         /// What to do with them.
@@ -91,17 +96,6 @@ Examples:
   callgate explain --trace-calls write --limit 1 ./a.out
   callgate explain --html way.html ./a.out           as a page for a browser
   callgate explain --full -o way.txt ./a.out         no instruction left out, however often it was seen";
-
-const GEN_EXAMPLES: &str = "\
-Without TABLE it is the table that this kernel was built with.
-
-Examples:
-  callgate gen unistd --abis common,64 -o unistd_64.h
-  callgate gen unistd --abis common,x32 --offset __X32_SYSCALL_BIT -o unistd_x32.h
-  callgate gen unistd --prefix ia32_ syscall_32.tbl
-  callgate gen syscalls --abis common,64 -o syscalls_64.h
-  callgate gen rust -o nr.rs
-  callgate gen system-map | grep __x64_sys_write";
 
 const DISASM_EXAMPLES: &str = "\
 Examples:
@@ -218,47 +212,6 @@ pub(crate) enum EntryChoice {
     Direct,
     /// The core executes the kernel image's entry code in ring 0.
     Image,
-}
-
-/// `gen`.
-#[derive(Debug, Args)]
-pub(crate) struct GenArgs {
-    /// What to make.
-    #[arg(value_enum)]
-    pub(crate) what: Artifact,
-    /// The table to make it from.
-    pub(crate) table: Option<PathBuf>,
-    /// Which rows: a comma-separated list of abis, each matching by its beginning as in Linux's scripts.
-    /// Without it all, but no x32 rows of a table that has 64-bit ones.
-    #[arg(long, value_name = "A,B")]
-    pub(crate) abis: Option<String>,
-    /// unistd: a C expression that is added to each number.
-    #[arg(long, value_name = "X")]
-    pub(crate) offset: Option<String>,
-    /// unistd: what stands between `__NR_` and each name.
-    #[arg(long, value_name = "P")]
-    pub(crate) prefix: Option<String>,
-    /// unistd: define `__NR_syscalls` too, for the kernel.
-    #[arg(long)]
-    pub(crate) emit_nr: bool,
-    /// Write to FILE, whole or not at all, and not to standard output.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-}
-
-/// What can be made from a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Artifact {
-    /// The C header with the numbers, as Linux's syscallhdr.sh makes it.
-    Unistd,
-    /// The C header with the table's entries, as Linux's syscalltbl.sh makes it.
-    Syscalls,
-    /// The numbers for Rust.
-    Rust,
-    /// The kernel image's symbols, as /proc/kallsyms lists them.
-    Kallsyms,
-    /// The same as System.map.
-    SystemMap,
 }
 
 /// `disasm`.

@@ -55,7 +55,7 @@ fn command(cli: Cli) -> Result {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Trace(args)) => trace::trace(&args),
         Some(Command::Explain(args)) => explain::explain(&args),
-        Some(Command::Gen(args)) => generate::generate(&args),
+        Some(Command::Gen { command }) => generate::generate(&command),
         Some(Command::Tbl { command }) => tbl::tbl(&command),
         Some(Command::Disasm(args)) => disasm::disasm(&args),
     }

@@ -29,7 +29,7 @@ pub(crate) enum TblCommand {
 const CHECK_EXAMPLES: &str = "\
 A row is: <number> <abi> <name> [<entry point> [<compat entry point> [noreturn]]]
 
-Errors are what no table may have. Lints are what is likely a mistake; they are warnings, each with its name in brackets,
+Errors are what no table may have. Lints are what is likely a mistake; they are warnings, each with its name in brackets, \
 and --deny makes them errors.
 
 Examples:
@@ -38,8 +38,8 @@ Examples:
   callgate tbl check --deny gap,lonely_abi --allow mismatched_entry syscall.tbl";
 
 const FMT_EXAMPLES: &str = "\
-Number, abi and name stand at tab stops, the entry points where most rows of the table have them: Linux has tables with
-names of 24 columns and tables with names of 32. Only blanks and tabs change, never a word. A file is written whole, or
+Number, abi and name stand at tab stops, the entry points where most rows of the table have them: Linux has tables with \
+names of 24 columns and tables with names of 32. Only blanks and tabs change, never a word. A file is written whole, or \
 not at all if its table is wrong.
 
 Examples:
@@ -58,7 +58,7 @@ Examples:
   callgate tbl list --json | jq '.[] | select(.entry == null)'";
 
 const ADD_EXAMPLES: &str = "\
-The row gets the next free number and its place below the last row of its abi: on x86-64 before the block of x32.
+The row gets the next free number and its place below the last row of its abi: on x86-64 before the block of x32. \
 Nothing else of the file changes. The handler goes to standard output, what has happened to standard error.
 
 Arguments can be written as in Rust or as in C; the handler has the types that callgate-abi has for them:
@@ -73,7 +73,7 @@ Examples:
   callgate tbl add --nr 600 --abi 64 --entry sys_my_greet greet my.tbl";
 
 const DIFF_EXAMPLES: &str = "\
-Programs hold numbers: a call that is removed, renumbered, renamed, given to other programs or to another entry point
+Programs hold numbers: a call that is removed, renumbered, renamed, given to other programs or to another entry point \
 breaks them, and the exit code is 1. A call that is added, or that gets its first entry point, breaks nothing.
 
 Examples:

@@ -3,6 +3,8 @@
 //! Linux's prototypes say `char __user *buf, size_t count`; who writes Rust says `buf: *mut u8, count: usize`. Both are
 //! understood, even in one list. What a `char *` is depends on what follows: with a length, bytes; without, a string.
 
+use callgate_codegen::emit;
+
 use crate::near::suggestion;
 
 /// A parameter of a handler.
@@ -61,17 +63,10 @@ const INTEGERS: &[(&str, &str)] = &[
 /// Types of `callgate-abi` that stand for themselves.
 const ABI: &[&str] = &["Fd", "UserStr", "UserAddr"];
 
-/// Words that can't be names in Rust; and the context's.
-const KEYWORDS: &[&str] = &[
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
-    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
-    "move", "mut", "override", "priv", "pub", "ref", "return", "self", "Self", "static", "struct", "super", "task",
-    "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
-];
-
-/// A C name as a Rust one.
+/// A C name as a Rust one that is not the context's.
 pub(super) fn identifier(name: &str) -> String {
-    if KEYWORDS.contains(&name) { format!("{name}_") } else { name.to_owned() }
+    let taken = name == "task" || emit::ident(name).as_deref() != Some(name);
+    if taken { format!("{name}_") } else { name.to_owned() }
 }
 
 /// Reads a list of arguments; the error says in one line what is wrong and what to write.

@@ -34,7 +34,7 @@ const KEYWORDS: &[&str] = &[
 ];
 
 /// A C identifier as a Rust one; `None` for the few words that can't be one.
-pub(crate) fn ident(name: &str) -> Option<String> {
+pub fn ident(name: &str) -> Option<String> {
     match name {
         "self" | "Self" | "super" | "crate" | "_" => None,
         _ if KEYWORDS.contains(&name) => Some(format!("r#{name}")),

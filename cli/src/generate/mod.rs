@@ -1,0 +1,204 @@
+//! `callgate gen`: headers, listings and functions from a table.
+
+mod args;
+mod reference;
+
+use std::io::Write;
+use std::path::Path;
+
+use callgate_codegen::dispatch::Dispatch;
+use callgate_codegen::image::Image;
+use callgate_codegen::{AbiFilter, Table, TableError, default_abis, emit, write_if_changed};
+
+use crate::exit::{Failure, Result};
+use crate::image;
+use args::{Language, UnistdArgs};
+use reference::Programs;
+
+pub(crate) use args::{EXAMPLES, GenCommand};
+
+/// Makes what is asked for.
+pub(crate) fn generate(command: &GenCommand) -> Result {
+    let text = match text(command) {
+        Ok(text) => text?,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(1);
+        }
+    };
+    match &command.table().output {
+        Some(path) => {
+            // /dev/stdout and its like are written to, not replaced.
+            let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+            let written = if special { std::fs::write(path, text) } else { write_if_changed(path, text).map(|_| ()) };
+            written.map_err(|error| Failure::own(format!("{}: can't be written: {error}", path.display())))?;
+        }
+        None => match std::io::stdout().write_all(text.as_bytes()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                return Err(Failure::own(format!("the output can't be written: {error}")));
+            }
+            _ => {}
+        },
+    }
+    Ok(0)
+}
+
+/// What is to be written, unless the table is wrong or something else is.
+fn text(command: &GenCommand) -> Result<Result<String>, TableError> {
+    if let GenCommand::Json(args) = command
+        && args.schema
+    {
+        return Ok(Ok(emit::JSON_SCHEMA.to_owned()));
+    }
+    let args = command.table();
+    let table = table(args.table.as_deref())?;
+    let abis = args.abis.as_deref().map_or_else(|| default_abis(&table), AbiFilter::new);
+    Ok(Ok(match command {
+        GenCommand::Unistd(args) => unistd(&table, abis, args),
+        GenCommand::Syscalls(_) => emit::syscalls(&table, &abis)?,
+        GenCommand::Rust(_) => emit::rust(&table, &abis)?,
+        GenCommand::Kallsyms(_) | GenCommand::SystemMap(_) => {
+            let image = if args.table.is_none() && args.abis.is_none() {
+                Ok(image::built_in())
+            } else {
+                let ia32 = Table::parse("syscall_32.tbl", image::IA32_TABLE)?;
+                let dispatch = Dispatch::new((&table, &abis), Some((&ia32, &AbiFilter::all())))?;
+                Image::new(&dispatch, "callgate\n")
+            };
+            let image = match image {
+                Ok(image) => image,
+                Err(error) => return Ok(Err(Failure::own(format!("the kernel image can't be assembled: {error}")))),
+            };
+            match command {
+                GenCommand::Kallsyms(_) => emit::kallsyms(&image),
+                _ => emit::system_map(&image),
+            }
+        }
+        GenCommand::Prototypes(_) | GenCommand::Wrappers(_) | GenCommand::Json(_) | GenCommand::Markdown(_) => {
+            // One row a number, as for an array of handlers.
+            table.ascending_rows(&abis)?;
+            return Ok(of_handlers(command, &table, &abis, reference::programs(&table)?));
+        }
+    }))
+}
+
+fn unistd(table: &Table, abis: AbiFilter, args: &UnistdArgs) -> String {
+    let file = args.table.output.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
+    let options = emit::Unistd {
+        abis,
+        offset: args.offset.clone(),
+        prefix: args.prefix.clone().unwrap_or_default(),
+        emit_nr: args.emit_nr,
+    };
+    emit::unistd(table, file.as_deref().unwrap_or("unistd_64.h"), &options)
+}
+
+/// What is made of the handlers' types, which only this kernel's own tables have.
+fn of_handlers(command: &GenCommand, table: &Table, abis: &AbiFilter, programs: Option<Programs>) -> Result<String> {
+    let name = command.name();
+    let Some(programs) = programs else {
+        return Err(Failure::own(format!(
+            "`gen {name}` is made of the handlers' types, and {} is another table than this kernel was built with: \
+             leave it out, or build the kernel with it",
+            table.path()
+        )));
+    };
+    let reference = reference::reference(table, abis, programs);
+    Ok(match command {
+        GenCommand::Wrappers(_) if programs == Programs::Ia32 => {
+            return Err(Failure::own(format!(
+                "`gen {name}` makes functions for 64-bit programs, and {} is the table of 32-bit ones",
+                table.path()
+            )));
+        }
+        GenCommand::Wrappers(args) if args.language == Language::C => emit::wrappers_c(&reference),
+        GenCommand::Wrappers(_) => emit::wrappers_rust(&reference),
+        GenCommand::Json(_) => emit::json(&reference),
+        GenCommand::Markdown(_) => emit::markdown(&reference),
+        _ => emit::prototypes(&reference),
+    })
+}
+
+fn table(path: Option<&Path>) -> Result<Table, TableError> {
+    match path {
+        Some(path) => Table::read(path),
+        None => Table::parse(image::TABLE_PATH, image::TABLE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::args::{JsonArgs, TableArgs, WrappersArgs};
+    use super::*;
+
+    fn made(command: &GenCommand) -> String {
+        text(command).unwrap().unwrap()
+    }
+
+    fn all() -> TableArgs {
+        TableArgs::default()
+    }
+
+    #[test]
+    fn the_built_in_table_makes_headers() {
+        let header = made(&GenCommand::Unistd(UnistdArgs::default()));
+        assert!(header.contains("#define __NR_write 1\n") && !header.contains("__NR_syscalls"), "{header}");
+        assert!(made(&GenCommand::Syscalls(all())).contains("__SYSCALL(1, sys_write)\n"));
+        assert!(made(&GenCommand::Rust(all())).contains("__NR_write: u32 = 1;"));
+    }
+
+    #[test]
+    fn an_option_changes_each_line() {
+        let args = UnistdArgs {
+            prefix: Some("my_".to_owned()),
+            offset: Some("BASE".to_owned()),
+            emit_nr: true,
+            ..UnistdArgs::default()
+        };
+        let header = made(&GenCommand::Unistd(args));
+        assert!(header.contains("#define __NR_my_write (BASE + 1)\n") && header.contains("__NR_my_syscalls"));
+    }
+
+    #[test]
+    fn the_listing_is_that_of_the_image_that_a_table_makes() {
+        let built_in = made(&GenCommand::SystemMap(all()));
+        assert!(built_in.starts_with("ffffffff81000000 T entry_SYSCALL_64\n"));
+        assert!(built_in.contains(" __x64_sys_write\n"));
+        let abis = Some("common,64".to_owned());
+        assert_eq!(built_in, made(&GenCommand::SystemMap(TableArgs { abis, ..all() })));
+    }
+
+    #[test]
+    fn what_is_made_of_handlers_has_their_types() {
+        let prototypes = made(&GenCommand::Prototypes(all()));
+        let write = "asmlinkage long sys_write(unsigned int fd, const char __user *buf, size_t count);\n";
+        assert!(prototypes.contains(write), "{prototypes}");
+        let c = GenCommand::Wrappers(WrappersArgs { language: Language::C, table: all() });
+        assert!(made(&c).contains("sys_write(unsigned int fd, const char *buf, size_t count)"));
+        let rust = GenCommand::Wrappers(WrappersArgs { language: Language::Rust, table: all() });
+        assert!(made(&rust).contains("pub fn write(") || made(&rust).contains("pub unsafe fn write("));
+        let page = made(&GenCommand::Markdown(all()));
+        let line = page.lines().find(|line| line.starts_with("| 1 | `write` |"));
+        assert!(line.is_some_and(|line| line.contains("kernel/src/fs/read_write.rs:")), "{line:?}");
+        assert!(page.contains("| 134 | `uselib` | | not implemented | |"), "{page}");
+        let json = made(&GenCommand::Json(JsonArgs::default()));
+        let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(parsed["calls"][1]["args"][2]["type"], "size_t");
+        let schema = made(&GenCommand::Json(JsonArgs { schema: true, table: all() }));
+        assert!(serde_json::from_str::<serde_json::Value>(&schema).is_ok());
+    }
+
+    #[test]
+    fn handlers_are_known_by_the_rows_and_not_by_the_path() {
+        let table = |text: &str| Table::parse("other.tbl", text).unwrap();
+        let other = image::TABLE.replace("sys_newuname", "sys_uname");
+        for (text, programs) in [
+            (image::TABLE, Some(Programs::Native)),
+            (image::IA32_TABLE, Some(Programs::Ia32)),
+            (&image::TABLE.replace("\t", "  "), Some(Programs::Native)),
+            (&other, None),
+        ] {
+            assert_eq!(reference::programs(&table(text)).unwrap(), programs);
+        }
+    }
+}
