@@ -49,6 +49,9 @@ pub trait SyscallArg: Sized {
     /// What kind of thing it is.
     const CLASS: ArgClass;
 
+    /// How many bytes of the register count, for a comparison with a C prototype.
+    const SIZE: usize = size_of::<Self>();
+
     /// The value that a register stands for, by Linux's rules of truncation and sign. Never fails.
     fn from_reg(raw: u64) -> Self;
 

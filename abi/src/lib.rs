@@ -90,6 +90,7 @@ mod arg;
 mod errno;
 mod flags;
 mod metadata;
+mod prototype;
 mod regs;
 mod ret;
 mod show;
@@ -103,6 +104,7 @@ pub use callgate_macros::{
 pub use errno::Errno;
 pub use flags::fmt_flags;
 pub use metadata::{ArgMetadata, FmtArg, FmtCType, FmtReturn, Handler, HandlerContext, Metadata, RetMetadata};
+pub use prototype::Declared;
 pub use regs::PtRegs;
 pub use ret::{Exited, NoReturn, NotImplemented, SyscallReturn};
 pub use show::{fmt_address, fmt_quoted, fmt_string};

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::dispatch::Dispatch;
 use crate::emit;
 use crate::image::Image;
+use crate::prototypes::Prototypes;
 use crate::table::{AbiFilter, Table, TableError};
 use crate::write::write_if_changed;
 
@@ -32,6 +33,7 @@ pub struct Build {
     table: Option<PathBuf>,
     abis: Option<AbiFilter>,
     ia32_table: Option<PathBuf>,
+    prototypes: Option<PathBuf>,
     context: String,
     banner: String,
     image: bool,
@@ -51,6 +53,7 @@ impl Build {
             table: None,
             abis: None,
             ia32_table: None,
+            prototypes: None,
             context: "crate::Task".to_owned(),
             banner: "callgate\n".to_owned(),
             image: true,
@@ -70,6 +73,15 @@ impl Build {
     #[must_use]
     pub fn abis(mut self, list: &str) -> Self {
         self.abis = Some(AbiFilter::new(list));
+        self
+    }
+
+    /// A file of C prototypes, in the manner of Linux's `syscalls.h`, that handlers are held to: where a handler's
+    /// number of arguments, their names or their classes are others than its prototype's, the build fails at the
+    /// parameter. Handlers without a prototype are not held to anything. See [`crate::prototypes`].
+    #[must_use]
+    pub fn prototypes(mut self, path: impl Into<PathBuf>) -> Self {
+        self.prototypes = Some(path.into());
         self
     }
 
@@ -110,7 +122,7 @@ impl Build {
 
     /// Writes the files, and tells cargo when to do it again.
     pub fn generate(&self) -> Result<(), Error> {
-        for path in [&self.table, &self.ia32_table].into_iter().flatten() {
+        for path in [&self.table, &self.ia32_table, &self.prototypes].into_iter().flatten() {
             println!("cargo::rerun-if-changed={}", path.display());
         }
         let out = match &self.out_dir {
@@ -118,12 +130,16 @@ impl Build {
             None => env::var_os("OUT_DIR").map(PathBuf::from).ok_or(Error::NoOutDir)?,
         };
         let dispatch = self.dispatch()?;
+        let mut entries = emit::entries(&dispatch);
+        if let Some(path) = &self.prototypes {
+            entries += &emit::prototype_entries(&dispatch, &read(path, Prototypes::from_bytes)?);
+        }
         let write = |name: &str, content: &[u8]| {
             let path = out.join(name);
             write_if_changed(&path, content).map_err(|source| Error::Write { path, source })
         };
         write("syscalls.rs", emit::dispatch(&dispatch, &self.context).as_bytes())?;
-        write("entries.txt", emit::entries(&dispatch).as_bytes())?;
+        write("entries.txt", entries.as_bytes())?;
         if self.image {
             let image = Image::new(&dispatch, &self.banner).map_err(Error::Image)?;
             for segment in &image.segments {
@@ -138,12 +154,12 @@ impl Build {
     /// The dispatch that would be generated.
     pub fn dispatch(&self) -> Result<Dispatch, Error> {
         let path = self.table.as_deref().ok_or(Error::NoTable)?;
-        let native = read(path)?;
+        let native = read(path, Table::from_bytes)?;
         let abis = match &self.abis {
             Some(abis) => abis.clone(),
             None => default_abis(&native),
         };
-        let ia32 = self.ia32_table.as_deref().map(read).transpose()?;
+        let ia32 = self.ia32_table.as_deref().map(|path| read(path, Table::from_bytes)).transpose()?;
         let all = AbiFilter::all();
         let ia32 = ia32.as_ref().map(|table| (table, &all));
         Ok(Dispatch::new((&native, &abis), ia32)?)
@@ -159,11 +175,11 @@ pub fn default_abis(table: &Table) -> AbiFilter {
     }
 }
 
-fn read(path: &Path) -> Result<Table, Error> {
+fn read<T>(path: &Path, parse: fn(String, &[u8]) -> Result<T, TableError>) -> Result<T, Error> {
     // Cargo shows paths from the workspace's root, where a `../` of the crate's directory leads.
     let shown: PathBuf = path.components().skip_while(|part| *part == Component::ParentDir).collect();
     match std::fs::read(path) {
-        Ok(bytes) => Ok(Table::from_bytes(shown.display().to_string(), &bytes)?),
+        Ok(bytes) => Ok(parse(shown.display().to_string(), &bytes)?),
         Err(source) => Err(Error::Read { path: path.to_owned(), source }),
     }
 }
@@ -177,15 +193,15 @@ pub enum Error {
     /// OUT_DIR is not set: call this from a build script, or say where to with `Build::out_dir`
     #[error("OUT_DIR is not set: call this from a build script, or say where to with `Build::out_dir`")]
     NoOutDir,
-    /// A table can't be read.
-    #[error("{}: the table can't be read: {source}; give its path from the crate's directory", path.display())]
+    /// A table or a prototypes file can't be read.
+    #[error("{}: the file can't be read: {source}; give its path from the crate's directory", path.display())]
     Read {
-        /// The table's path.
+        /// The file's path.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// A table is wrong.
+    /// A table or a prototypes file is wrong.
     #[error(transparent)]
     Table(#[from] TableError),
     /// The kernel image can't be assembled.

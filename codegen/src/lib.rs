@@ -32,9 +32,11 @@ mod ctype;
 pub mod dispatch;
 pub mod emit;
 pub mod image;
+pub mod prototypes;
 pub mod table;
 mod write;
 
 pub use build::{Build, Error, default_abis};
+pub use prototypes::Prototypes;
 pub use table::{AbiFilter, Table, TableError};
 pub use write::write_if_changed;

@@ -6,11 +6,13 @@
 
 use crate::entries::{Entries, Table};
 use crate::parse::{Input, Item, Word};
+use crate::prototype::{self, Declared};
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
 use syn::{
     Error, Expr, FnArg, GenericArgument, Ident, ItemFn, Lit, Meta, Pat, PatType, PathArguments, ReturnType, Signature,
     Token, Type,
@@ -41,7 +43,10 @@ pub(crate) struct Handler<'a> {
 /// An argument.
 pub(crate) struct Arg<'a> {
     pub(crate) name: String,
+    pub(crate) place: Span,
     pub(crate) ty: &'a Type,
+    /// What the prototype declares it to be, if there is one.
+    pub(crate) declared: Option<Declared>,
 }
 
 /// What a handler returns.
@@ -87,6 +92,10 @@ pub(crate) fn handler<'a>(input: &'a Input, entries: &Entries) -> Result<Handler
     match (row, context_and_args, ret) {
         (Some((entry, name, place)), Some((context, args)), Some(ret)) if errors.is_empty() => {
             let doc = first_doc_line(function);
+            let args = match prototype::hold(args, &entry, sig, entries) {
+                Ok(args) => args,
+                Err(errors) => return Err(Refused { errors, entry: Some((entry, place)) }),
+            };
             Ok(Handler { function, name, entry, place, context, args, ret, doc })
         }
         _ => Err(Refused { errors, entry: guess_entry(input, entries) }),
@@ -270,7 +279,10 @@ fn parameters<'a>(input: &Input, sig: &'a Signature, errors: &mut Vec<Error>) ->
         return None;
     };
     let args = args.iter().zip(names);
-    let args = args.map(|(arg, name)| Some(Arg { name: name?, ty: &arg.ty })).collect::<Option<_>>()?;
+    let arg = |(arg, name): (&&'a PatType, Option<String>)| {
+        Some(Arg { name: name?, place: arg.pat.span(), ty: &arg.ty, declared: None })
+    };
+    let args = args.map(arg).collect::<Option<_>>()?;
     types_ok.then_some((context, args))
 }
 
@@ -455,7 +467,7 @@ fn bare(ty: &Type) -> &Type {
 }
 
 /// The type as a person writes it: tokens print with a space between any two.
-fn source(ty: &Type) -> String {
+pub(crate) fn source(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string();
     let mut tidy = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();

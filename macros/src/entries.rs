@@ -9,6 +9,7 @@
 //! next 472
 //! entry sys_newstat stat 4
 //! entry sys_exit exit 60 noreturn
+//! prototype sys_exit\tsyscalls.h:7\tasmlinkage long sys_exit(int error_code);\tinteger4\terror_code\tint error_code
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,25 @@ pub(crate) struct Table(String);
 pub(crate) struct Row<'a> {
     pub(crate) entry: &'a str,
     pub(crate) name: &'a str,
+}
+
+/// What a C prototype says of an entry point.
+pub(crate) struct Prototype<'a> {
+    /// Its file and line.
+    pub(crate) place: &'a str,
+    /// The whole of it.
+    pub(crate) text: &'a str,
+    pub(crate) parameters: Vec<Parameter<'a>>,
+}
+
+/// A parameter of a prototype.
+pub(crate) struct Parameter<'a> {
+    /// What its type is, in a word.
+    pub(crate) class: &'a str,
+    /// Its name; empty if it has none.
+    pub(crate) name: &'a str,
+    /// The whole of it: `size_t count`.
+    pub(crate) text: &'a str,
 }
 
 impl Entries {
@@ -83,6 +103,20 @@ impl Table {
     /// The row with this name.
     pub(crate) fn named(&self, name: &str) -> Option<Row<'_>> {
         self.rows().find(|row| row.name == name)
+    }
+
+    /// The prototype of this entry point, if there is a file of them that has it.
+    pub(crate) fn prototype(&self, entry: &str) -> Option<Prototype<'_>> {
+        let mut words = self.values("prototype").find_map(|value| {
+            let mut words = value.split('\t');
+            (words.next() == Some(entry)).then_some(words)
+        })?;
+        let (place, text) = (words.next()?, words.next()?);
+        let mut parameters = Vec::new();
+        while let (Some(class), Some(name), Some(text)) = (words.next(), words.next(), words.next()) {
+            parameters.push(Parameter { class, name, text });
+        }
+        Some(Prototype { place, text, parameters })
     }
 
     /// At most three entry points that `entry` may be a slip of, nearest first.

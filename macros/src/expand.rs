@@ -1,6 +1,6 @@
 //! From a checked declaration to Rust.
 
-use crate::check::{CondSyscall, Handler, Return};
+use crate::check::{Arg, CondSyscall, Handler, Return};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
@@ -14,12 +14,22 @@ pub(crate) fn at(place: Span) -> Span {
 pub(crate) fn handler(handler: &Handler<'_>) -> TokenStream {
     let function = handler.function;
     let implementation = implement(&handler.entry, handler.place, &return_type(handler), &value(handler));
+    let declared = handler.args.iter().filter_map(declared);
     let cfgs = function.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
     quote! {
         #function
         #(#cfgs)*
-        const _: () = { #implementation };
+        const _: () = { #(#declared)* #implementation };
     }
+}
+
+/// The assertion that an argument's type can stand for what the prototype declares.
+fn declared(arg: &Arg<'_>) -> Option<TokenStream> {
+    let (ty, declared) = (arg.ty, arg.declared.as_ref()?);
+    let (class, message) = (&declared.class, &declared.message);
+    Some(quote_spanned! {at(ty.span())=>
+        const _: () = ::core::assert!(::callgate_abi::Declared::#class.agrees::<#ty>(), "{}", #message);
+    })
 }
 
 /// The type that the trait gets to know.

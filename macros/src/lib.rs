@@ -149,6 +149,7 @@ mod entries;
 mod expand;
 mod fallback;
 mod parse;
+mod prototype;
 
 use proc_macro::TokenStream;
 

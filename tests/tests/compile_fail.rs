@@ -7,7 +7,7 @@
 //! expected messages again.
 
 use callgate_codegen::dispatch::Dispatch;
-use callgate_codegen::{AbiFilter, Table, emit};
+use callgate_codegen::{AbiFilter, Prototypes, Table, emit};
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
@@ -49,6 +49,31 @@ fn misuses_are_refused_with_one_clear_message() {
     if in_inner_process("misuses_are_refused_with_one_clear_message", Some(&entries)) {
         trybuild::TestCases::new().compile_fail("ui/*.rs");
     }
+}
+
+#[test]
+fn a_handler_that_disagrees_with_its_prototype_is_refused() {
+    let prototypes = Prototypes::parse("syscalls.h", include_str!("../ui/support/syscalls.h"));
+    let prototypes = prototypes.unwrap_or_else(|error| panic!("{error}"));
+    let entries = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_fail_prototypes.txt");
+    let text = emit::entries(&dispatch()) + &emit::prototype_entries(&dispatch(), &prototypes);
+    fs::write(&entries, text).expect("the target directory is ours");
+    if in_inner_process("a_handler_that_disagrees_with_its_prototype_is_refused", Some(&entries)) {
+        trybuild::TestCases::new().compile_fail("ui/prototypes/*.rs");
+    }
+}
+
+#[test]
+fn there_are_forty_malformed_handlers() {
+    let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
+    let cases = |dir: &str| {
+        fs::read_dir(ui.join(dir))
+            .expect("cases")
+            .flatten()
+            .filter(|case| case.path().extension().is_some_and(|extension| extension == "stderr"))
+            .count()
+    };
+    assert!(cases("") + cases("without_list") + cases("prototypes") >= 40);
 }
 
 #[test]

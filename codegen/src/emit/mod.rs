@@ -14,7 +14,7 @@ mod unistd;
 mod wrappers;
 
 pub use dispatch::dispatch;
-pub use entries::entries;
+pub use entries::{entries, prototype_entries};
 pub use json::{JSON_SCHEMA, json};
 pub use markdown::markdown;
 pub use prototypes::prototypes;

@@ -49,19 +49,19 @@ pub struct Label {
 
 impl Diagnostic {
     /// An error about the file as a whole.
-    pub(super) fn file(message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(crate) fn file(message: impl Into<String>, help: impl Into<String>) -> Self {
         let (message, help) = (message.into(), help.into());
         Self { severity: Severity::Error, lint: None, message, place: None, related: None, help }
     }
 
     /// An error at a place.
-    pub(super) fn at(span: Span, message: impl Into<String>, label: &str, help: impl Into<String>) -> Self {
+    pub(crate) fn at(span: Span, message: impl Into<String>, label: &str, help: impl Into<String>) -> Self {
         let text = label.to_owned();
         Self { place: Some(Label { span, text }), ..Self::file(message, help) }
     }
 
     /// The same with a second place.
-    pub(super) fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+    pub(crate) fn related(mut self, span: Span, label: impl Into<String>) -> Self {
         let text = label.into();
         self.related = Some(Label { span, text });
         self

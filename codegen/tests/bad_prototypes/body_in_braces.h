@@ -1,0 +1,4 @@
+asmlinkage long sys_a(int a)
+{
+	return a;
+}

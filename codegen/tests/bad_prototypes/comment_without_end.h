@@ -1,0 +1,3 @@
+asmlinkage long sys_a(int a);
+/* sys_b comes next
+asmlinkage long sys_b(int b);

@@ -1,0 +1,1 @@
+asmlinkage long sys_clone(int (*fn)(void *), void *arg);

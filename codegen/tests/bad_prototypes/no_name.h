@@ -1,0 +1,2 @@
+asmlinkage long (int a);
+(int b);

@@ -1,0 +1,2 @@
+asmlinkage long sys_rename(const char __user *name,
+			   const char __user *name);

@@ -1,0 +1,1 @@
+asmlinkage long sys_a(pid_t uid_t who);

@@ -1,0 +1,1 @@
+asmlinkage long sys_open(const char __user *path, int flags, ...);

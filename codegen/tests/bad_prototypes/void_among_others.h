@@ -1,0 +1,1 @@
+asmlinkage long sys_a(int a, void);
