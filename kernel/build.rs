@@ -6,6 +6,7 @@ fn main() -> ExitCode {
     let result = callgate_codegen::Build::new()
         .table("../syscall_64.tbl")
         .ia32_table("../syscall_32.tbl")
+        .prototypes("../syscalls.h")
         .context("crate::Task")
         .generate();
     match result {

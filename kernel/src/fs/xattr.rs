@@ -97,7 +97,7 @@ fn answer(task: &mut Task, to: UserMut<u8>, size: usize, bytes: &[u8]) -> Result
     Ok(bytes.len())
 }
 
-fn list(task: &mut Task, path: &Path, to: UserMut<u8>, size: usize) -> Result<usize> {
+fn list_names(task: &mut Task, path: &Path, to: UserMut<u8>, size: usize) -> Result<usize> {
     let trusted = task.cred.capable(CAP_SYS_ADMIN);
     let mut names = Vec::new();
     for name in path.inode().xattrs.borrow().keys().filter(|name| trusted || !name.starts_with(b"trusted.")) {
@@ -186,23 +186,23 @@ pub fn fgetxattr(task: &mut Task, fd: Fd, name: UserStr, value: UserMut<u8>, siz
 
 /// listxattr(2): lists the attributes' names.
 #[SYSCALL_DEFINE3(listxattr)]
-pub fn listxattr(task: &mut Task, path: UserStr, to: UserMut<u8>, size: usize) -> Result<usize> {
+pub fn listxattr(task: &mut Task, path: UserStr, list: UserMut<u8>, size: usize) -> Result<usize> {
     let path = follow(task, path)?;
-    list(task, &path, to, size)
+    list_names(task, &path, list, size)
 }
 
 /// llistxattr(2): the same, of a symbolic link itself.
 #[SYSCALL_DEFINE3(llistxattr)]
-pub fn llistxattr(task: &mut Task, path: UserStr, to: UserMut<u8>, size: usize) -> Result<usize> {
+pub fn llistxattr(task: &mut Task, path: UserStr, list: UserMut<u8>, size: usize) -> Result<usize> {
     let path = no_follow(task, path)?;
-    list(task, &path, to, size)
+    list_names(task, &path, list, size)
 }
 
 /// flistxattr(2): the same, of an open file.
 #[SYSCALL_DEFINE3(flistxattr)]
-pub fn flistxattr(task: &mut Task, fd: Fd, to: UserMut<u8>, size: usize) -> Result<usize> {
+pub fn flistxattr(task: &mut Task, fd: Fd, list: UserMut<u8>, size: usize) -> Result<usize> {
     let path = open_file(task, fd)?;
-    list(task, &path, to, size)
+    list_names(task, &path, list, size)
 }
 
 /// removexattr(2): removes an attribute.

@@ -14,7 +14,7 @@ use crate::{Errno, Result, Task};
 bitflags! {
     /// The flags of mmap(2).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct MapFlags: i32 {
+    pub struct MapFlags: u64 {
         /// Writes are seen by others.
         const MAP_SHARED = 0x01;
         /// Writes are the caller's own.
@@ -49,7 +49,7 @@ bitflags! {
 
     /// The protection as mmap(2) and mprotect(2) take it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct ProtFlags: i32 {
+    pub struct ProtFlags: u64 {
         /// Pages may be read.
         const PROT_READ = 1;
         /// Pages may be written.
@@ -66,7 +66,7 @@ bitflags! {
 
     /// The flags of mremap(2).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct MremapFlags: i32 {
+    pub struct MremapFlags: u64 {
         /// It may move.
         const MREMAP_MAYMOVE = 1;
         /// To this address.
@@ -76,13 +76,13 @@ bitflags! {
     }
 }
 
-impl_syscall_flags!(MapFlags: i32, "unsigned long");
-impl_syscall_flags!(ProtFlags: i32, "unsigned long");
-impl_syscall_flags!(MremapFlags: i32, "unsigned long");
+impl_syscall_flags!(MapFlags: u64, "unsigned long");
+impl_syscall_flags!(ProtFlags: u64, "unsigned long");
+impl_syscall_flags!(MremapFlags: u64, "unsigned long");
 
 impl ProtFlags {
     fn prot(self) -> Prot {
-        Prot::from_bits_truncate(self.bits())
+        Prot::from_bits_truncate(self.bits() as i32)
     }
 }
 
@@ -200,23 +200,23 @@ pub fn munmap(task: &mut Task, addr: UserAddr, len: u64) -> Result<()> {
 
 /// mprotect(2): sets the protection of `len` bytes from `addr` on.
 #[SYSCALL_DEFINE3(mprotect)]
-pub fn mprotect(task: &mut Task, addr: UserAddr, len: u64, prot: ProtFlags) -> Result<()> {
+pub fn mprotect(task: &mut Task, start: UserAddr, len: u64, prot: ProtFlags) -> Result<()> {
     let grows = ProtFlags::PROT_GROWSDOWN | ProtFlags::PROT_GROWSUP;
-    if prot.contains(grows) || !is_page_aligned(addr.0) {
+    if prot.contains(grows) || !is_page_aligned(start.0) {
         return Err(Errno::EINVAL);
     }
     if len == 0 {
         return Ok(());
     }
     let len = page_align(len)?;
-    if addr.0.checked_add(len).is_none() {
+    if start.0.checked_add(len).is_none() {
         return Err(Errno::ENOMEM);
     }
     if ProtFlags::all().bits() & prot.bits() != prot.bits() {
         return Err(Errno::EINVAL);
     }
     let mut mm = task.mm.borrow_mut();
-    let (mut start, mut len) = (addr.0, len);
+    let (mut start, mut len) = (start.0, len);
     if prot.contains(ProtFlags::PROT_GROWSDOWN) {
         let vma = mm.find_vma(start).ok_or(Errno::ENOMEM)?;
         if !vma.flags.contains(VmFlags::GROWSDOWN) {
@@ -322,34 +322,34 @@ pub fn mremap(
 
 /// madvise(2): MADV_DONTNEED and MADV_FREE drop pages; other advice is taken note of and ignored.
 #[SYSCALL_DEFINE3(madvise)]
-pub fn madvise(task: &mut Task, addr: UserAddr, len: u64, advice: i32) -> Result<()> {
+pub fn madvise(task: &mut Task, start: UserAddr, len: u64, behavior: i32) -> Result<()> {
     const MADV_DONTNEED: i32 = 4;
     const MADV_FREE: i32 = 8;
     const MADV_DONTFORK: i32 = 10;
     const MADV_DOFORK: i32 = 11;
     // normal random sequential willneed / (un)mergeable (no)hugepage (dont)dump cold pageout populate
-    let ignored = matches!(advice, 0..=3 | 12..=17 | 20..=23);
-    let known = ignored || matches!(advice, MADV_DONTNEED | MADV_FREE | MADV_DONTFORK | MADV_DOFORK);
-    if !known || !is_page_aligned(addr.0) {
+    let ignored = matches!(behavior, 0..=3 | 12..=17 | 20..=23);
+    let known = ignored || matches!(behavior, MADV_DONTNEED | MADV_FREE | MADV_DONTFORK | MADV_DOFORK);
+    if !known || !is_page_aligned(start.0) {
         return Err(Errno::EINVAL);
     }
     let len = page_align(len).map_err(|_| Errno::EINVAL)?;
-    let end = addr.0.checked_add(len).ok_or(Errno::EINVAL)?;
+    let end = start.0.checked_add(len).ok_or(Errno::EINVAL)?;
     let mut mm = task.mm.borrow_mut();
-    let mut at = addr.0;
-    for mut vma in if advice == MADV_DONTFORK || advice == MADV_DOFORK {
-        mm.carve(addr.0, end)
+    let mut at = start.0;
+    for mut vma in if behavior == MADV_DONTFORK || behavior == MADV_DOFORK {
+        mm.carve(start.0, end)
     } else {
-        mm.vmas().filter(|vma| vma.start < end && vma.end > addr.0).cloned().collect()
+        mm.vmas().filter(|vma| vma.start < end && vma.end > start.0).cloned().collect()
     } {
         if vma.start > at {
             at = u64::MAX;
         }
-        let (start, stop) = (vma.start.max(addr.0), vma.end.min(end));
-        match advice {
+        let (start, stop) = (vma.start.max(start.0), vma.end.min(end));
+        match behavior {
             MADV_DONTNEED | MADV_FREE => mm.zap(start, stop - start),
             MADV_DONTFORK | MADV_DOFORK => {
-                vma.flags.set(VmFlags::DONTCOPY, advice == MADV_DONTFORK);
+                vma.flags.set(VmFlags::DONTCOPY, behavior == MADV_DONTFORK);
                 mm.insert_flags(&vma);
             }
             _ => {}
@@ -361,44 +361,44 @@ pub fn madvise(task: &mut Task, addr: UserAddr, len: u64, advice: i32) -> Result
 
 /// msync(2): the file's pages are the mapping's pages, so there is nothing to write back.
 #[SYSCALL_DEFINE3(msync)]
-pub fn msync(task: &mut Task, addr: UserAddr, len: u64, flags: i32) -> Result<()> {
+pub fn msync(task: &mut Task, start: UserAddr, len: u64, flags: i32) -> Result<()> {
     const MS_ASYNC: i32 = 1;
     const MS_INVALIDATE: i32 = 2;
     const MS_SYNC: i32 = 4;
     if flags & !(MS_ASYNC | MS_INVALIDATE | MS_SYNC) != 0
-        || !is_page_aligned(addr.0)
+        || !is_page_aligned(start.0)
         || flags & (MS_ASYNC | MS_SYNC) == MS_ASYNC | MS_SYNC
     {
         return Err(Errno::EINVAL);
     }
     let len = page_align(len)?;
-    is_mapped(&task.mm.borrow(), addr.0, addr.0.checked_add(len).ok_or(Errno::ENOMEM)?)
+    is_mapped(&task.mm.borrow(), start.0, start.0.checked_add(len).ok_or(Errno::ENOMEM)?)
 }
 
 /// mlock(2): pages are never swapped, so only the range is checked.
 #[SYSCALL_DEFINE2(mlock)]
-pub fn mlock(task: &mut Task, addr: UserAddr, len: u64) -> Result<()> {
-    let start = addr.0 & !(PAGE_SIZE - 1);
-    let len = page_align(len.checked_add(addr.0 - start).ok_or(Errno::EINVAL)?).map_err(|_| Errno::EINVAL)?;
-    is_mapped(&task.mm.borrow(), start, start.checked_add(len).ok_or(Errno::EINVAL)?)
+pub fn mlock(task: &mut Task, start: UserAddr, len: u64) -> Result<()> {
+    let first = start.0 & !(PAGE_SIZE - 1);
+    let len = page_align(len.checked_add(start.0 - first).ok_or(Errno::EINVAL)?).map_err(|_| Errno::EINVAL)?;
+    is_mapped(&task.mm.borrow(), first, first.checked_add(len).ok_or(Errno::EINVAL)?)
 }
 
 /// munlock(2): see mlock.
 #[SYSCALL_DEFINE2(munlock)]
-pub fn munlock(task: &mut Task, addr: UserAddr, len: u64) -> Result<()> {
-    mlock(task, addr, len)
+pub fn munlock(task: &mut Task, start: UserAddr, len: u64) -> Result<()> {
+    mlock(task, start, len)
 }
 
 /// mincore(2): which pages are there, a byte a page.
 #[SYSCALL_DEFINE3(mincore)]
-pub fn mincore(task: &mut Task, addr: UserAddr, len: u64, vec: UserMut<u8>) -> Result<()> {
-    if !is_page_aligned(addr.0) {
+pub fn mincore(task: &mut Task, start: UserAddr, len: u64, vec: UserMut<u8>) -> Result<()> {
+    if !is_page_aligned(start.0) {
         return Err(Errno::EINVAL);
     }
     let len = page_align(len)?;
-    let end = addr.0.checked_add(len).filter(|&end| end <= TASK_SIZE).ok_or(Errno::ENOMEM)?;
-    is_mapped(&task.mm.borrow(), addr.0, end)?;
-    for (i, page) in (addr.0..end).step_by(PAGE_SIZE as usize).enumerate() {
+    let end = start.0.checked_add(len).filter(|&end| end <= TASK_SIZE).ok_or(Errno::ENOMEM)?;
+    is_mapped(&task.mm.borrow(), start.0, end)?;
+    for (i, page) in (start.0..end).step_by(PAGE_SIZE as usize).enumerate() {
         let there = {
             let mm = task.mm.borrow();
             let object = mm.find_vma(page).is_some_and(|vma| matches!(vma.backing, Backing::Object { .. }));

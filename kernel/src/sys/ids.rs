@@ -211,20 +211,20 @@ pub fn setresgid(task: &mut Task, rgid: u32, egid: u32, sgid: u32) -> Result<()>
 
 /// getresuid(2): real, effective and saved user id.
 #[SYSCALL_DEFINE3(getresuid)]
-pub fn getresuid(task: &mut Task, ruid: UserMut<u32>, euid: UserMut<u32>, suid: UserMut<u32>) -> Result<()> {
+pub fn getresuid(task: &mut Task, ruidp: UserMut<u32>, euidp: UserMut<u32>, suidp: UserMut<u32>) -> Result<()> {
     let Cred { uid: real, euid: effective, suid: saved, .. } = task.cred;
-    ruid.write(task, &real)?;
-    euid.write(task, &effective)?;
-    suid.write(task, &saved)
+    ruidp.write(task, &real)?;
+    euidp.write(task, &effective)?;
+    suidp.write(task, &saved)
 }
 
 /// getresgid(2): real, effective and saved group id.
 #[SYSCALL_DEFINE3(getresgid)]
-pub fn getresgid(task: &mut Task, rgid: UserMut<u32>, egid: UserMut<u32>, sgid: UserMut<u32>) -> Result<()> {
+pub fn getresgid(task: &mut Task, rgidp: UserMut<u32>, egidp: UserMut<u32>, sgidp: UserMut<u32>) -> Result<()> {
     let Cred { gid: real, egid: effective, sgid: saved, .. } = task.cred;
-    rgid.write(task, &real)?;
-    egid.write(task, &effective)?;
-    sgid.write(task, &saved)
+    rgidp.write(task, &real)?;
+    egidp.write(task, &effective)?;
+    sgidp.write(task, &saved)
 }
 
 /// setfsuid(2): sets the user id for file access and returns what it was, whether or not it worked.

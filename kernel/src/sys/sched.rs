@@ -186,21 +186,21 @@ const CPU_MASK_SIZE: u32 = 8;
 
 /// sched_getaffinity(2): the processors that a thread may run on; returns the size of the answer.
 #[SYSCALL_DEFINE3(sched_getaffinity)]
-pub fn sched_getaffinity(task: &mut Task, pid: i32, len: u32, user_mask: UserMut<u64>) -> Result<u32> {
+pub fn sched_getaffinity(task: &mut Task, pid: i32, len: u32, user_mask_ptr: UserMut<u64>) -> Result<u32> {
     if len < CPU_MASK_SIZE || !len.is_multiple_of(CPU_MASK_SIZE) {
         return Err(Errno::EINVAL);
     }
     task.sched_target(pid)?;
-    user_mask.write(task, &CPU_MASK)?;
+    user_mask_ptr.write(task, &CPU_MASK)?;
     Ok(CPU_MASK_SIZE)
 }
 
 /// sched_setaffinity(2): sets the processors that a thread may run on, of which there is one.
 #[SYSCALL_DEFINE3(sched_setaffinity)]
-pub fn sched_setaffinity(task: &mut Task, pid: i32, len: u32, user_mask: UserPtr<u64>) -> Result<()> {
+pub fn sched_setaffinity(task: &mut Task, pid: i32, len: u32, user_mask_ptr: UserPtr<u64>) -> Result<()> {
     let mut bytes = [0; CPU_MASK_SIZE as usize];
     let read = len.min(CPU_MASK_SIZE) as usize;
-    task.copy_from_user(&mut bytes[..read], user_mask.addr()).map_err(|_| Errno::EFAULT)?;
+    task.copy_from_user(&mut bytes[..read], user_mask_ptr.addr()).map_err(|_| Errno::EFAULT)?;
     let target = task.sched_target(pid)?;
     if !task.may_schedule(&target) {
         return Err(Errno::EPERM);

@@ -67,13 +67,13 @@ syscall_enum! {
 
 /// syslog(2): the kernel's log, which is empty.
 #[SYSCALL_DEFINE3(syslog)]
-pub fn syslog(task: &mut Task, action: SyslogAction, buf: UserMut<u8>, len: i32) -> Result<i32> {
+pub fn syslog(task: &mut Task, r#type: SyslogAction, buf: UserMut<u8>, len: i32) -> Result<i32> {
     use SyslogAction as Action;
-    let open_to_all = matches!(action, Action::SYSLOG_ACTION_READ_ALL | Action::SYSLOG_ACTION_SIZE_BUFFER);
+    let open_to_all = matches!(r#type, Action::SYSLOG_ACTION_READ_ALL | Action::SYSLOG_ACTION_SIZE_BUFFER);
     if !open_to_all && !task.cred.capable(CAP_SYSLOG) {
         return Err(Errno::EPERM);
     }
-    match action {
+    match r#type {
         Action::SYSLOG_ACTION_READ | Action::SYSLOG_ACTION_READ_ALL | Action::SYSLOG_ACTION_READ_CLEAR => {
             if buf.is_null() || len < 0 {
                 return Err(Errno::EINVAL);

@@ -16,6 +16,7 @@ use callgate_abi::{
 
 use super::{Pid, SignalStruct, Task};
 use crate::sched::TaskState;
+use crate::signal::mask::SiginfoT;
 use crate::signal::{SigFields, SigInfo};
 use crate::sys::rusage::Rusage;
 use crate::{Errno, Kernel, Result};
@@ -327,7 +328,7 @@ pub fn waitid(
     task: &mut Task,
     which: i32,
     upid: i32,
-    infop: UserMut<u8>,
+    infop: UserMut<SiginfoT>,
     options: WaitOptions,
     ru: UserMut<Rusage>,
 ) -> Result<()> {

@@ -125,13 +125,13 @@ pub fn vfork(task: &mut Task) -> Result<Pid> {
 #[SYSCALL_DEFINE5(clone)]
 pub fn clone(
     task: &mut Task,
-    flags: CloneFlags,
+    clone_flags: CloneFlags,
     newsp: UserAddr,
     parent_tidptr: UserMut<i32>,
     child_tidptr: UserMut<i32>,
     tls: UserAddr,
 ) -> Result<Pid> {
-    let flags = CloneFlags::from_bits_retain(flags.bits() & 0xffff_ffff);
+    let flags = CloneFlags::from_bits_retain(clone_flags.bits() & 0xffff_ffff);
     let args = CloneArgs {
         stack: newsp.0,
         parent_tid: parent_tidptr.addr(),
