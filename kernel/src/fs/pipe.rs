@@ -186,9 +186,10 @@ impl FileOperations for PipeEnd {
         let room = pipe.slots.borrow().back().map_or(0, |slot| if slot.packet { 0 } else { PAGE - slot.data.len() });
         if odd > 0 && odd <= room {
             let mut bytes = vec![0; odd];
-            if iter.copy_from_iter(&mut bytes) < odd {
+            if iter.peek_from_iter(&mut bytes) < odd {
                 return Err(Errno::EFAULT);
             }
+            iter.commit(odd);
             if let Some(slot) = pipe.slots.borrow_mut().back_mut() {
                 slot.data.extend_from_slice(&bytes);
             }
