@@ -7,7 +7,7 @@ use std::path::Path;
 use callgate_abi::PtRegs;
 use callgate_codegen::emit::{self, Unistd};
 use callgate_codegen::image::PtReg;
-use callgate_codegen::{AbiFilter, Table};
+use callgate_codegen::{AbiFilter, Prototypes, Table};
 
 #[test]
 fn the_image_pushes_the_pt_regs_that_handlers_see() {
@@ -69,4 +69,18 @@ fn numbers(header: &str) -> HashMap<String, u32> {
     let defines = header.lines().filter_map(|line| line.strip_prefix("#define __NR_")?.split_once(' '));
     let numbers = defines.filter_map(|(name, number)| Some((name.to_owned(), number.trim().parse().ok()?)));
     numbers.collect()
+}
+
+/// Handlers are held to their prototypes while they are compiled. So each has one, and none is left over.
+#[test]
+fn every_handler_has_a_prototype() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../syscalls.h");
+    let text = std::fs::read_to_string(path).expect("the prototypes");
+    let prototypes = Prototypes::parse("syscalls.h", &text).unwrap_or_else(|error| panic!("{error}"));
+    let mut declared: Vec<_> = prototypes.list().iter().map(|one| one.entry.as_str()).collect();
+    declared.sort_unstable();
+    let handlers = callgate_kernel::syscalls::ENTRY_POINTS.iter().filter(|handler| handler.implemented);
+    let mut handled: Vec<_> = handlers.map(|handler| handler.metadata.entry).collect();
+    handled.sort_unstable();
+    assert_eq!(handled, declared);
 }
