@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 use callgate_abi::Handler;
 use callgate_emulator::Memory;
 
+use crate::Result;
 use crate::entry::image::ImageInMemory;
 use crate::observer::Observer;
 use crate::random::Random;
@@ -15,7 +16,6 @@ use crate::sched::timer::Timers;
 use crate::task::pid::PidTable;
 use crate::task::{SignalStruct, Task};
 use crate::time::Clock;
-use crate::Result;
 
 /// Which way system calls take, see [`crate::entry`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

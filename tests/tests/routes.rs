@@ -77,9 +77,18 @@ fn compare(program: &str) {
     let (direct, image) = (run(program, EntryRoute::Direct), run(program, EntryRoute::Image));
     assert!(direct.1.len() > 4, "{program} made no calls");
     for (number, (direct, image)) in direct.1.iter().zip(&image.1).enumerate() {
-        assert_eq!(direct.0, image.0, "{program}: event {number} differs between the direct (left) and the image route");
+        assert_eq!(
+            direct.0, image.0,
+            "{program}: event {number} differs between the direct (left) and the image route"
+        );
         for (word, (left, right)) in direct.1.iter().zip(&image.1).enumerate() {
-            assert_eq!(left, right, "{program}: {}: byte {:#x} of the page, {left:#x} and {right:#x}", direct.0, word * 8);
+            assert_eq!(
+                left,
+                right,
+                "{program}: {}: byte {:#x} of the page, {left:#x} and {right:#x}",
+                direct.0,
+                word * 8
+            );
         }
     }
     assert_eq!(direct.1.len(), image.1.len(), "{program}: one route has more events");

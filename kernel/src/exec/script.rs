@@ -36,10 +36,7 @@ pub(super) fn parse(head: &[u8]) -> Result<Option<Interpreter>> {
     }
     let split = line.iter().position(|&c| matches!(c, b' ' | b'\t')).unwrap_or(line.len());
     let argument = line[split..].trim_ascii();
-    Ok(Some(Interpreter {
-        path: line[..split].to_vec(),
-        argument: (!argument.is_empty()).then(|| argument.to_vec()),
-    }))
+    Ok(Some(Interpreter { path: line[..split].to_vec(), argument: (!argument.is_empty()).then(|| argument.to_vec()) }))
 }
 
 /// The interpreter's arguments: itself, its argument, the script, the script's arguments.
@@ -83,11 +80,8 @@ mod tests {
 
     #[test]
     fn the_script_takes_the_place_of_argv_0() {
-        let args = Arguments {
-            execfn: b"./x".to_vec(),
-            argv: vec![b"zero".to_vec(), b"one".to_vec()],
-            envp: Vec::new(),
-        };
+        let args =
+            Arguments { execfn: b"./x".to_vec(), argv: vec![b"zero".to_vec(), b"one".to_vec()], envp: Vec::new() };
         let interpreter = interpreter("/bin/awk", Some("-f")).unwrap();
         let argv = rewrite(args, &interpreter).argv;
         assert_eq!(argv, [&b"/bin/awk"[..], b"-f", b"./x", b"one"]);

@@ -113,8 +113,11 @@ pub struct PipeEnd {
 impl PipeEnd {
     fn open(pipe: &Rc<Pipe>, flags: OpenFlags, fifo: bool) -> Rc<Self> {
         let (reads, writes) = (flags.access_mode() != 1, flags.access_mode() != 0);
-        let (partners, ever) =
-            if reads { (pipe.writers.get(), pipe.ever_written.get()) } else { (pipe.readers.get(), pipe.ever_read.get()) };
+        let (partners, ever) = if reads {
+            (pipe.writers.get(), pipe.ever_written.get())
+        } else {
+            (pipe.readers.get(), pipe.ever_read.get())
+        };
         // Who finds a partner has nobody to wait for, and is told when that one goes.
         let seen = if partners > 0 { u64::MAX } else { ever };
         if reads {

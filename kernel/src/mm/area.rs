@@ -144,10 +144,9 @@ impl Vma {
     pub(super) fn can_merge(&self, next: &Vma) -> bool {
         let backing = match (&self.backing, &next.backing) {
             (Backing::Anonymous, Backing::Anonymous) => true,
-            (
-                Backing::Object { mapping: a, offset: x, .. },
-                Backing::Object { mapping: b, offset: y, .. },
-            ) => Rc::ptr_eq(a, b) && x + self.len() == *y,
+            (Backing::Object { mapping: a, offset: x, .. }, Backing::Object { mapping: b, offset: y, .. }) => {
+                Rc::ptr_eq(a, b) && x + self.len() == *y
+            }
             _ => false,
         };
         backing && self.end == next.start && self.prot == next.prot && self.flags == next.flags

@@ -53,7 +53,7 @@ impl Mm {
                 if access != Access::WRITE || vma.is_shared() {
                     // It was there already: its flags lag behind the area's.
                     let write = flags & PageFlags::WRITE;
-                    let keep = if vma.is_shared() { full } else { full - PageFlags::WRITE | write };
+                    let keep = if vma.is_shared() { full } else { (full - PageFlags::WRITE) | write };
                     self.space.protect(page, keep);
                 } else if frame.refs() == 2 {
                     // Held by the page table and by us: nobody shares it any more.

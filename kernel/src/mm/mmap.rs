@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bitflags::bitflags;
 use callgate_abi::{Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE5, SYSCALL_DEFINE6};
-use callgate_abi::{UserAddr, UserMut, UserMemory, impl_syscall_flags};
+use callgate_abi::{UserAddr, UserMemory, UserMut, impl_syscall_flags};
 
 use super::{AddressSpace, Backing, MMAP_MIN_ADDR, Mm, PAGE_SIZE, Prot, TASK_SIZE, VmFlags, Vma};
 use crate::fs::file::FMode;
@@ -137,7 +137,9 @@ pub fn mmap(
     vm_flags.set(VmFlags::LOCKED, flags.contains(MapFlags::MAP_LOCKED));
     let backing = match file {
         Some(file) => {
-            if !file.mode.contains(FMode::READ) || (shared && prot.contains(ProtFlags::PROT_WRITE) && !file.mode.contains(FMode::WRITE)) {
+            if !file.mode.contains(FMode::READ)
+                || (shared && prot.contains(ProtFlags::PROT_WRITE) && !file.mode.contains(FMode::WRITE))
+            {
                 return Err(Errno::EACCES);
             }
             let mapping = file.op.mapping(&file).ok_or(Errno::ENODEV)?;

@@ -127,8 +127,7 @@ impl Mm {
 
     /// Moves an area's pages from `old` to `new`, where nothing is mapped.
     pub(super) fn move_pages(&mut self, old: u64, new: u64, len: u64) {
-        let pages: Vec<(u64, PageFlags)> =
-            self.space.entries(old, len).map(|(addr, _, flags)| (addr, flags)).collect();
+        let pages: Vec<(u64, PageFlags)> = self.space.entries(old, len).map(|(addr, _, flags)| (addr, flags)).collect();
         for (addr, flags) in pages {
             if let Some(frame) = self.space.unmap(addr) {
                 self.space.map(new + (addr - old), frame, flags);

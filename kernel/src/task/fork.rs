@@ -132,12 +132,8 @@ pub fn clone(
     tls: UserAddr,
 ) -> Result<Pid> {
     let flags = CloneFlags::from_bits_retain(clone_flags.bits() & 0xffff_ffff);
-    let args = CloneArgs {
-        stack: newsp.0,
-        parent_tid: parent_tidptr.addr(),
-        child_tid: child_tidptr.addr(),
-        tls: tls.0,
-    };
+    let args =
+        CloneArgs { stack: newsp.0, parent_tid: parent_tidptr.addr(), child_tid: child_tidptr.addr(), tls: tls.0 };
     kernel_clone(task, flags, args)
 }
 
@@ -176,12 +172,8 @@ pub fn clone3(task: &mut Task, uargs: callgate_abi::UserPtr<u64>, size: usize) -
     {
         return Err(Errno::EINVAL);
     }
-    let args = CloneArgs {
-        stack: stack.wrapping_add(stack_size),
-        parent_tid: word(3),
-        child_tid: word(2),
-        tls: word(7),
-    };
+    let args =
+        CloneArgs { stack: stack.wrapping_add(stack_size), parent_tid: word(3), child_tid: word(2), tls: word(7) };
     kernel_clone(task, CloneFlags::from_bits_retain(flags | exit_signal), args)
 }
 
@@ -249,22 +241,15 @@ fn copy_process(task: &mut Task, flags: CloneFlags, args: CloneArgs) -> Result<B
     } else {
         Rc::new(RefCell::new(task.files.borrow().clone()))
     };
-    let fs = if flags.contains(F::CLONE_FS) {
-        Rc::clone(&task.fs)
-    } else {
-        Rc::new(RefCell::new(task.fs.borrow().clone()))
-    };
+    let fs =
+        if flags.contains(F::CLONE_FS) { Rc::clone(&task.fs) } else { Rc::new(RefCell::new(task.fs.borrow().clone())) };
     let sighand = if flags.contains(F::CLONE_SIGHAND) {
         Rc::clone(&task.sighand)
     } else {
         Rc::new(RefCell::new(task.sighand.borrow().clone()))
     };
     let pid = kernel.pids.alloc()?;
-    let signal = if flags.contains(F::CLONE_THREAD) {
-        Rc::clone(task.signal())
-    } else {
-        copy_signal(task, flags, pid)
-    };
+    let signal = if flags.contains(F::CLONE_THREAD) { Rc::clone(task.signal()) } else { copy_signal(task, flags, pid) };
     let link = Rc::new(TaskLink {
         pid,
         signal,
