@@ -33,6 +33,8 @@ struct utimbuf;
 /* Files: opening, closing, what a descriptor is. */
 asmlinkage long sys_open(const char __user *filename, int flags, umode_t mode);
 asmlinkage long sys_openat(int dfd, const char __user *filename, int flags, umode_t mode);
+asmlinkage long compat_sys_open(const char __user *filename, int flags, umode_t mode);
+asmlinkage long compat_sys_openat(int dfd, const char __user *filename, int flags, umode_t mode);
 asmlinkage long sys_openat2(int dfd, const char __user *filename, struct open_how __user *how,
 		size_t usize);
 asmlinkage long sys_creat(const char __user *pathname, umode_t mode);
