@@ -10,8 +10,8 @@ use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::pod;
 
-use super::kernel_read;
 use crate::fs::file::File;
+use crate::fs::read_write::kernel_read;
 use crate::mm::{Backing, Mm, PAGE_SIZE, Prot, TASK_SIZE, VmFlags, Vma};
 use crate::{Errno, Result};
 

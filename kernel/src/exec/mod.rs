@@ -14,7 +14,7 @@ use callgate_abi::{Fd, PtRegs, SYSCALL_DEFINE3, SYSCALL_DEFINE5, UserMemory, Use
 use callgate_emulator::Cpu;
 
 use crate::fs::file::File;
-use crate::fs::iov_iter::IovIter;
+use crate::fs::read_write::kernel_read;
 use crate::mm::{Layout, Mm, PAGE_SIZE};
 use crate::signal::SignalStack;
 use crate::sys::rlimit::RLIMIT_STACK;
@@ -49,19 +49,6 @@ pub(crate) struct Loaded {
     pub(crate) sp: u64,
     /// The name for `ps`.
     pub(crate) comm: String,
-}
-
-/// Reads up to `buf.len()` bytes of `file` at `pos`.
-pub(crate) fn kernel_read(file: &Rc<File>, buf: &mut [u8], mut pos: u64) -> Result<usize> {
-    let mut done = 0;
-    while done < buf.len() {
-        let mut iter = IovIter::sink(&mut buf[done..]);
-        match file.op.read(file, &mut iter, &mut pos)? {
-            0 => break,
-            n => done += n,
-        }
-    }
-    Ok(done)
 }
 
 /// Builds the address space of `file`'s program.

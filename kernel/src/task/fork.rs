@@ -311,24 +311,11 @@ fn copy_signal(task: &Task, flags: CloneFlags, pid: Pid) -> Rc<SignalStruct> {
         tgid: pid,
         pgrp: parent.pgrp.clone(),
         session: parent.session.clone(),
-        parent: RefCell::default(),
-        children: RefCell::default(),
-        threads: RefCell::default(),
-        shared_pending: RefCell::default(),
-        exit_status: Cell::new(None),
-        group_exit: Cell::new(None),
-        stopped: Cell::new(None),
-        continued: Cell::new(false),
         exit_signal: Cell::new(flags.exit_signal()),
-        wait_chldexit: Default::default(),
-        child_subreaper: Cell::default(),
         rlimits: RefCell::new(parent.rlimits.borrow().clone()),
         uid: parent.uid.clone(),
-        instructions: Cell::new(0),
-        child_instructions: Cell::new(0),
         start_time: task.kernel.clock.monotonic(),
-        itimer_real: Cell::default(),
-        itimer_cpu: Cell::default(),
+        ..SignalStruct::default()
     });
     let grandparent = parent.parent.borrow().upgrade();
     let new_parent = match grandparent {

@@ -130,6 +130,7 @@ pub struct TaskLink {
 }
 
 /// A thread group: what its threads share about themselves (`signal_struct`).
+#[derive(Default)]
 pub struct SignalStruct {
     /// The group's id: the process id.
     pub tgid: Pid,
