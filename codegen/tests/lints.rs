@@ -1,7 +1,7 @@
 //! What each lint says, and what it is silent about.
 
 use callgate_codegen::Table;
-use callgate_codegen::table::{Lint, Severity};
+use callgate_codegen::table::{Lint, NewRow, Severity};
 use expect_test::{Expect, expect};
 
 fn table(text: &str) -> Table {
@@ -277,6 +277,33 @@ fn unsorted_abi() {
           = help: move the row above the first one of abi `x32`, as Linux's scripts need it
     "#]],
     );
+}
+
+/// Tables that would take minutes if anything compared each row with each.
+#[test]
+fn time_grows_with_the_table_and_no_faster() {
+    let lines = |line: &dyn Fn(usize) -> String| (0..40_000).map(line).collect::<String>();
+    let hostile = [
+        lines(&|n| format!("{n} abi{n} a sys_a\n")),
+        lines(&|n| format!("{n} abi{} call{n} sys_b\n", n / 3 * 2 + usize::from(n % 3 == 0))),
+        lines(&|n| format!("# {n} to 65000 are unused\n{n} 64 sys_{n} sys_{n}\n")),
+        lines(&|n| match n {
+            0..16_000 => format!("{} 32 a{n} sys_a{n}\n", n * 4),
+            16_000..32_000 => format!("{} 64 a{n} sys_a{n}\n", (n - 16_000) * 4 + 2),
+            _ => String::new(),
+        }),
+        format!("0 64 {} {}sys_a\n# {} unused\n", "_".repeat(1 << 20), "compat_".repeat(1 << 17), "1".repeat(1 << 20)),
+    ];
+    let start = std::time::Instant::now();
+    for text in &hostile {
+        let table = table(text);
+        drop(table.lints());
+        let greet = NewRow { name: "greet".to_owned(), ..NewRow::default() };
+        drop(table.insert(&greet));
+        assert_eq!(table.changes_to(&table), []);
+        drop(table.to_string());
+    }
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
 
 #[test]

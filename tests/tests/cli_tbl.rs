@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use callgate_codegen::dispatch::Dispatch;
+use callgate_codegen::{AbiFilter, Table, emit};
 use callgate_tests::callgate::{self, workspace};
 use callgate_tests::run::{Outcome, run};
 
@@ -116,8 +118,10 @@ fn check_says_of_several_files_what_is_wrong_with_each() {
         assert!(outcome.stderr.contains(said), "{said}: {}", outcome.stderr);
     }
     // Out of order for one of the abis only.
-    let outcome = tbl("1 64 a sys_a\n5 32 b sys_b\n4 common c sys_c\n", &["check", "t.tbl"], 1);
+    let unsorted = "1 64 a sys_a\n2 64 d sys_d\n5 32 b sys_b\n4 common c sys_c\n";
+    let outcome = tbl(unsorted, &["check", "t.tbl"], 1);
     assert!(outcome.stderr.contains("not sorted: 4 comes after 5"), "{outcome:?}");
+    tbl(unsorted, &["check", "--allow", "unsorted_abi", "t.tbl"], 0);
 }
 
 #[test]
@@ -214,6 +218,36 @@ pub fn greet(task: &mut Task, buf: UserMut<u8>, len: usize) -> Result<usize> {
     assert!(outcome.stderr.contains("warning[mismatched_entry]"), "{outcome:?}");
     assert!(outcome.stderr.contains("its handler is there already: `sys_read` stands in the row of `read` too"));
     assert_eq!(outcome.stdout, "");
+}
+
+/// What is printed is pasted into a kernel as it is, and builds without a warning.
+#[test]
+fn the_handlers_of_added_calls_compile() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli_tbl_handlers");
+    fs::create_dir_all(&directory).expect("the target directory is ours");
+    let path = directory.join("t.tbl");
+    fs::write(&path, "0\tcommon\tread\n").expect("a table");
+    let mut main = "#![deny(warnings)]\n#![allow(dead_code)]\nmod syscalls;\npub use callgate_abi::Errno;\n\
+                    pub type Result<T> = core::result::Result<T, Errno>;\npub struct Task;\nfn main() {}\n"
+        .to_owned();
+    for (name, args) in [
+        ("greet", "buf:*mut u8,len:usize"),
+        ("nothing", ""),
+        ("yield", "int type, u8 task"),
+        ("six", "int fd, const char __user *path, void *buf, size_t len, unsigned long long flags, long last"),
+        ("pointers", "unsigned int *n, argv: *const *const u8, void *addr, x: &mut i64, b: bool, at: isize"),
+    ] {
+        let outcome = callgate_in(&directory, &["tbl", "add", name, "--args", args, "t.tbl"]);
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        fs::write(directory.join(format!("{name}_call.rs")), &outcome.stdout).expect("a handler");
+        main += &format!("mod {name}_call;\n");
+    }
+    let table = Table::read(&path).unwrap_or_else(|error| panic!("{error}"));
+    let dispatch = Dispatch::new((&table, &AbiFilter::all()), None).unwrap_or_else(|error| panic!("{error}"));
+    let module = format!("#![allow(dead_code)]\n{}", emit::dispatch(&dispatch, "crate::Task"));
+    fs::write(directory.join("syscalls.rs"), module).expect("the table's module");
+    fs::write(directory.join("main.rs"), main).expect("the crate");
+    trybuild::TestCases::new().pass(directory.join("main.rs"));
 }
 
 #[test]

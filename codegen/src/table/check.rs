@@ -299,7 +299,7 @@ struct Order<'r> {
 pub(super) const COMMON: &str = "common";
 
 /// With more abis than this in one table, `common` is no longer compared with each of them.
-const MAX_ABIS: usize = 64;
+pub(super) const MAX_ABIS: usize = 64;
 
 impl<'r> Order<'r> {
     /// Takes the next row, and says so if it can't stand where it stands.

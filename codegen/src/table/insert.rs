@@ -3,7 +3,9 @@
 //!
 //! [`Table::insert`] does that for any table. Nothing but the new line changes.
 
-use super::lint::{X32_BLOCK, has_x32_block, is_reserved, overlap};
+use std::collections::{BTreeSet, HashMap};
+
+use super::lint::{KeptFree, X32_BLOCK, has_x32_block, overlap};
 use super::{AbiFilter, Diagnostic, MAX_NUMBER, Row, Span, Style, Table, TableError, Word, check};
 use crate::default_abis;
 
@@ -32,8 +34,10 @@ pub struct Inserted {
 impl Table {
     /// The number for the next call: above all of the chosen abis, and neither used nor kept free for something else.
     pub fn free_number(&self, abis: &AbiFilter) -> u32 {
+        let used: BTreeSet<u32> = self.rows().map(|row| row.number).collect();
+        let (kept, x32) = (KeptFree::of(self), has_x32_block(self));
         let mut number = self.next_number(abis);
-        while is_reserved(self, number) || self.rows().any(|row| row.number == number) {
+        while used.contains(&number) || kept.comment(number).is_some() || x32 && X32_BLOCK.contains(&number) {
             number += 1;
         }
         number
@@ -96,16 +100,13 @@ impl Table {
 
     /// The abi of most rows; of several, the one that stands first.
     fn usual_abi(&self) -> String {
-        let count = |abi: &Word| self.rows().filter(|row| row.abi == *abi).count();
-        let mut abis: Vec<&Word> = Vec::new();
-        for row in self.rows() {
-            if !abis.contains(&&row.abi) {
-                abis.push(&row.abi);
-            }
+        let mut abis: HashMap<&str, (usize, usize)> = HashMap::new();
+        for (at, row) in self.rows().enumerate() {
+            // The first row counts against the later ones, among abis of as many rows.
+            abis.entry(row.abi.as_str()).or_insert((0, usize::MAX - at)).0 += 1;
         }
-        let most = abis.iter().map(|abi| count(abi)).max().unwrap_or_default();
-        let usual = abis.into_iter().find(|abi| count(abi) == most);
-        usual.map_or_else(|| check::COMMON.to_owned(), ToString::to_string)
+        let usual = abis.into_iter().max_by_key(|(_, rank)| *rank);
+        usual.map_or(check::COMMON, |(abi, _)| abi).to_owned()
     }
 
     fn not_there_yet(&self, new: &Row) -> Result<(), TableError> {
@@ -129,8 +130,9 @@ impl Table {
 
     /// The offset that the row's line begins at, and what has to stand before it.
     fn place_for(&self, new: &Row) -> (usize, &'static str) {
+        let has_block = has_x32_block(self);
         let apart = |row: &&Row| {
-            let x32 = |row: &Row| has_x32_block(self) && row.abi.as_str() == "x32";
+            let x32 = |row: &Row| has_block && row.abi.as_str() == "x32";
             X32_BLOCK.start() > &new.number && x32(row) && !x32(new)
         };
         let family = |row: &&Row| overlap(row, new) && !apart(row);

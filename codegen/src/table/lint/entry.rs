@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::Lint;
-use crate::table::{Diagnostic, Row, Table, Word};
+use crate::table::{Diagnostic, Row, Table, Word, check};
 
 /// What stands before a call's own name: of whom the function is, and which version of it.
 const BEFORE: &[&str] = &[
@@ -48,7 +48,7 @@ pub(super) fn mismatched(table: &Table) -> Vec<Diagnostic> {
         let native = row.entry_point().and_then(|entry| find(row, entry, false));
         native.or_else(|| row.compat_entry_point().and_then(|entry| find(row, entry, true)))
     };
-    table.rows().filter_map(both).collect()
+    table.rows().filter_map(both).take(check::MAX_ERRORS).collect()
 }
 
 /// Whether a row keeps its number only.

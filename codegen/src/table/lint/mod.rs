@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::format::{Columns, columns};
 use super::{Diagnostic, Line, Row, Span, Table, check};
 
-pub(super) use reserved::{X32_BLOCK, has_x32_block, is_reserved};
+pub(super) use reserved::{KeptFree, X32_BLOCK, has_x32_block};
 
 macro_rules! lints {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)*) => {
@@ -72,10 +72,11 @@ impl Lint {
 }
 
 impl Table {
-    /// What is doubtful in the table, though it can be used, in the file's order.
+    /// What is doubtful in the table, though it can be used, in the file's order; of each kind not more than a reader
+    /// would want.
     pub fn lints(&self) -> Vec<Diagnostic> {
         let mut found = self.warnings.clone();
-        found.extend(self.rows().filter_map(sys_prefix));
+        found.extend(self.rows().filter_map(sys_prefix).take(check::MAX_ERRORS));
         found.extend(entry::mismatched(self));
         found.extend(reserved::reserved(self));
         found.extend(reserved::x32_block(self));
@@ -98,21 +99,21 @@ fn sys_prefix(row: &Row) -> Option<Diagnostic> {
 /// Numbers without rows. A comment that stands in the gap is an explanation; the block of x32 begins after one that
 /// needs none.
 fn gaps(table: &Table) -> Option<Diagnostic> {
-    let mut lines: BTreeMap<u32, (usize, &Row)> = BTreeMap::new();
-    for (at, line) in table.lines().iter().enumerate() {
-        if let Line::Row(row) = line {
-            lines.entry(row.number).or_insert((at, row));
+    // Each number's first row, and how many comments stand above it.
+    let mut rows: BTreeMap<u32, (usize, &Row)> = BTreeMap::new();
+    let mut comments = 0;
+    for line in table.lines() {
+        match line {
+            Line::Comment(_) => comments += 1,
+            Line::Row(row) => _ = rows.entry(row.number).or_insert((comments, row)),
+            Line::Blank => {}
         }
     }
-    let explained = |from: usize, to: usize| {
-        let between = table.lines().get(from.min(to)..from.max(to)).unwrap_or_default();
-        between.iter().any(|line| matches!(line, Line::Comment(_)))
-    };
     let x32 = has_x32_block(table);
     let mut gaps: Vec<(u32, u32, &Row)> = Vec::new();
-    for ((below, (from, _)), (above, (to, row))) in lines.iter().zip(lines.iter().skip(1)) {
+    for ((below, (comments_below, _)), (above, (comments_above, row))) in rows.iter().zip(rows.iter().skip(1)) {
         let closed = x32 && *above == *X32_BLOCK.start();
-        if *above > below + 1 && !closed && !explained(*from, *to) {
+        if *above > below + 1 && !closed && comments_below == comments_above {
             gaps.push((below + 1, above - 1, row));
         }
     }
@@ -157,7 +158,8 @@ fn lonely_abis(table: &Table) -> Vec<Diagnostic> {
         [row] if !row.name.as_str().starts_with(row.abi.as_str()) => Some(*row),
         _ => None,
     });
-    let others = || rows.iter().filter(|(_, rows)| rows.len() > 1).map(|(abi, _)| *abi);
+    // Among hundreds of abis, which no table has, a near one says nothing.
+    let others = || rows.iter().filter(|(_, rows)| rows.len() > 1).map(|(abi, _)| *abi).take(check::MAX_ABIS);
     let find = |row: &Row| {
         let abi = row.abi.as_str();
         let near = others().map(|other| (strsim::osa_distance(abi, other), other)).min();
@@ -173,23 +175,33 @@ fn lonely_abis(table: &Table) -> Vec<Diagnostic> {
         let message = format!("no other row has the abi `{abi}`");
         Diagnostic::at(row.abi.span, message, "this row only", help).warning(Lint::LonelyAbi)
     };
-    lonely.map(find).collect()
+    lonely.map(find).take(check::MAX_ERRORS).collect()
 }
 
 /// Two calls of one program with one name, which become one constant with two numbers.
 fn duplicate_names(table: &Table) -> Vec<Diagnostic> {
-    let mut seen: HashMap<&str, Vec<&Row>> = HashMap::new();
+    // The first row with a name: of each abi, and of any.
+    let mut of_abi: HashMap<(&str, &str), &Row> = HashMap::new();
+    let mut of_any: HashMap<&str, &Row> = HashMap::new();
     let mut found = Vec::new();
     for row in table.rows() {
-        let before = seen.entry(row.name.as_str()).or_default();
-        if let Some(first) = before.iter().find(|first| overlap(first, row)) {
-            let message = format!("the name `{}` has the numbers {} and {}", row.name, first.number, row.number);
+        let (name, abi) = (row.name.as_str(), row.abi.as_str());
+        let first = match abi {
+            check::COMMON => of_any.get(name),
+            _ => of_abi.get(&(name, check::COMMON)).or_else(|| of_abi.get(&(name, abi))),
+        };
+        if let Some(first) = first {
+            let message = format!("the name `{name}` has the numbers {} and {}", first.number, row.number);
             let help = "rename one of the rows, or give them abis that no program has both of";
             let twice =
                 Diagnostic::at(row.name.span, message, "here again", help).related(first.name.span, "first here");
             found.push(twice.warning(Lint::DuplicateName));
         }
-        before.push(row);
+        if found.len() >= check::MAX_ERRORS {
+            break;
+        }
+        of_abi.entry((name, abi)).or_insert(row);
+        of_any.entry(name).or_insert(row);
     }
     found
 }

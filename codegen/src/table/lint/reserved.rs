@@ -1,10 +1,11 @@
 //! Linux keeps numbers free by comments: `# 447 reserved for memfd_secret`, `# don't use numbers 387 through 423`; and
 //! gave x32, once, the block 512 to 547 of the x86-64 table, which is closed since.
 
+use std::cell::LazyCell;
 use std::ops::RangeInclusive;
 
 use super::{Lint, entry};
-use crate::table::{Diagnostic, Line, Row, Table, Word};
+use crate::table::{Diagnostic, Line, Row, Table, Word, check};
 
 /// The numbers of the calls that x32 has for itself.
 pub(in crate::table) const X32_BLOCK: RangeInclusive<u32> = 512..=547;
@@ -13,18 +14,52 @@ pub(in crate::table) const X32_BLOCK: RangeInclusive<u32> = 512..=547;
 const KEEPING: &[&str] =
     &["reserved", "unused", "unassigned", "don't use", "do not use", "not to be used", "do not add", "free"];
 
+/// The numbers that a table's comments keep free.
+pub(in crate::table) struct KeptFree<'t> {
+    /// Sorted by where they begin; each with the comment whose numbers, of those up to here, go furthest.
+    ranges: Vec<(u32, u32, &'t Word)>,
+}
+
+impl<'t> KeptFree<'t> {
+    pub(in crate::table) fn of(table: &'t Table) -> Self {
+        let of_comment = |line: &'t Line| match line {
+            Line::Comment(comment) => {
+                let range = kept_free(comment.as_str())?;
+                Some((*range.start(), *range.end(), comment))
+            }
+            _ => None,
+        };
+        let mut ranges: Vec<_> = table.lines().iter().filter_map(of_comment).collect();
+        ranges.sort_by_key(|(first, last, _)| (*first, *last));
+        let mut furthest: Option<(u32, &Word)> = None;
+        for (_, last, comment) in &mut ranges {
+            let further = furthest.filter(|(further, _)| further >= last);
+            (*last, *comment) = *furthest.insert(further.unwrap_or((*last, *comment)));
+        }
+        Self { ranges }
+    }
+
+    /// The comment that keeps a number free.
+    pub(in crate::table) fn comment(&self, number: u32) -> Option<&'t Word> {
+        let begun = self.ranges.partition_point(|(first, _, _)| *first <= number);
+        let (_, last, comment) = self.ranges.get(begun.checked_sub(1)?)?;
+        (number <= *last).then_some(*comment)
+    }
+}
+
 /// Calls whose number a comment keeps free.
 pub(super) fn reserved(table: &Table) -> Vec<Diagnostic> {
-    let ranges: Vec<_> = ranges(table).collect();
+    let (kept, free) = (KeptFree::of(table), LazyCell::new(|| free_number(table)));
     let find = |row: &Row| {
-        let (_, comment) = ranges.iter().find(|(range, _)| range.contains(&row.number))?;
+        let comment = kept.comment(row.number)?;
         let message = format!("the call `{}` has the number {}, which a comment keeps free", row.name, row.number);
-        let help = format!("give it the number {}, or correct the comment", free_number(table));
+        let help = format!("give it the number {}, or correct the comment", *free);
         let found = Diagnostic::at(row.span, message, "takes the number", help).related(comment.span, "kept free here");
         Some(found.warning(Lint::ReservedNumber))
     };
     // A row that keeps a number is not one that takes it.
-    table.rows().filter(|row| !entry::is_absent(row)).filter_map(find).collect()
+    let calls = table.rows().filter(|row| !entry::is_absent(row));
+    calls.filter_map(find).take(check::MAX_ERRORS).collect()
 }
 
 /// Rows that are on the wrong side of the borders of x32's block.
@@ -33,13 +68,14 @@ pub(super) fn x32_block(table: &Table) -> Vec<Diagnostic> {
         return Vec::new();
     }
     let (first, last) = (X32_BLOCK.start(), X32_BLOCK.end());
+    let free = LazyCell::new(|| free_number(table));
     let find = |row: &Row| {
         let (inside, x32) = (X32_BLOCK.contains(&row.number), row.abi.as_str() == "x32");
         let (message, label, help) = match (inside, x32) {
             (true, false) => (
                 format!("the number {} is within the block {first} to {last}, which is x32's", row.number),
                 "not for x32",
-                format!("give the call the number {}", free_number(table)),
+                format!("give the call the number {}", *free),
             ),
             (false, true) => (
                 format!("the number {} is outside of the block {first} to {last}, which is x32's", row.number),
@@ -50,7 +86,8 @@ pub(super) fn x32_block(table: &Table) -> Vec<Diagnostic> {
         };
         Some(Diagnostic::at(row.span, message, label, help).warning(Lint::X32Block))
     };
-    table.rows().filter(|row| !(entry::is_absent(row) && row.abi.as_str() != "x32")).filter_map(find).collect()
+    let calls = table.rows().filter(|row| row.abi.as_str() == "x32" || !entry::is_absent(row));
+    calls.filter_map(find).take(check::MAX_ERRORS).collect()
 }
 
 /// Whether the table is one with a block for x32.
@@ -58,21 +95,8 @@ pub(in crate::table) fn has_x32_block(table: &Table) -> bool {
     table.rows().any(|row| row.abi.as_str() == "x32" && X32_BLOCK.contains(&row.number))
 }
 
-/// Whether a new call should better have another number.
-pub(in crate::table) fn is_reserved(table: &Table, number: u32) -> bool {
-    (has_x32_block(table) && X32_BLOCK.contains(&number)) || ranges(table).any(|(range, _)| range.contains(&number))
-}
-
 fn free_number(table: &Table) -> u32 {
     table.free_number(&crate::default_abis(table))
-}
-
-/// The numbers that comments keep free, and the comments.
-fn ranges(table: &Table) -> impl Iterator<Item = (RangeInclusive<u32>, &Word)> {
-    table.lines().iter().filter_map(|line| match line {
-        Line::Comment(comment) => Some((kept_free(comment.as_str())?, comment)),
-        _ => None,
-    })
 }
 
 /// The numbers that a comment keeps free. They stand at its beginning, or after `number` or `numbers`.
