@@ -14,6 +14,7 @@ pub mod entry;
 pub mod exec;
 pub mod fs;
 pub mod futex;
+mod host_signals;
 mod kernel;
 mod machine;
 pub mod mm;

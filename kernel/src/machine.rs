@@ -7,6 +7,7 @@ use callgate_emulator::{Cpu, Engine, Exit};
 
 use crate::entry::Turn;
 use crate::exec::Arguments;
+use crate::host_signals::{HostSignals, NAP};
 use crate::kernel::{Config, Kernel};
 use crate::observer::Step;
 use crate::sched::TaskState;
@@ -40,6 +41,7 @@ pub struct Machine {
     max_instructions: u64,
     deadline: Option<Instant>,
     init: Option<Rc<SignalStruct>>,
+    host_signals: Option<HostSignals>,
 }
 
 impl Machine {
@@ -52,6 +54,7 @@ impl Machine {
         let engine = engine(&kernel);
         crate::fs::init(&kernel, config.console)?;
         Ok(Machine {
+            host_signals: HostSignals::of(&kernel),
             kernel,
             engine,
             entry: config.entry,
@@ -99,6 +102,9 @@ impl Machine {
             }
             if kernel.vfs.console_has_waiters() && !kernel.run_queue.is_empty() {
                 kernel.vfs.wait_for_host(Some(Duration::ZERO));
+            }
+            if let Some(signals) = &self.host_signals {
+                signals.pass_on(&kernel);
             }
             if let Some(outcome) = self.limit() {
                 return outcome;
@@ -199,7 +205,7 @@ impl Machine {
         exit
     }
 
-    /// Waits on the host for the first deadline or for input; false if neither can come.
+    /// Waits on the host for the first deadline, for input or for a key; false if none can come.
     fn idle(&self) -> bool {
         let kernel = &self.kernel;
         let deadline = kernel.timers.next_deadline();
@@ -210,11 +216,14 @@ impl Machine {
         {
             return true;
         }
-        if deadline.is_none() && !watching {
+        if deadline.is_none() && !watching && self.host_signals.is_none() {
             return false;
         }
         let now = kernel.clock.monotonic();
         let mut timeout = deadline.map(|deadline| deadline.saturating_sub(now));
+        if self.host_signals.is_some() {
+            timeout = Some(timeout.map_or(NAP, |timeout| timeout.min(NAP)));
+        }
         if let Some(end) = self.deadline {
             let left = end.saturating_duration_since(Instant::now());
             timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));

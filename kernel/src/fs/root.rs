@@ -107,7 +107,7 @@ impl Vfs {
     }
 
     /// The stream that is the console, if one of them is a terminal.
-    fn console(&self) -> Option<&Rc<HostStream>> {
+    pub(crate) fn console(&self) -> Option<&Rc<HostStream>> {
         self.streams().iter().flatten().find(|stream| stream.kind == Kind::Tty)
     }
 
