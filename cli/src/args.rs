@@ -32,6 +32,8 @@ Examples:
                                              show each instruction of a call's way into the kernel and back
   callgate disasm entry_SYSCALL_64           the kernel's entry code
   callgate tbl check syscall_64.tbl          what is wrong with a table
+  callgate tbl add greet --args 'char *buf, size_t len'
+                                             a row for a new system call, and the handler to paste
   callgate gen unistd --abis common,64       the header with the __NR_ numbers
 
 Make a program: gcc -static -o hello hello.c

@@ -5,11 +5,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use callgate_codegen::dispatch::Dispatch;
+use callgate_codegen::table::{ChangeKind, Lint, NewRow};
 use callgate_codegen::{AbiFilter, Table, emit};
 use callgate_tests::callgate::{self, workspace};
 use callgate_tests::run::{Outcome, run};
@@ -399,5 +400,54 @@ fn a_program_calls_by_wrappers_in_c_and_rust() {
         assert_eq!((native.status.code(), native.stdout.as_slice()), (Some(0), &b"Hi\n"[..]), "{language}");
         let here = callgate_in(path, &["run", "./program"]);
         assert_eq!((here.code, here.stdout.as_str()), (0, "Hi\n"), "{language}: {here:?}");
+    }
+}
+
+/// The tables of Linux itself have few findings, none of them an error, and stay what they are when they are formatted.
+#[test]
+fn the_tables_of_linux_are_nearly_right() {
+    let Some(tree) = std::env::var_os("CALLGATE_LINUX_SOURCE") else {
+        eprintln!("SKIPPED: CALLGATE_LINUX_SOURCE names no Linux source tree");
+        return;
+    };
+    let mut tables = Vec::new();
+    find_tables(Path::new(&tree), &mut tables);
+    assert!(!tables.is_empty(), "no tables below {}", tree.display());
+    let mut all = 0;
+    for path in &tables {
+        let table = Table::read(path).unwrap_or_else(|error| panic!("{error}"));
+        table.check_each_abi().unwrap_or_else(|error| panic!("{error}"));
+        let found = table.lints();
+        let said: Vec<_> = found.iter().map(|one| one.message.as_str()).collect();
+        assert!(found.len() <= 8, "{}: {said:#?}", path.display());
+        all += found.len();
+
+        let formatted = Table::parse("formatted", table.to_string()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(table.rows().eq(formatted.rows()), "{}", path.display());
+        assert_eq!(formatted.to_string(), formatted.source(), "{}", path.display());
+        assert!(!formatted.lints().iter().any(|one| one.lint == Some(Lint::MisalignedColumns)), "{}", path.display());
+        assert_eq!(table.changes_to(&formatted), []);
+
+        let greet = NewRow { name: "greet".to_owned(), ..NewRow::default() };
+        let more = table.insert(&greet).unwrap_or_else(|error| panic!("{error}"));
+        let kinds: Vec<_> = table.changes_to(&more.table).iter().map(|change| change.kind).collect();
+        assert_eq!(kinds, [ChangeKind::Added], "{}", path.display());
+        assert!(more.table.lints().len() <= found.len(), "{}: {}", path.display(), more.row);
+    }
+    println!("{} tables, {all} findings", tables.len());
+}
+
+/// The tables of system calls below a directory.
+fn find_tables(directory: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> =
+        fs::read_dir(directory).expect("a directory").flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && !path.is_symlink() {
+            find_tables(&path, found);
+        } else if name.starts_with("syscall") && name.ends_with(".tbl") {
+            found.push(path);
+        }
     }
 }
