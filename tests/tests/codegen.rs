@@ -1,6 +1,7 @@
 //! Where codegen's knowledge meets that of others: the `pt_regs` of abi, and the numbers in the host's C headers.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::mem::offset_of;
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use callgate_abi::PtRegs;
 use callgate_codegen::emit::{self, Unistd};
 use callgate_codegen::image::PtReg;
 use callgate_codegen::{AbiFilter, Prototypes, Table};
+use callgate_tests::callgate;
 
 #[test]
 fn the_image_pushes_the_pt_regs_that_handlers_see() {
@@ -83,4 +85,46 @@ fn every_handler_has_a_prototype() {
     let mut handled: Vec<_> = handlers.map(|handler| handler.metadata.entry).collect();
     handled.sort_unstable();
     assert_eq!(handled, declared);
+}
+
+/// A program that makes calls by the wrappers of our own handlers, natively and on callgate.
+#[test]
+fn the_wrappers_of_our_handlers_make_calls() {
+    const PROGRAM: &str = r#"
+#include "wrappers.h"
+
+int main(void)
+{
+	char here[256];
+	if (sys_close(12345) != -1 || errno != EBADF)
+		return 1;
+	if (sys_getcwd(here, sizeof here) < 2 || here[0] != '/')
+		return 2;
+	return sys_write(1, "by name\n", 8) != 8;
+}
+"#;
+    let dir = tempfile::tempdir().expect("a directory");
+    let header = callgate::command(["gen", "wrappers", "c"]);
+    assert_eq!(header.code, 0, "{header:?}");
+    std::fs::write(dir.path().join("wrappers.h"), header.stdout).expect("the header");
+    std::fs::write(dir.path().join("calls.c"), PROGRAM).expect("the program");
+    let mut gcc = std::process::Command::new("gcc");
+    gcc.current_dir(dir.path()).args([
+        "-static",
+        "-Wall",
+        "-Wextra",
+        "-Wpedantic",
+        "-Werror",
+        "-o",
+        "calls",
+        "calls.c",
+    ]);
+    let built = gcc.output().expect("gcc");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+
+    let program = dir.path().join("calls");
+    let native = std::process::Command::new(&program).output().expect("the program runs");
+    assert_eq!((native.status.code(), native.stdout.as_slice()), (Some(0), b"by name\n".as_slice()));
+    let guest = callgate::command([OsString::from("run"), "--".into(), program.into()]);
+    assert_eq!((guest.code, guest.stdout.as_str()), (0, "by name\n"), "{guest:?}");
 }

@@ -172,8 +172,8 @@ fn user_string(task: &mut Task, mut addr: u64) -> Result<Vec<u8>> {
 
 /// execve(2): runs another program in this process.
 #[SYSCALL_DEFINE3(execve)]
-pub fn execve(task: &mut Task, filename: UserStr, argv: UserPtr<u64>, envp: UserPtr<u64>) -> Result<()> {
-    do_execveat(task, Fd::AT_FDCWD, filename, argv, envp, 0)
+pub fn execve(task: &mut Task, filename: UserStr, argv: UserPtr<UserStr>, envp: UserPtr<UserStr>) -> Result<()> {
+    do_execveat(task, Fd::AT_FDCWD, filename, argv.cast(), envp.cast(), 0)
 }
 
 /// execveat(2): the same, with the program relative to a directory.
@@ -182,11 +182,11 @@ pub fn execveat(
     task: &mut Task,
     dfd: Fd,
     filename: UserStr,
-    argv: UserPtr<u64>,
-    envp: UserPtr<u64>,
+    argv: UserPtr<UserStr>,
+    envp: UserPtr<UserStr>,
     flags: i32,
 ) -> Result<()> {
-    do_execveat(task, dfd, filename, argv, envp, flags)
+    do_execveat(task, dfd, filename, argv.cast(), envp.cast(), flags)
 }
 
 fn do_execveat(
