@@ -40,7 +40,8 @@ impl<'t> CType<'t> {
             let own = to.rsplit('*').next().unwrap_or_default();
             let constant = words(own).any(|word| word == "const");
             let silent = |word: &str| SILENT.contains(&word) || word == "const";
-            if words(after).any(|word| !silent(word)) {
+            let first = text.split('*').next().unwrap_or_default();
+            if words(after).any(|word| !silent(word)) || !is_type(first) {
                 return None;
             }
             return Some(Self::Pointer { to: if to_pointer { "*" } else { pointee(to) }, constant });
@@ -57,6 +58,16 @@ impl<'t> CType<'t> {
                 None => None,
             },
         }
+    }
+}
+
+/// Whether a text names one type: by one word, by C's words for integers, or as a structure.
+fn is_type(text: &str) -> bool {
+    let words: Vec<_> = words(text).filter(|word| !SILENT.contains(word) && *word != "const").collect();
+    match words.as_slice() {
+        [word] => !matches!(*word, "struct" | "union" | "enum"),
+        ["struct" | "union" | "enum", _] => true,
+        words => integer(words).is_some_and(|_| !words.is_empty()),
     }
 }
 
@@ -141,7 +152,19 @@ mod tests {
         assert_eq!(parse("const char __user *const __user *"), Pointer { to: "*", constant: true });
         assert_eq!(parse("char const*restrict"), Pointer { to: "char", constant: true });
         assert_eq!(parse("const_t *"), Pointer { to: "const_t", constant: false });
-        for none in ["", "void", "double", "struct stat", "long double", "short long", "foo bar"] {
+        for none in [
+            "",
+            "void",
+            "double",
+            "struct stat",
+            "long double",
+            "short long",
+            "foo bar",
+            "struct a b *",
+            "a b *",
+            "*",
+            "struct *",
+        ] {
             assert_eq!(CType::parse(none), None, "{none}");
         }
     }

@@ -142,11 +142,11 @@ impl Checker {
                 format!("a parameter can't be `{text}`: arguments are in integer registers"),
                 "pass an integer, or the address of the number",
             ),
-            _ if text.starts_with("struct ") || text.starts_with("union ") => (
+            _ if !text.contains('*') && (text.starts_with("struct ") || text.starts_with("union ")) => (
                 format!("a parameter can't be a `{text}` itself: it does not fit a register"),
                 "pass its address, with a `*` before the parameter's name",
             ),
-            _ => (format!("`{text}` is no type of C"), "write one type and one name, such as `size_t count`"),
+            _ => (format!("`{}` is no type of C", text.trim()), "write one type and one name, such as `size_t count`"),
         };
         self.at(parameter.span, message, "no register carries it", help);
     }

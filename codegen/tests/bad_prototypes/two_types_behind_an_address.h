@@ -1,0 +1,2 @@
+asmlinkage long sys_a(struct foo ba *x);
+asmlinkage long sys_b([2]);
