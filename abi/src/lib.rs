@@ -77,6 +77,7 @@
 //!   [`UserStr`], [`UserAddr`]; [`impl_syscall_flags!`] and [`syscall_enum!`] for your own.
 //! - [`SyscallReturn`], [`NoReturn`]: what handlers return.
 //! - [`Errno`]: Linux's error numbers, their names and texts.
+//! - [`Declared`]: what a C prototype says of a parameter, and which types can stand for it.
 //! - [`PtRegs`]: the registers of an interrupted program, in Linux's order.
 //! - [`Handler`], [`Metadata`]: what the table holds.
 //! - [`mod@image`]: the kernel image that `callgate-codegen` assembles.

@@ -140,7 +140,10 @@
 //! the text from `callgate_abi`'s traits.
 //!
 //! With the environment variable `CALLGATE_ENTRIES` (which `callgate_codegen::Build` sets), a word
-//! that no row has is reported with near names and with the row to add.
+//! that no row has is reported with near names and with the row to add. If `Build::prototypes` named a file, the same
+//! list has the C prototypes, and a handler that disagrees with its own is refused: at the closing parenthesis for a
+//! missing argument, at the parameter for one too many or of another name, at the type for one that can't stand for
+//! C's (`callgate_abi::Declared` says which can). The message quotes the prototype with its file and line.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
