@@ -129,7 +129,9 @@ fn against_scripts(tree: &Path) -> Result<()> {
 
 fn in_process(tree: Option<&Path>) -> Result<()> {
     let mut tables = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../syscall_32.tbl")];
-    tree.map(|tree| find_tables(tree, &mut tables));
+    if let Some(tree) = tree {
+        find_tables(tree, &mut tables);
+    }
     let size = |path: &PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
     let largest = tables.iter().max_by_key(|path| size(path)).ok_or("there is no table")?;
     let source = fs::read_to_string(largest)?;
