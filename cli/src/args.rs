@@ -119,6 +119,9 @@ pub(crate) struct GuestArgs {
     /// What executes the program's instructions.
     #[arg(long, value_enum, default_value_t = EngineChoice::Auto)]
     pub(crate) engine: EngineChoice,
+    /// The level of x86-64 that the processor has: what CPUID tells, and what executes.
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = CpuChoice::V3)]
+    pub(crate) cpu: CpuChoice,
     /// Make runs repeatable: a virtual clock, randomness from SEED.
     #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
     pub(crate) deterministic: Option<u64>,
@@ -205,6 +208,17 @@ pub(crate) enum EngineChoice {
     Interp,
     /// Translation to host code (not built yet).
     Native,
+}
+
+/// A level of x86-64, as the user names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CpuChoice {
+    /// Up to SSE2.
+    V1,
+    /// Up to SSE4.2.
+    V2,
+    /// Up to AVX2, FMA and BMI2.
+    V3,
 }
 
 /// A way of system calls, as the user names it.

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use callgate_emulator::{Engine, Interp};
+use callgate_emulator::{CpuModel, Engine, Interp};
 use callgate_kernel::fs::tty::Console;
 use callgate_kernel::{Config, EntryRoute, Kernel, Machine, Outcome};
 
-use crate::args::{EngineChoice, EntryChoice, GuestArgs, RunArgs};
+use crate::args::{CpuChoice, EngineChoice, EntryChoice, GuestArgs, RunArgs};
 use crate::exit::{Failure, Result, code_of};
 use crate::output::Output;
 use crate::program::Program;
@@ -41,11 +41,16 @@ pub(crate) fn name(guest: &GuestArgs) -> Result<&std::ffi::OsStr> {
 /// A machine as the options want it.
 pub(crate) fn machine(guest: &GuestArgs, entry: EntryRoute, console: Console) -> Result<Machine> {
     let engine: fn(&Kernel) -> Box<dyn Engine> = match guest.engine {
-        EngineChoice::Auto | EngineChoice::Interp => |kernel| Box::new(Interp::new(&kernel.memory)),
+        EngineChoice::Auto | EngineChoice::Interp => |kernel| Box::new(Interp::with_model(&kernel.memory, kernel.cpu)),
         EngineChoice::Native => return Err(Failure::own("--engine native is not built yet; interp is")),
     };
     let config = Config {
         max_memory: guest.max_memory,
+        cpu: match guest.cpu {
+            CpuChoice::V1 => CpuModel::V1,
+            CpuChoice::V2 => CpuModel::V2,
+            CpuChoice::V3 => CpuModel::V3,
+        },
         entry,
         deterministic: guest.deterministic,
         max_instructions: guest.max_instructions,

@@ -205,7 +205,7 @@ impl Default for Cpu {
             cr4: 0x5_0620,
             cr8: 0,
             dr: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
-            xcr0: 3,
+            xcr0: crate::xstate::ALL,
             // SCE, LME, LMA, NXE.
             msr: Msrs {
                 efer: 0xd01,

@@ -2,12 +2,14 @@
 //!
 //! Programs ask CPUID before they use an extension, so the answer must be what the core executes. [`FEATURES`] is the one
 //! list for both: the `cpuid` instruction collects its bits, and the decoder refuses instructions of extensions that are
-//! not in it. An extension becomes visible and executable by one line.
+//! not in it for the model ([`CpuModel`]) that it decodes for. An extension becomes visible and executable by one line.
 //!
 //! The rest is what start-up code of C libraries looks at: vendor, family, caches (a library that finds no cache sizes
 //! may divide by them), address widths, brand.
 
 use iced_x86::{Code, CpuidFeature, Instruction};
+
+use crate::xstate;
 
 /// Where a feature's bit is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,8 +20,12 @@ enum Bit {
     Leaf1Ecx(u8),
     /// Leaf 7, ebx.
     Leaf7Ebx(u8),
+    /// Leaf 7, ecx.
+    Leaf7Ecx(u8),
     /// Leaf 7, edx.
     Leaf7Edx(u8),
+    /// Leaf 0xd, subleaf 1, eax.
+    XsaveEax(u8),
     /// Leaf 8000_0001, ecx.
     ExtendedEcx(u8),
     /// Leaf 8000_0001, edx.
@@ -30,83 +36,139 @@ enum Bit {
     Always,
 }
 
-use Bit::{Always, ExtendedEcx, ExtendedEdx, Leaf1Ecx, Leaf1Edx, Leaf7Ebx, Leaf7Edx, PowerEdx};
+use Bit::{Always, ExtendedEcx, ExtendedEdx, Leaf1Ecx, Leaf1Edx, Leaf7Ebx, Leaf7Ecx, Leaf7Edx, PowerEdx, XsaveEax};
 
-/// All features: the instructions that each brings, as iced-x86 names them, and its bit.
-const FEATURES: &[(&[CpuidFeature], Bit)] = {
+/// What a processor has: the levels that compilers and C libraries know x86-64 in, each with all of those before it.
+/// Besides the level's own, a model has what processors of its time had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CpuModel {
+    /// The first: up to SSE2.
+    V1,
+    /// Up to SSE4.2, with POPCNT and CMPXCHG16B.
+    V2,
+    /// Up to AVX2, with BMI, FMA, F16C, LZCNT, MOVBE and XSAVE: all that there is.
+    #[default]
+    V3,
+}
+
+use CpuModel::{V1, V2, V3};
+
+/// One feature.
+struct Feature {
+    /// The instructions that it brings, as iced-x86 names them.
+    instructions: &'static [CpuidFeature],
+    /// Its bit.
+    bit: Bit,
+    /// The first model that has it.
+    since: CpuModel,
+    /// Its name as systems list it; empty for what none lists.
+    name: &'static str,
+}
+
+/// All features.
+const FEATURES: &[Feature] = {
     use CpuidFeature as F;
+    const fn feature(instructions: &'static [CpuidFeature], bit: Bit, since: CpuModel, name: &'static str) -> Feature {
+        Feature { instructions, bit, since, name }
+    }
     &[
-        (&[F::INTEL8086, F::INTEL186, F::INTEL286, F::INTEL386, F::INTEL486, F::X64, F::CPUID], Always),
+        feature(&[F::INTEL8086, F::INTEL186, F::INTEL286, F::INTEL386, F::INTEL486, F::X64, F::CPUID], Always, V1, ""),
         // Hints, which are no operation where the extension is off.
-        (&[F::MULTIBYTENOP, F::PAUSE, F::CET_IBT, F::CLDEMOTE], Always),
+        feature(&[F::MULTIBYTENOP, F::PAUSE, F::CET_IBT, F::CLDEMOTE], Always, V1, ""),
         // The hypercall.
-        (&[F::VMX], Always),
-        (&[F::FPU, F::FPU287, F::FPU387], Leaf1Edx(0)),
-        // Debugging extensions, page-size extension, PAE, global pages, PAT.
-        (&[], Leaf1Edx(2)),
-        (&[], Leaf1Edx(3)),
-        (&[F::TSC], Leaf1Edx(4)),
-        (&[F::MSR], Leaf1Edx(5)),
-        (&[], Leaf1Edx(6)),
-        (&[F::CX8], Leaf1Edx(8)),
-        (&[], Leaf1Edx(13)),
-        (&[F::CMOV], Leaf1Edx(15)),
-        (&[], Leaf1Edx(16)),
-        (&[F::CLFSH], Leaf1Edx(19)),
-        (&[F::MMX], Leaf1Edx(23)),
-        (&[F::FXSR], Leaf1Edx(24)),
-        (&[F::SSE], Leaf1Edx(25)),
-        (&[F::SSE2], Leaf1Edx(26)),
-        (&[F::SSE3], Leaf1Ecx(0)),
-        (&[F::PCLMULQDQ], Leaf1Ecx(1)),
-        (&[F::SSSE3], Leaf1Ecx(9)),
-        (&[F::CMPXCHG16B], Leaf1Ecx(13)),
-        (&[F::SSE4_1], Leaf1Ecx(19)),
-        (&[F::SSE4_2], Leaf1Ecx(20)),
-        (&[F::POPCNT], Leaf1Ecx(23)),
-        (&[F::MOVBE], Leaf1Ecx(22)),
-        (&[F::AES], Leaf1Ecx(25)),
-        (&[F::FSGSBASE], Leaf7Ebx(0)),
-        (&[F::BMI1], Leaf7Ebx(3)),
-        (&[F::BMI2], Leaf7Ebx(8)),
-        (&[F::ADX], Leaf7Ebx(19)),
-        (&[F::CLFLUSHOPT], Leaf7Ebx(23)),
-        (&[F::CLWB], Leaf7Ebx(24)),
-        (&[F::SHA], Leaf7Ebx(29)),
-        (&[F::LZCNT], ExtendedEcx(5)),
-        // `rep movsb` and `rep stosb` are the fastest copies here, short ones too.
-        (&[], Leaf7Ebx(9)),
-        (&[], Leaf7Edx(4)),
-        // LAHF and SAHF in 64-bit mode.
-        (&[], ExtendedEcx(0)),
-        (&[F::PREFETCHW], ExtendedEcx(8)),
-        (&[F::SYSCALL], ExtendedEdx(11)),
-        // No-execute, long mode.
-        (&[], ExtendedEdx(20)),
-        (&[F::RDTSCP], ExtendedEdx(27)),
-        (&[], ExtendedEdx(29)),
+        feature(&[F::VMX], Always, V1, ""),
+        feature(&[F::FPU, F::FPU287, F::FPU387], Leaf1Edx(0), V1, "fpu"),
+        feature(&[], Leaf1Edx(2), V1, "de"),
+        feature(&[], Leaf1Edx(3), V1, "pse"),
+        feature(&[F::TSC], Leaf1Edx(4), V1, "tsc"),
+        feature(&[F::MSR], Leaf1Edx(5), V1, "msr"),
+        feature(&[], Leaf1Edx(6), V1, "pae"),
+        feature(&[F::CX8], Leaf1Edx(8), V1, "cx8"),
+        feature(&[], Leaf1Edx(13), V1, "pge"),
+        feature(&[F::CMOV], Leaf1Edx(15), V1, "cmov"),
+        feature(&[], Leaf1Edx(16), V1, "pat"),
+        feature(&[F::CLFSH], Leaf1Edx(19), V1, "clflush"),
+        feature(&[F::MMX], Leaf1Edx(23), V1, "mmx"),
+        feature(&[F::FXSR], Leaf1Edx(24), V1, "fxsr"),
+        feature(&[F::SSE], Leaf1Edx(25), V1, "sse"),
+        feature(&[F::SSE2], Leaf1Edx(26), V1, "sse2"),
+        feature(&[F::SYSCALL], ExtendedEdx(11), V1, "syscall"),
+        feature(&[], ExtendedEdx(20), V1, "nx"),
+        feature(&[F::RDTSCP], ExtendedEdx(27), V1, "rdtscp"),
+        feature(&[], ExtendedEdx(29), V1, "lm"),
         // The time stamp counter runs at one rate.
-        (&[], PowerEdx(8)),
+        feature(&[], PowerEdx(8), V1, "constant_tsc"),
+        feature(&[F::SSE3], Leaf1Ecx(0), V2, "pni"),
+        feature(&[F::PCLMULQDQ], Leaf1Ecx(1), V2, "pclmulqdq"),
+        feature(&[F::SSSE3], Leaf1Ecx(9), V2, "ssse3"),
+        feature(&[F::FMA], Leaf1Ecx(12), V3, "fma"),
+        feature(&[F::CMPXCHG16B], Leaf1Ecx(13), V2, "cx16"),
+        feature(&[F::SSE4_1], Leaf1Ecx(19), V2, "sse4_1"),
+        feature(&[F::SSE4_2], Leaf1Ecx(20), V2, "sse4_2"),
+        feature(&[F::MOVBE], Leaf1Ecx(22), V3, "movbe"),
+        feature(&[F::POPCNT], Leaf1Ecx(23), V2, "popcnt"),
+        feature(&[F::AES], Leaf1Ecx(25), V2, "aes"),
+        feature(&[F::XSAVE], Leaf1Ecx(26), V3, "xsave"),
+        feature(&[F::AVX], Leaf1Ecx(28), V3, "avx"),
+        feature(&[F::F16C], Leaf1Ecx(29), V3, "f16c"),
+        feature(&[F::RDRAND], Leaf1Ecx(30), V3, "rdrand"),
+        // LAHF and SAHF in 64-bit mode.
+        feature(&[], ExtendedEcx(0), V2, "lahf_lm"),
+        feature(&[F::LZCNT], ExtendedEcx(5), V3, "abm"),
+        feature(&[F::PREFETCHW], ExtendedEcx(8), V1, "3dnowprefetch"),
+        feature(&[F::FSGSBASE], Leaf7Ebx(0), V1, "fsgsbase"),
+        feature(&[F::BMI1], Leaf7Ebx(3), V3, "bmi1"),
+        feature(&[F::AVX2], Leaf7Ebx(5), V3, "avx2"),
+        feature(&[F::BMI2], Leaf7Ebx(8), V3, "bmi2"),
+        // `rep movsb` and `rep stosb` are the fastest copies here, short ones too.
+        feature(&[], Leaf7Ebx(9), V1, "erms"),
+        feature(&[], Leaf7Edx(4), V1, "fsrm"),
+        feature(&[F::RDSEED], Leaf7Ebx(18), V3, "rdseed"),
+        feature(&[F::ADX], Leaf7Ebx(19), V3, "adx"),
+        feature(&[F::CLFLUSHOPT], Leaf7Ebx(23), V3, "clflushopt"),
+        feature(&[F::CLWB], Leaf7Ebx(24), V3, "clwb"),
+        feature(&[F::SHA], Leaf7Ebx(29), V3, "sha_ni"),
+        feature(&[F::RDPID], Leaf7Ecx(22), V3, "rdpid"),
+        feature(&[F::XSAVEOPT], XsaveEax(0), V3, "xsaveopt"),
+        feature(&[F::XSAVEC], XsaveEax(1), V3, "xsavec"),
+        // XGETBV with ecx 1: the components in use.
+        feature(&[], XsaveEax(2), V3, "xgetbv1"),
     ]
 };
 
-/// Whether the core has all extensions that an instruction needs.
-pub(crate) fn has(instruction: &Instruction) -> bool {
+impl CpuModel {
+    fn features(self) -> impl Iterator<Item = &'static Feature> {
+        FEATURES.iter().filter(move |feature| feature.since <= self)
+    }
+
+    /// The names of its features, as systems list them.
+    pub fn feature_names(self) -> impl Iterator<Item = &'static str> {
+        self.features().map(|feature| feature.name).filter(|name| !name.is_empty())
+    }
+
+    /// Whether it has AVX state, which XSAVE saves.
+    pub fn has_xsave(self) -> bool {
+        self >= V3
+    }
+}
+
+/// Whether a model has all extensions that an instruction needs.
+pub(crate) fn has(model: CpuModel, instruction: &Instruction) -> bool {
     if matches!(instruction.code(), Code::Rdsspd_r32 | Code::Rdsspq_r64) {
         // No operation where shadow stacks are off.
         return true;
     }
-    instruction.cpuid_features().iter().all(|feature| FEATURES.iter().any(|(features, _)| features.contains(feature)))
+    instruction.cpuid_features().iter().all(|needed| model.features().any(|f| f.instructions.contains(needed)))
 }
 
 /// The bits of one register: `place` answers the bit's number if it belongs there.
-fn collect(place: impl Fn(Bit) -> Option<u8>) -> u32 {
-    FEATURES.iter().filter_map(|(_, bit)| place(*bit)).fold(0, |bits, n| bits | 1 << n)
+fn collect(model: CpuModel, place: impl Fn(Bit) -> Option<u8>) -> u32 {
+    model.features().filter_map(|feature| place(feature.bit)).fold(0, |bits, n| bits | 1 << n)
 }
 
 macro_rules! bits {
-    ($place:ident) => {
-        collect(|bit| if let $place(n) = bit { Some(n) } else { None })
+    ($model:ident, $place:ident) => {
+        collect($model, |bit| if let $place(n) = bit { Some(n) } else { None })
     };
 }
 
@@ -139,18 +201,38 @@ const CACHES: [Cache; 4] = [
     Cache { kind: 3, level: 3, ways: 16, kib: 16384 },
 ];
 
+/// OSXSAVE: the system has enabled XSAVE, as CR4 says after reset here.
+const OSXSAVE: u32 = 1 << 27;
+
+fn leaf_1_ecx(model: CpuModel) -> u32 {
+    bits!(model, Leaf1Ecx) | if model.has_xsave() { OSXSAVE } else { 0 }
+}
+
+/// Leaf 0xd: the components and their places in the area.
+fn xsave(model: CpuModel, subleaf: u32) -> [u32; 4] {
+    let component = xstate::AVX_SIZE as u32;
+    match subleaf {
+        // All are enabled always, so that both sizes are that of the whole.
+        0 => [xstate::ALL as u32, xstate::SIZE as u32, xstate::SIZE as u32, 0],
+        1 => [bits!(model, XsaveEax), xstate::SIZE as u32, 0, 0],
+        2 => [component, xstate::AVX_AT as u32, 0, 0],
+        _ => [0; 4],
+    }
+}
+
 /// What `cpuid` answers in eax, ebx, ecx, edx. Leaves beyond the highest answer zeros.
-pub fn cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
+pub fn cpuid(model: CpuModel, leaf: u32, subleaf: u32) -> [u32; 4] {
     match leaf {
         0 => [MAX_LEAF, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4)],
         // One logical processor, lines of 8 · 8 bytes.
-        1 => [SIGNATURE, 0x0001_0000 | (LINE / 8) << 8, bits!(Leaf1Ecx), bits!(Leaf1Edx)],
+        1 => [SIGNATURE, 0x0001_0000 | (LINE / 8) << 8, leaf_1_ecx(model), bits!(model, Leaf1Edx)],
         // "No descriptors here; see leaf 4."
         2 => [0x00ff_ff01, 0, 0, 0],
         4 => cache(subleaf),
-        7 if subleaf == 0 => [0, bits!(Leaf7Ebx), 0, bits!(Leaf7Edx)],
+        7 if subleaf == 0 => [0, bits!(model, Leaf7Ebx), bits!(model, Leaf7Ecx), bits!(model, Leaf7Edx)],
+        0xd if model.has_xsave() => xsave(model, subleaf),
         0x8000_0000 => [MAX_EXTENDED_LEAF, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4)],
-        0x8000_0001 => [SIGNATURE, 0, bits!(ExtendedEcx), bits!(ExtendedEdx)],
+        0x8000_0001 => [SIGNATURE, 0, bits!(model, ExtendedEcx), bits!(model, ExtendedEdx)],
         0x8000_0002..=0x8000_0004 => {
             let at = 16 * (leaf - 0x8000_0002) as usize;
             [0, 4, 8, 12].map(|i| word(BRAND, at + i))
@@ -161,7 +243,7 @@ pub fn cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
         0x8000_0006 => {
             [0, 0, CACHES[2].kib << 16 | 6 << 12 | 1 << 8 | LINE, (CACHES[3].kib / 512) << 18 | 8 << 12 | 1 << 8 | LINE]
         }
-        0x8000_0007 => [0, 0, 0, bits!(PowerEdx)],
+        0x8000_0007 => [0, 0, 0, bits!(model, PowerEdx)],
         // 40 bits of physical, 48 of linear addresses; one core.
         0x8000_0008 => [48 << 8 | 40, 0, 0, 0],
         _ => [0; 4],
@@ -192,28 +274,39 @@ mod tests {
 
     #[test]
     fn bits_and_decoding_agree() {
-        let [_, _, ecx, edx] = cpuid(1, 0);
+        let [_, _, ecx, edx] = cpuid(V3, 1, 0);
         // pxor xmm0, xmm0; vpxor xmm0, xmm0, xmm0.
-        assert_eq!(edx >> 26 & 1 != 0, has(&decode(&[0x66, 0x0f, 0xef, 0xc0])));
-        assert_eq!(ecx >> 28 & 1 != 0, has(&decode(&[0xc5, 0xf9, 0xef, 0xc0])));
+        assert_eq!(edx >> 26 & 1 != 0, has(V3, &decode(&[0x66, 0x0f, 0xef, 0xc0])));
+        assert_eq!(ecx >> 28 & 1 != 0, has(V3, &decode(&[0xc5, 0xf9, 0xef, 0xc0])));
         // crc32 eax, cl; movbe eax, [rcx].
-        assert_eq!(ecx >> 20 & 1 != 0, has(&decode(&[0xf2, 0x0f, 0x38, 0xf0, 0xc1])));
-        assert_eq!(ecx >> 22 & 1 != 0, has(&decode(&[0x0f, 0x38, 0xf0, 0x01])));
+        assert_eq!(ecx >> 20 & 1 != 0, has(V3, &decode(&[0xf2, 0x0f, 0x38, 0xf0, 0xc1])));
+        assert_eq!(ecx >> 22 & 1 != 0, has(V3, &decode(&[0x0f, 0x38, 0xf0, 0x01])));
+    }
+
+    #[test]
+    fn models_lack_what_came_later() {
+        // popcnt eax, ecx; vpxor xmm0, xmm0, xmm0; pxor xmm0, xmm0.
+        let [popcnt, vpxor, pxor] =
+            [&[0xf3, 0x0f, 0xb8, 0xc1][..], &[0xc5, 0xf9, 0xef, 0xc0], &[0x66, 0x0f, 0xef, 0xc0]];
+        let has = |bytes: &[u8]| [V1, V2, V3].map(|model| has(model, &decode(bytes)));
+        assert_eq!((has(popcnt), has(vpxor), has(pxor)), ([false, true, true], [false, false, true], [true; 3]));
+        assert_eq!([V1, V2, V3].map(|model| cpuid(model, 1, 0)[2] >> 23 & 0x21), [0, 1, 0x21]);
+        assert!(V3.feature_names().any(|name| name == "avx2") && !V2.feature_names().any(|name| name == "avx2"));
     }
 
     #[test]
     fn cache_sizes_are_what_their_fields_multiply_to() {
         for (i, expected) in CACHES.iter().enumerate() {
-            let [_, ebx, ecx, _] = cpuid(4, i as u32);
+            let [_, ebx, ecx, _] = cpuid(V3, 4, i as u32);
             let size = ((ebx >> 22) + 1) * ((ebx >> 12 & 0x3ff) + 1) * ((ebx & 0xfff) + 1) * (ecx + 1);
             assert_eq!(size, expected.kib * 1024);
         }
-        assert_eq!(cpuid(4, 4), [0; 4]);
+        assert_eq!(cpuid(V3, 4, 4), [0; 4]);
     }
 
     #[test]
     fn leaves_beyond_the_highest_are_empty() {
-        assert_eq!(cpuid(0x4000_0000, 0), [0; 4]);
-        assert_eq!(cpuid(u32::MAX, 0), [0; 4]);
+        assert_eq!(cpuid(V3, 0x4000_0000, 0), [0; 4]);
+        assert_eq!(cpuid(V3, u32::MAX, 0), [0; 4]);
     }
 }

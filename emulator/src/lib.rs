@@ -18,9 +18,10 @@ mod interp;
 mod memory;
 mod softfloat;
 mod x87;
+mod xstate;
 
 pub use cpu::{Cpu, Delivery, DescriptorTable, Msrs, Segment, Tsc, reg, seg};
-pub use cpuid::cpuid;
+pub use cpuid::{CpuModel, cpuid};
 pub use exit::{Engine, Exception, Exit, vector};
 pub use flags::rflags;
 pub use fxsave::InvalidMxcsr;
@@ -29,3 +30,4 @@ pub use memory::{
     Entries, Frame, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space, is_canonical, page_fault,
 };
 pub use x87::{F80, Fpu};
+pub use xstate::{InvalidXstate, XSAVE_SIZE};

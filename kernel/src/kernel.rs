@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use callgate_abi::Handler;
-use callgate_emulator::Memory;
+use callgate_emulator::{CpuModel, Memory};
 
 use crate::Result;
 use crate::entry::image::ImageInMemory;
@@ -31,6 +31,8 @@ pub enum EntryRoute {
 pub struct Config {
     /// Bytes of memory that guests may use.
     pub max_memory: u64,
+    /// What the processor has.
+    pub cpu: CpuModel,
     /// The way that system calls take.
     pub entry: EntryRoute,
     /// Virtual clock and seeded randomness, for runs that can be repeated.
@@ -47,6 +49,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             max_memory: 4 << 30,
+            cpu: CpuModel::default(),
             entry: EntryRoute::Direct,
             deterministic: None,
             max_instructions: None,
@@ -98,6 +101,8 @@ impl Stats {
 pub struct Kernel {
     /// The frames.
     pub memory: Memory,
+    /// What the processor has. The engine must have the same.
+    pub cpu: CpuModel,
     /// The clocks.
     pub clock: Clock,
     /// Randomness.
@@ -141,6 +146,7 @@ impl Kernel {
         let vfs = crate::fs::Vfs::new(&memory)?;
         Ok(Rc::new(Kernel {
             memory,
+            cpu: config.cpu,
             clock,
             random,
             pids: PidTable::default(),

@@ -11,6 +11,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use iced_x86::Instruction;
 
+use crate::CpuModel;
 use crate::memory::{AccessError, Memory, Mmu, PAGE_MASK, PAGE_SIZE, Privilege};
 
 use super::decode::{Decoded, decode};
@@ -102,6 +103,8 @@ type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
 
 /// All blocks of an engine.
 pub(super) struct Cache {
+    /// What instructions there are.
+    model: CpuModel,
     blocks: Vec<Block>,
     free: Vec<u32>,
     by_address: Map<(u32, u64), u32>,
@@ -116,8 +119,9 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(model: CpuModel) -> Self {
         Self {
+            model,
             blocks: Vec::new(),
             free: Vec::new(),
             by_address: Map::default(),
@@ -245,12 +249,17 @@ impl Cache {
         self.free.push(index);
     }
 
+    /// What instructions there are.
+    pub(super) fn model(&self) -> CpuModel {
+        self.model
+    }
+
     /// Decodes a block, and watches its frames for writes from now on.
     fn decode(&mut self, mmu: &mut Mmu<'_>, frame: u32, address: u64) -> Result<u32, AccessError> {
         if self.kept >= MAX_KEPT {
-            *self = Self { seen_writes: self.seen_writes, removed: self.removed + 1, ..Self::new() };
+            *self = Self { seen_writes: self.seen_writes, removed: self.removed + 1, ..Self::new(self.model) };
         }
-        let decoded = decode_block(mmu, frame, address, MAX_OPS)?;
+        let decoded = decode_block(self.model, mmu, frame, address, MAX_OPS)?;
         let count = decoded.ops.len() as u64;
         let mut ops = decoded.ops;
         if let Some(fused) = decoded.fused {
@@ -309,7 +318,13 @@ pub(super) struct DecodedBlock {
 ///
 /// # Errors
 /// If the first instruction goes on in a page that can't be fetched from.
-pub(super) fn decode_block(mmu: &Mmu<'_>, frame: u32, address: u64, max: usize) -> Result<DecodedBlock, AccessError> {
+pub(super) fn decode_block(
+    model: CpuModel,
+    mmu: &Mmu<'_>,
+    frame: u32,
+    address: u64,
+    max: usize,
+) -> Result<DecodedBlock, AccessError> {
     // The offset of an instruction in its block fits in a byte; the longest instruction has 15 bytes.
     let mut bytes = [0; 256 + 16];
     let in_page = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(bytes.len());
@@ -320,7 +335,7 @@ pub(super) fn decode_block(mmu: &Mmu<'_>, frame: u32, address: u64, max: usize) 
     let mut at = 0;
     while ops.len() < max && at < in_page {
         let Ok(offset) = u8::try_from(at) else { break };
-        match decode(&bytes[at..in_page], address.wrapping_add(at as u64)) {
+        match decode(model, &bytes[at..in_page], address.wrapping_add(at as u64)) {
             Decoded::Op { instruction, mut op, len, ends_block } => {
                 op.offset = offset;
                 if let (Some(first), Some(exec)) = (ops.last(), int::fuse(&previous, &instruction)) {
@@ -336,7 +351,7 @@ pub(super) fn decode_block(mmu: &Mmu<'_>, frame: u32, address: u64, max: usize) 
             Decoded::Truncated if at == 0 => {
                 let second = mmu.fetch(next_page(address))?;
                 mmu.memory().read(second, 0, &mut bytes[in_page..in_page + 15]);
-                if let Decoded::Op { op, len, .. } = decode(&bytes[..in_page + 15], address) {
+                if let Decoded::Op { op, len, .. } = decode(model, &bytes[..in_page + 15], address) {
                     ops.push(op);
                     at = len;
                 }

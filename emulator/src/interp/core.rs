@@ -7,7 +7,7 @@ use crate::cpu::seg;
 use crate::exit::{Exception, vector};
 use crate::flags::Flags;
 use crate::memory::{AccessError, Mmu, Privilege, Word};
-use crate::{Cpu, Space};
+use crate::{Cpu, CpuModel, Space};
 
 use super::op::{Num, Op, Stop};
 
@@ -43,11 +43,13 @@ pub(crate) struct Core<'a> {
     pub(crate) interrupt: u8,
     /// The last instruction blocks the debug trap after it (a load of ss).
     pub(crate) trap_shadow: bool,
+    /// What CPUID tells.
+    pub(crate) model: CpuModel,
 }
 
 impl<'a> Core<'a> {
     #[inline(always)]
-    pub(crate) fn new(cpu: &'a mut Cpu, space: &'a mut Space, budget: u64) -> Self {
+    pub(crate) fn new(cpu: &'a mut Cpu, space: &'a mut Space, budget: u64, model: CpuModel) -> Self {
         let mut gpr = [0; 32];
         gpr[..16].copy_from_slice(&cpu.gpr);
         Self {
@@ -64,6 +66,7 @@ impl<'a> Core<'a> {
             code_frame: 0,
             interrupt: 0,
             trap_shadow: false,
+            model,
         }
     }
 

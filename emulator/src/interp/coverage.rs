@@ -18,6 +18,7 @@ fn example(code: Code, memory: bool) -> Instruction {
             | Kind::r64_or_mem
             | Kind::xmm_or_mem
             | Kind::mm_or_mem
+            | Kind::ymm_or_mem
                 if memory =>
             {
                 (OpKind::Memory, Register::None)
@@ -34,7 +35,15 @@ fn example(code: Code, memory: bool) -> Instruction {
             Kind::r64_or_mem | Kind::r64_reg | Kind::r64_rm | Kind::r64_opcode | Kind::rax | Kind::r64_vvvv => {
                 (OpKind::Register, Register::RAX)
             }
-            Kind::xmm_or_mem | Kind::xmm_reg | Kind::xmm_rm => (OpKind::Register, Register::XMM1),
+            Kind::mem_vsib32x | Kind::mem_vsib32y | Kind::mem_vsib64x | Kind::mem_vsib64y => {
+                (OpKind::Memory, Register::None)
+            }
+            Kind::ymm_or_mem | Kind::ymm_reg | Kind::ymm_rm | Kind::ymm_vvvv | Kind::ymm_is4 => {
+                (OpKind::Register, Register::YMM1)
+            }
+            Kind::xmm_or_mem | Kind::xmm_reg | Kind::xmm_rm | Kind::xmm_vvvv | Kind::xmm_is4 => {
+                (OpKind::Register, Register::XMM1)
+            }
             Kind::mm_or_mem | Kind::mm_reg | Kind::mm_rm => (OpKind::Register, Register::MM1),
             Kind::st0 => (OpKind::Register, Register::ST0),
             Kind::sti_opcode => (OpKind::Register, Register::ST1),
@@ -99,7 +108,7 @@ fn what_cpuid_promises_is_executed() {
             [false, true].iter().any(|memory| {
                 let i = example(*code, *memory);
                 let selected = int::select(&i).or_else(|| sse::select(&i)).or_else(|| x87::select(&i));
-                cpuid::has(&i) && selected.is_none()
+                cpuid::has(cpuid::CpuModel::V3, &i) && selected.is_none()
             })
         })
         .filter(|code| !ABSENT.contains(&code.mnemonic()))

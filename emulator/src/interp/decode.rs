@@ -2,7 +2,7 @@
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
 
-use crate::cpuid;
+use crate::cpuid::{self, CpuModel};
 
 use super::op::{Exec, Num, Op, Stop};
 use super::{core::Core, int, sse, x87};
@@ -25,7 +25,7 @@ pub(crate) enum Decoded {
 }
 
 /// Decodes the instruction at `ip` that begins with `bytes`.
-pub(crate) fn decode(bytes: &[u8], ip: u64) -> Decoded {
+pub(crate) fn decode(model: CpuModel, bytes: &[u8], ip: u64) -> Decoded {
     let mut decoder = Decoder::with_ip(64, bytes, ip, DecoderOptions::NONE);
     let instruction = decoder.decode();
     if instruction.is_invalid() {
@@ -39,7 +39,7 @@ pub(crate) fn decode(bytes: &[u8], ip: u64) -> Decoded {
             ends_block: true,
         };
     }
-    let exec = if cpuid::has(&instruction) {
+    let exec = if cpuid::has(model, &instruction) {
         int::select(&instruction).or_else(|| sse::select(&instruction)).or_else(|| x87::select(&instruction))
     } else {
         None
@@ -98,9 +98,15 @@ pub(crate) fn pack(instruction: &Instruction, exec: Exec) -> Op {
     for i in 0..instruction.op_count() {
         match instruction.op_kind(i) {
             OpKind::Register => {
-                if let Some(slot) = registers.get_mut(count) {
-                    *slot = number(instruction.op_register(i));
-                    count += 1;
+                let register = number(instruction.op_register(i));
+                match registers.get_mut(count) {
+                    // A fourth operand has no other that is an immediate.
+                    _ if i == 3 => op.imm = register as u64,
+                    Some(slot) => {
+                        *slot = register;
+                        count += 1;
+                    }
+                    None => {}
                 }
             }
             OpKind::Memory => pack_memory(instruction, &mut op),
@@ -124,6 +130,9 @@ pub(crate) fn pack(instruction: &Instruction, exec: Exec) -> Op {
             }
         }
     }
+    if count == 2 {
+        registers[2] = registers[1];
+    }
     [op.dst, op.src, op.aux] = registers;
     op
 }
@@ -139,12 +148,16 @@ fn pack_memory(instruction: &Instruction, op: &mut Op) {
     if index.is_gpr() && !index.is_gpr8() {
         op.index = Num::new(index.number());
     }
+    if index.is_vector_register() {
+        // Gathers have no immediate.
+        op.imm = index.number() as u64;
+    }
     op.scale = instruction.memory_index_scale().trailing_zeros() as u8 & 3;
     let narrow = |register: Register| register.is_gpr32() || register == Register::EIP;
     if narrow(base)
         || narrow(index)
         || base == Register::None
-            && index == Register::None
+            && (index == Register::None || index.is_vector_register())
             && instruction.memory_displ_size() == 4
             && op.disp >> 32 == 0
     {

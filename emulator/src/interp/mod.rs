@@ -21,7 +21,7 @@ mod sse;
 mod x87;
 
 use crate::memory::Memory;
-use crate::{Cpu, Engine, Exit, Space};
+use crate::{Cpu, CpuModel, Engine, Exit, Space};
 
 /// The portable engine, exact in everything.
 pub struct Interp {
@@ -30,9 +30,14 @@ pub struct Interp {
 }
 
 impl Interp {
-    /// An engine for spaces of `memory`.
+    /// An engine for spaces of `memory`, of the default model.
     pub fn new(memory: &Memory) -> Self {
-        Self { memory: memory.clone(), cache: block::Cache::new() }
+        Self::with_model(memory, CpuModel::default())
+    }
+
+    /// An engine for spaces of `memory` that has the instructions of a model, and tells so by CPUID.
+    pub fn with_model(memory: &Memory, model: CpuModel) -> Self {
+        Self { memory: memory.clone(), cache: block::Cache::new(model) }
     }
 }
 
@@ -45,7 +50,7 @@ impl Engine for Interp {
     /// If `space` is of another memory than the engine.
     fn run(&mut self, cpu: &mut Cpu, space: &mut Space, budget: u64) -> Exit {
         assert!(self.memory.same(space.memory()), "a space of another memory");
-        let mut core = core::Core::new(cpu, space, budget);
+        let mut core = core::Core::new(cpu, space, budget, self.cache.model());
         let exit = run::run(&mut self.cache, &mut core);
         core.finish();
         exit

@@ -57,7 +57,8 @@ impl Num {
 pub(crate) struct Op {
     /// Does it.
     pub(crate) exec: Exec,
-    /// The immediate operand, sign-extended as the instruction does, or a near branch's target address.
+    /// The immediate operand, sign-extended as the instruction does, or a near branch's target address; the
+    /// number of a fourth register operand or of a gather's index register.
     pub(crate) imm: u64,
     /// Memory operand: displacement, with rip already added for rip-relative ones.
     pub(crate) disp: u64,
@@ -74,7 +75,7 @@ pub(crate) struct Op {
     pub(crate) dst: Num,
     /// Second register operand.
     pub(crate) src: Num,
-    /// Third register operand (VEX).
+    /// Third register operand (VEX); the second again if there are two.
     pub(crate) aux: Num,
     /// Offset of the instruction in its block, in bytes.
     pub(crate) offset: u8,

@@ -110,7 +110,7 @@ fn run_part(cache: &mut Cache, core: &mut Core<'_>, stepping: bool) -> Option<Ex
     let decoded = core.mmu.fetch(start).and_then(|frame| {
         // What this writes into its own instructions must be noticed.
         core.mmu.mark_code(frame);
-        decode_block(&core.mmu, frame, start, most)
+        decode_block(core.model, &core.mmu, frame, start, most)
     });
     let DecodedBlock { ops, end, .. } = match decoded {
         Ok(decoded) => decoded,
@@ -185,7 +185,7 @@ fn write_code(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
         core.mmu.memory().drop_code(core.code_frame);
         cache.sync(core.mmu.memory());
         let decoded = match core.mmu.fetch(address) {
-            Ok(frame) => decode_block(&core.mmu, frame, address, 1),
+            Ok(frame) => decode_block(core.model, &core.mmu, frame, address, 1),
             Err(error) => Err(error),
         };
         let decoded = match decoded {

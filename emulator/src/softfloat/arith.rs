@@ -52,11 +52,22 @@ pub(crate) fn add(env: &mut Env, format: Format, a: Float, b: Float, subtract: b
     }
 }
 
+/// `±sig/2^126 · 2^exp`, with bit 126 set, so that a sum still fits.
+#[derive(Clone, Copy)]
+struct Wide {
+    sign: bool,
+    exp: i32,
+    sig: u128,
+}
+
 fn add_finite(env: &mut Env, format: Format, a: Float, b: Float) -> Float {
+    let wide = |f: Float| Wide { sign: f.sign, exp: f.exp, sig: u128::from(f.sig) << 63 };
+    add_wide(env, format, wide(a), wide(b))
+}
+
+fn add_wide(env: &mut Env, format: Format, a: Wide, b: Wide) -> Float {
     let (large, small) = if (a.exp, a.sig) >= (b.exp, b.sig) { (a, b) } else { (b, a) };
-    // Bit 126 leads, so that a sum still fits.
-    let x = u128::from(large.sig) << 63;
-    let y = shift_right_sticky(u128::from(small.sig) << 63, (large.exp - small.exp) as u32);
+    let (x, y) = (large.sig, shift_right_sticky(small.sig, (large.exp - small.exp) as u32));
     let sum = if large.sign == small.sign { x + y } else { x - y };
     if sum == 0 {
         return Float::zero(env.rounding == Rounding::Down);
@@ -92,6 +103,45 @@ pub(crate) fn mul(env: &mut Env, format: Format, a: Float, b: Float) -> Float {
             let product = u128::from(a.sig) * u128::from(b.sig);
             let shift = product.leading_zeros();
             round(env, format, sign, a.exp + b.exp + 1 - shift as i32, product << shift)
+        }
+    }
+}
+
+/// `a · b + c`, rounded once, for formats of at most 53 bits. Of several NaNs the first operand's is the answer.
+pub(crate) fn fma(env: &mut Env, format: Format, a: Float, b: Float, c: Float) -> Float {
+    env.rounded_up = false;
+    let (a, b, c) = (flush_denormal(env, a), flush_denormal(env, b), flush_denormal(env, c));
+    let sign = a.sign ^ b.sign;
+    let operands = [a, b, c];
+    if let Some(nan) = operands.iter().find(|f| f.is_nan()) {
+        if operands.iter().any(|f| f.class == Class::SignalingNan) {
+            env.raise(flag::INVALID);
+        }
+        return nan.quieted();
+    }
+    match (a.class, b.class) {
+        (Class::Infinite, Class::Zero) | (Class::Zero, Class::Infinite) => return env.invalid(),
+        (Class::Infinite, _) | (_, Class::Infinite) if c.class == Class::Infinite && c.sign != sign => {
+            return env.invalid();
+        }
+        _ => note_denormals(env, &operands),
+    }
+    match (a.class, b.class, c.class) {
+        (Class::Infinite, _, _) | (_, Class::Infinite, _) => Float::infinity(sign),
+        (_, _, Class::Infinite) => c,
+        (Class::Zero, _, Class::Zero) | (_, Class::Zero, Class::Zero) if c.sign == sign => c,
+        (Class::Zero, _, Class::Zero) | (_, Class::Zero, Class::Zero) => Float::zero(env.rounding == Rounding::Down),
+        (Class::Zero, _, _) | (_, Class::Zero, _) => round(env, format, c.sign, c.exp, u128::from(c.sig) << 64),
+        _ => {
+            // Bit 127 or 126 leads. Significands of 53 bits leave enough zeros below to move it by one.
+            let product = u128::from(a.sig) * u128::from(b.sig);
+            let shift = product.leading_zeros();
+            let product = Wide { sign, exp: a.exp + b.exp + 1 - shift as i32, sig: product << shift >> 1 };
+            let addend = Wide { sign: c.sign, exp: c.exp, sig: u128::from(c.sig) << 63 };
+            if c.class == Class::Zero {
+                return round(env, format, sign, product.exp, product.sig << 1);
+            }
+            add_wide(env, format, product, addend)
         }
     }
 }

@@ -16,7 +16,7 @@ mod convert;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use arith::{add, div, mul, nan_operand, sqrt};
+pub(crate) use arith::{add, div, fma, mul, nan_operand, sqrt};
 pub(crate) use convert::{from_i64, from_u64, round_to_integral, to_i64};
 
 use core::cmp::Ordering;
@@ -150,6 +150,8 @@ pub(crate) struct Format {
 }
 
 impl Format {
+    /// binary16.
+    pub(crate) const F16: Self = Self { precision: 11, min_exp: -14, max_exp: 15 };
     /// binary32.
     pub(crate) const F32: Self = Self { precision: 24, min_exp: -126, max_exp: 127 };
     /// binary64.
@@ -240,6 +242,11 @@ impl Float {
         Self { sign, ..self }
     }
 
+    /// Unpacks binary16.
+    pub(crate) fn from_f16(bits: u16) -> Self {
+        unpack(Format::F16, u64::from(bits), 5)
+    }
+
     /// Unpacks binary32.
     pub(crate) fn from_f32(bits: u32) -> Self {
         unpack(Format::F32, u64::from(bits), 8)
@@ -270,6 +277,11 @@ impl Float {
             (_, true) => Class::Finite,
         };
         Self { class, sign, exp: biased - 16383, sig, denormal: false }
+    }
+
+    /// Packs to binary16; the value must have been rounded to it.
+    pub(crate) fn to_f16(self) -> u16 {
+        pack(Format::F16, self, 5) as u16
     }
 
     /// Packs to binary32; the value must have been rounded to it.

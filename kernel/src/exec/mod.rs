@@ -81,7 +81,7 @@ pub(crate) fn load(
         let image = elf::load(&mut mm, &file, &head[..n], open)?;
         let mut random = [0; 16];
         task.kernel.random.fill(&mut random);
-        let sp = stack::build(&mut mm, &args, &image, &task.cred, &random)?;
+        let sp = stack::build(&mut mm, &args, &image, &task.cred, task.kernel.cpu, &random)?;
         mm.exe = Some(file);
         return Ok(Loaded { mm, entry: image.start, sp, comm });
     }

@@ -10,6 +10,8 @@ use linux_raw_sys::auxvec::{
     AT_NULL, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_PLATFORM, AT_RANDOM, AT_SECURE, AT_UID,
 };
 
+use callgate_emulator::CpuModel;
+
 use super::Arguments;
 use super::elf::Image;
 use crate::mm::{Backing, Mm, PAGE_SIZE, Prot, VmFlags, Vma};
@@ -43,7 +45,14 @@ impl Pusher<'_> {
 }
 
 /// Maps the stack, fills it, and gives the stack pointer.
-pub(super) fn build(mm: &mut Mm, args: &Arguments, image: &Image, cred: &Cred, random: &[u8; 16]) -> Result<u64> {
+pub(super) fn build(
+    mm: &mut Mm,
+    args: &Arguments,
+    image: &Image,
+    cred: &Cred,
+    cpu: CpuModel,
+    random: &[u8; 16],
+) -> Result<u64> {
     let strings: usize = args.argv.iter().chain(&args.envp).map(|s| s.len() + 9).sum();
     let size = (STACK_ROOM + strings as u64 + PAGE_SIZE) & !(PAGE_SIZE - 1);
     if size > mm.stack_limit {
@@ -70,7 +79,7 @@ pub(super) fn build(mm: &mut Mm, args: &Arguments, image: &Image, cred: &Cred, r
 
     let auxv = [
         (AT_MINSIGSTKSZ, crate::signal::MINSIGSTKSZ),
-        (AT_HWCAP, u64::from(callgate_emulator::cpuid(1, 0)[3])),
+        (AT_HWCAP, u64::from(callgate_emulator::cpuid(cpu, 1, 0)[3])),
         (AT_PAGESZ, PAGE_SIZE),
         (AT_CLKTCK, USER_HZ),
         (AT_PHDR, image.phdr),

@@ -2,12 +2,12 @@
 //!
 //! Linux writes `struct rt_sigframe` below the stack pointer and 128 bytes of red zone: the return
 //! address (the restorer, which calls rt_sigreturn), a `ucontext` with all registers and the signal
-//! mask, the `siginfo`, and above them the FXSAVE image that the context points to. rt_sigreturn
-//! believes what it finds there, but for what would give a program more than user mode.
-//!
-//! Quirk: the core has no XSAVE, so `uc_flags` lacks UC_FP_XSTATE and the image ends at 512 bytes.
+//! mask, the `siginfo`, and above them the vector and floating-point state that the context points
+//! to: an FXSAVE image, or where the processor has XSAVE its area, which two magic numbers mark.
+//! rt_sigreturn believes what it finds there, but for what would give a program more than user mode.
 
 use callgate_abi::{Errno, SYSCALL_DEFINE0, UserMemory, UserPtr};
+use callgate_emulator::{CpuModel, XSAVE_SIZE};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::info::SIGINFO_SIZE;
@@ -20,7 +20,33 @@ use crate::{Result, Task};
 
 /// Below the stack pointer, a function may use this much without moving it (System V ABI).
 const RED_ZONE: u64 = 128;
-const FXSAVE_SIZE: u64 = 512;
+const FXSAVE_SIZE: usize = 512;
+
+/// The area is XSAVE's.
+const UC_FP_XSTATE: u64 = 1;
+/// In the image's bytes that are left to software: says that an XSAVE area is here …
+const FP_XSTATE_MAGIC1: u32 = 0x4650_5853;
+/// … and after the area, so that a copy that was cut short is noticed.
+const FP_XSTATE_MAGIC2: u32 = 0x4650_5845;
+const MAGIC2_SIZE: usize = size_of::<u32>();
+/// Where `struct _fpx_sw_bytes` is in the image.
+const SW_BYTES_AT: usize = 464;
+/// Where the area says which components it holds.
+const XSTATE_BV_AT: usize = 512;
+/// x87, SSE and AVX state.
+const XFEATURES: u64 = 7;
+const XFEATURES_FPSSE: u64 = 3;
+
+/// `struct _fpx_sw_bytes`.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct FpxSwBytes {
+    magic1: u32,
+    extended_size: u32,
+    xfeatures: u64,
+    xstate_size: u32,
+    padding: [u32; 7],
+}
 
 /// `ss` in the context is valid.
 const UC_SIGCONTEXT_SS: u64 = 2;
@@ -99,11 +125,16 @@ struct Place {
     fpstate: u64,
 }
 
-/// Puts the frame below `sp`: the FXSAVE image on a 64-byte boundary, and the frame so that the
+/// Bytes of the floating-point state in a frame.
+fn fpstate_size(cpu: CpuModel) -> usize {
+    if cpu.has_xsave() { XSAVE_SIZE + MAGIC2_SIZE } else { FXSAVE_SIZE }
+}
+
+/// Puts the frame below `sp`: the floating-point state on a 64-byte boundary, and the frame so that the
 /// handler begins as a called function does, with the stack 16-byte aligned but for the return
 /// address.
-fn place_below(sp: u64) -> Place {
-    let fpstate = sp.wrapping_sub(FXSAVE_SIZE) & !63;
+fn place_below(sp: u64, fpstate_size: usize) -> Place {
+    let fpstate = sp.wrapping_sub(fpstate_size as u64) & !63;
     let frame = (fpstate.wrapping_sub(FRAME_SIZE) & !15).wrapping_sub(8);
     Place { frame, fpstate }
 }
@@ -116,7 +147,7 @@ impl Task {
         let nested = alt.is_active(sp);
         let entering = action.flags().contains(SaFlags::SA_ONSTACK) && !nested && alt.size != 0;
         let top = if entering { alt.sp.wrapping_add(alt.size) } else { sp.wrapping_sub(RED_ZONE) };
-        let place = place_below(top);
+        let place = place_below(top, fpstate_size(self.kernel.cpu));
         // An alternate stack that overflows must not be left by accident: that ends the program.
         if (nested || entering) && !alt.contains(place.frame) {
             return Err(Errno::EFAULT);
@@ -131,13 +162,13 @@ impl Task {
             return Err(Errno::EFAULT);
         }
         let place = self.get_sigframe(action)?;
-        let fxsave = self.cpu.fxsave();
-        self.copy_to_user(place.fpstate, &fxsave).map_err(|_| Errno::EFAULT)?;
+        self.save_fpstate(place.fpstate)?;
+        let xstate = if self.kernel.cpu.has_xsave() { UC_FP_XSTATE } else { 0 };
         let mask = self.saved_sigmask.unwrap_or(self.blocked);
         let frame = RtSigFrame {
             pretcode: action.restorer,
             uc: UContext {
-                flags: UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
+                flags: xstate | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
                 link: 0,
                 stack: StackT {
                     sp: self.sigaltstack.sp,
@@ -167,6 +198,58 @@ impl Task {
         self.regs_changed = true;
         // A handler begins with a fresh floating-point unit.
         self.cpu.reset_fpu();
+        Ok(())
+    }
+
+    /// Writes the vector and floating-point state (`copy_fpstate_to_sigframe`).
+    fn save_fpstate(&mut self, address: u64) -> Result<()> {
+        if !self.kernel.cpu.has_xsave() {
+            let image = self.cpu.fxsave();
+            return self.copy_to_user(address, &image).map_err(|_| Errno::EFAULT);
+        }
+        let sw = FpxSwBytes {
+            magic1: FP_XSTATE_MAGIC1,
+            extended_size: (XSAVE_SIZE + MAGIC2_SIZE) as u32,
+            xfeatures: XFEATURES,
+            xstate_size: XSAVE_SIZE as u32,
+            padding: [0; 7],
+        };
+        let mut area = [0; XSAVE_SIZE + MAGIC2_SIZE];
+        area[..XSAVE_SIZE].copy_from_slice(&self.cpu.xsave());
+        area[SW_BYTES_AT..FXSAVE_SIZE].copy_from_slice(sw.as_bytes());
+        // Handlers that know FXSAVE only change what they find there: it always counts as held.
+        area[XSTATE_BV_AT] |= XFEATURES_FPSSE as u8;
+        area[XSAVE_SIZE..].copy_from_slice(&FP_XSTATE_MAGIC2.to_le_bytes());
+        self.copy_to_user(address, &area).map_err(|_| Errno::EFAULT)
+    }
+
+    /// Loads the vector and floating-point state of a frame (`fpu__restore_sig`).
+    fn restore_fpstate(&mut self, address: u64) -> Result<()> {
+        let mut area = [0; XSAVE_SIZE + MAGIC2_SIZE];
+        self.copy_from_user(&mut area[..FXSAVE_SIZE], address).map_err(|_| Errno::EFAULT)?;
+        let sw = FpxSwBytes::read_from_bytes(&area[SW_BYTES_AT..FXSAVE_SIZE]).unwrap_or_default();
+        let extended = self.kernel.cpu.has_xsave()
+            && sw.magic1 == FP_XSTATE_MAGIC1
+            && sw.xstate_size as usize == XSAVE_SIZE
+            && sw.extended_size as usize >= XSAVE_SIZE;
+        if extended {
+            let rest = address.wrapping_add(FXSAVE_SIZE as u64);
+            self.copy_from_user(&mut area[FXSAVE_SIZE..], rest).map_err(|_| Errno::EFAULT)?;
+        }
+        let (area, magic2) = area.split_at(XSAVE_SIZE);
+        let mut area = <[u8; XSAVE_SIZE]>::try_from(area).map_err(|_| Errno::EFAULT)?;
+        if extended && magic2 == FP_XSTATE_MAGIC2.to_le_bytes() {
+            // What the frame does not claim to hold is reset.
+            area[XSTATE_BV_AT] &= (sw.xfeatures & XFEATURES) as u8 | !(XFEATURES as u8);
+            return self.cpu.xrstor(&area).map_err(|_| Errno::EFAULT);
+        }
+        // An image alone: the rest is reset.
+        let mut image = [0; FXSAVE_SIZE];
+        image.copy_from_slice(&area[..FXSAVE_SIZE]);
+        let mut fresh = self.cpu.clone();
+        fresh.reset_fpu();
+        fresh.fxrstor(&image).map_err(|_| Errno::EFAULT)?;
+        self.cpu = fresh;
         Ok(())
     }
 
@@ -239,9 +322,7 @@ impl Task {
             self.cpu.reset_fpu();
             return Ok(());
         }
-        let mut image = [0; FXSAVE_SIZE as usize];
-        self.copy_from_user(&mut image, sc.fpstate).map_err(|_| Errno::EFAULT)?;
-        self.cpu.fxrstor(&image).map_err(|_| Errno::EFAULT)
+        self.restore_fpstate(sc.fpstate)
     }
 }
 
@@ -276,6 +357,7 @@ mod tests {
     #[test]
     fn the_frame_has_linuxs_layout() {
         assert_eq!(size_of::<SigContext>(), 256);
+        assert_eq!(size_of::<FpxSwBytes>(), FXSAVE_SIZE - SW_BYTES_AT);
         assert_eq!(offset_of!(SigContext, ip), 128);
         assert_eq!(offset_of!(SigContext, cs), 144);
         assert_eq!(offset_of!(SigContext, trapno), 160);
@@ -288,10 +370,12 @@ mod tests {
     #[test]
     fn a_frame_is_aligned_as_the_abi_wants() {
         for sp in 0x7fff_ffff_0000u64..0x7fff_ffff_0080 {
-            let Place { frame, fpstate } = place_below(sp);
-            assert_eq!(fpstate % 64, 0);
-            assert_eq!((frame + 8) % 16, 0);
-            assert!(frame + FRAME_SIZE <= fpstate && fpstate + FXSAVE_SIZE <= sp);
+            for size in [CpuModel::V2, CpuModel::V3].map(fpstate_size) {
+                let Place { frame, fpstate } = place_below(sp, size);
+                assert_eq!(fpstate % 64, 0);
+                assert_eq!((frame + 8) % 16, 0);
+                assert!(frame + FRAME_SIZE <= fpstate && fpstate + size as u64 <= sp);
+            }
         }
     }
 }

@@ -5,9 +5,11 @@
 //! Quirks: there are no ports and no compatibility mode; caches need no flushing, but the address given to CLFLUSH must be
 //! readable.
 
+use std::hash::{BuildHasher, RandomState};
+
 use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
 
-use crate::cpu::{Cpu, Delivery, DescriptorTable, reg, seg};
+use crate::cpu::{Cpu, Delivery, DescriptorTable, Tsc, reg, seg};
 use crate::flags::rflags;
 use crate::interp::core::Core;
 use crate::interp::op::{Exec, Op, Stop};
@@ -45,6 +47,7 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Mnemonic::Rdtscp => rdtscp,
         Mnemonic::Rdpid => rdpid,
         Mnemonic::Xgetbv => xgetbv,
+        Mnemonic::Rdrand | Mnemonic::Rdseed => by_size!(operand_size(i, 0), T => random::<T>),
         Mnemonic::Rdfsbase => by_size!(operand_size(i, 0), T => base_read::<T, { seg::FS }>),
         Mnemonic::Rdgsbase => by_size!(operand_size(i, 0), T => base_read::<T, { seg::GS }>),
         Mnemonic::Wrfsbase => by_size!(operand_size(i, 0), T => base_write::<T, { seg::FS }>),
@@ -123,7 +126,7 @@ fn clflush(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 }
 
 fn cpuid(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
-    let [eax, ebx, ecx, edx] = crate::cpuid::cpuid(core.gpr[reg::RAX] as u32, core.gpr[reg::RCX] as u32);
+    let [eax, ebx, ecx, edx] = crate::cpuid::cpuid(core.model, core.gpr[reg::RAX] as u32, core.gpr[reg::RCX] as u32);
     core.gpr[reg::RAX] = u64::from(eax);
     core.gpr[reg::RBX] = u64::from(ebx);
     core.gpr[reg::RCX] = u64::from(ecx);
@@ -163,16 +166,36 @@ fn rdpid(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     Ok(())
 }
 
+/// RDRAND and RDSEED: never without a number. Where the time stamp counter repeats from run to run, so do the numbers.
+fn random<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let count = core.retired().wrapping_add(u64::from(op.offset));
+    let value = match core.cpu.tsc {
+        // The standard library's hasher begins with the host's randomness.
+        Tsc::Host(since) => RandomState::new().hash_one((since.elapsed(), count)),
+        Tsc::Instructions { .. } => {
+            // Steele, Lea, Flood: "Fast splittable pseudorandom number generators", the finaliser.
+            let x = core.cpu.tsc_at(count).wrapping_add(core.start).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            x ^ x >> 31
+        }
+    };
+    T::set(core, op.dst, T::cut(value));
+    core.flags.set_status(rflags::CF);
+    Ok(())
+}
+
 fn xgetbv(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
     /// CR4.OSXSAVE.
     const OSXSAVE: u64 = 1 << 18;
     if core.cpu.cr4 & OSXSAVE == 0 {
         return Err(core.ud());
     }
-    if core.gpr[reg::RCX] as u32 != 0 {
-        return Err(core.gp());
-    }
-    let value = core.cpu.xcr0;
+    let value = match core.gpr[reg::RCX] as u32 {
+        0 => core.cpu.xcr0,
+        1 => core.cpu.xcr0 & core.cpu.components_in_use(),
+        _ => return Err(core.gp()),
+    };
     set_edx_eax(core, value);
     Ok(())
 }

@@ -5,6 +5,7 @@ use iced_x86::{Instruction, Mnemonic};
 use super::forms::{M32, M64, M128, Source, Xmm, commit, rm};
 use super::fp::{Mx, Real, compare};
 use super::lanes::{V, get, view};
+use super::vex;
 use crate::flags::rflags::{CF, PF, ZF};
 use crate::interp::core::Core;
 use crate::interp::op::{Exec, Op, Stop};
@@ -12,7 +13,7 @@ use core::cmp::Ordering;
 
 /// The comparisons.
 pub(super) fn select(i: &Instruction) -> Option<Exec> {
-    Some(match i.mnemonic() {
+    Some(match vex::mnemonic(i) {
         Mnemonic::Comiss => rm(i, comi::<f32, Xmm, true>, comi::<f32, M32, true>),
         Mnemonic::Ucomiss => rm(i, comi::<f32, Xmm, false>, comi::<f32, M32, false>),
         Mnemonic::Comisd => rm(i, comi::<f64, Xmm, true>, comi::<f64, M64, true>),

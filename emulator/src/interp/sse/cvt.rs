@@ -7,6 +7,7 @@ use iced_x86::{Code, Instruction};
 use super::forms::{M32, M64, M128, Mm, R32, R64, Source, Xmm, check_x87, commit, fp, rm};
 use super::fp::{Mx, Real, Vector, each32, each64, vectors};
 use super::lanes::{self, V, generate, get, view, view_mut, with};
+use super::vex::{self, Compute, Fp, Gpr32, Gpr64, Mem, MemPart, Narrowing, One, Part, Reg, Y, form, narrow, sources};
 use crate::interp::core::Core;
 use crate::interp::op::{Exec, Op, Stop};
 use crate::softfloat::{self, Env, Float, Format, Rounding, flag};
@@ -73,7 +74,7 @@ fn extend(mx: &mut Mx, value: u32) -> u64 {
 
 /// Double to single.
 #[inline(always)]
-fn narrow(mx: &mut Mx, value: u64) -> u32 {
+fn shorten(mx: &mut Mx, value: u64) -> u32 {
     let v = f64::from_bits(value);
     if mx.usual() && v.ordinary_operand() {
         let r = v as f32;
@@ -94,7 +95,18 @@ fn two(mut f: impl FnMut(usize) -> u32) -> V {
     lanes::low(u64::from(low) | u64::from(f(1)) << 32)
 }
 
+/// Half to single: exact. Half denormals are ordinary numbers here, whatever MXCSR says.
+#[inline(always)]
+fn extend_half(mx: &mut Mx, value: u16) -> u32 {
+    mx.soft(|env| {
+        let value = Float { denormal: false, ..Float::from_f16(value) };
+        softfloat::convert(env, Format::F32, value)
+    })
+    .to_f32()
+}
+
 vectors! {
+    Cvtph2ps(mx, _, b) each32(|i| extend_half(mx, get(b, i)));
     Cvtdq2ps(mx, _, b) each32(|i| f32_of(mx, get(b, i)));
     Cvtdq2pd(_mx, _, b) each64(|i| f64_of(get(b, i)));
     Cvtps2dq(mx, _, b) each32(|i| to_i32::<f32>(mx, get(b, i), false));
@@ -102,9 +114,9 @@ vectors! {
     Cvtpd2dq(mx, _, b) two(|i| to_i32::<f64>(mx, get(b, i), false));
     Cvttpd2dq(mx, _, b) two(|i| to_i32::<f64>(mx, get(b, i), true));
     Cvtps2pd(mx, _, b) each64(|i| extend(mx, get(b, i)));
-    Cvtpd2ps(mx, _, b) two(|i| narrow(mx, get(b, i)));
+    Cvtpd2ps(mx, _, b) two(|i| shorten(mx, get(b, i)));
     Cvtss2sd(mx, a, b) with(a, 0, extend(mx, get(b, 0)));
-    Cvtsd2ss(mx, a, b) with(a, 0, narrow(mx, get(b, 0)));
+    Cvtsd2ss(mx, a, b) with(a, 0, shorten(mx, get(b, 0)));
     /// From an MMX register; the high half is the destination's.
     Cvtpi2ps(mx, a, b) {
         let low = two(|i| f32_of(mx, get(b, i)));
@@ -118,6 +130,97 @@ vectors! {
 
 /// The conversions.
 pub(super) fn select(i: &Instruction) -> Option<Exec> {
+    if vex::is_vex(i) { select_vex(i) } else { select_legacy(i) }
+}
+
+fn select_vex(i: &Instruction) -> Option<Exec> {
+    use Code::*;
+    Some(match i.code() {
+        VEX_Vcvtdq2ps_xmm_xmmm128 | VEX_Vcvtdq2ps_ymm_ymmm256 => form::<Fp<Cvtdq2ps>, Mem>(i),
+        VEX_Vcvtps2dq_xmm_xmmm128 | VEX_Vcvtps2dq_ymm_ymmm256 => form::<Fp<Cvtps2dq>, Mem>(i),
+        VEX_Vcvttps2dq_xmm_xmmm128 | VEX_Vcvttps2dq_ymm_ymmm256 => form::<Fp<Cvttps2dq>, Mem>(i),
+        VEX_Vcvtdq2pd_xmm_xmmm64 | VEX_Vcvtdq2pd_ymm_xmmm128 => sources::<Fp<Cvtdq2pd>, Part<8>, MemPart<8>>(i),
+        VEX_Vcvtps2pd_xmm_xmmm64 | VEX_Vcvtps2pd_ymm_xmmm128 => sources::<Fp<Cvtps2pd>, Part<8>, MemPart<8>>(i),
+        VEX_Vcvtpd2dq_xmm_xmmm128 => narrow::<Fp<Cvtpd2dq>, Reg, Mem>(i),
+        VEX_Vcvttpd2dq_xmm_xmmm128 => narrow::<Fp<Cvttpd2dq>, Reg, Mem>(i),
+        VEX_Vcvtpd2ps_xmm_xmmm128 => narrow::<Fp<Cvtpd2ps>, Reg, Mem>(i),
+        VEX_Vcvtpd2dq_xmm_ymmm256 => halved::<Cvtpd2dq>(i),
+        VEX_Vcvttpd2dq_xmm_ymmm256 => halved::<Cvttpd2dq>(i),
+        VEX_Vcvtpd2ps_xmm_ymmm256 => halved::<Cvtpd2ps>(i),
+        VEX_Vcvtss2sd_xmm_xmm_xmmm32 => narrow::<Fp<Cvtss2sd>, Reg, One<M32>>(i),
+        VEX_Vcvtsd2ss_xmm_xmm_xmmm64 => narrow::<Fp<Cvtsd2ss>, Reg, One<M64>>(i),
+        VEX_Vcvtph2ps_xmm_xmmm64 | VEX_Vcvtph2ps_ymm_xmmm128 => sources::<Fp<Cvtph2ps>, Part<8>, MemPart<8>>(i),
+        VEX_Vcvtps2ph_xmmm64_xmm_imm8 => rm(i, cvtps2ph::<{ vex::X }, false>, cvtps2ph::<{ vex::X }, true>),
+        VEX_Vcvtps2ph_xmmm128_ymm_imm8 => rm(i, cvtps2ph::<{ vex::YMM }, false>, cvtps2ph::<{ vex::YMM }, true>),
+
+        VEX_Vcvtsi2ss_xmm_xmm_rm32 => narrow::<FromInt<f32, false>, One<Gpr32>, One<M32>>(i),
+        VEX_Vcvtsi2ss_xmm_xmm_rm64 => narrow::<FromInt<f32, true>, One<Gpr64>, One<M64>>(i),
+        VEX_Vcvtsi2sd_xmm_xmm_rm32 => narrow::<FromInt<f64, false>, One<Gpr32>, One<M32>>(i),
+        VEX_Vcvtsi2sd_xmm_xmm_rm64 => narrow::<FromInt<f64, true>, One<Gpr64>, One<M64>>(i),
+
+        VEX_Vcvtss2si_r32_xmmm32 => rm(i, to_gpr::<f32, Xmm, false, false>, to_gpr::<f32, M32, false, false>),
+        VEX_Vcvtss2si_r64_xmmm32 => rm(i, to_gpr::<f32, Xmm, true, false>, to_gpr::<f32, M32, true, false>),
+        VEX_Vcvttss2si_r32_xmmm32 => rm(i, to_gpr::<f32, Xmm, false, true>, to_gpr::<f32, M32, false, true>),
+        VEX_Vcvttss2si_r64_xmmm32 => rm(i, to_gpr::<f32, Xmm, true, true>, to_gpr::<f32, M32, true, true>),
+        VEX_Vcvtsd2si_r32_xmmm64 => rm(i, to_gpr::<f64, Xmm, false, false>, to_gpr::<f64, M64, false, false>),
+        VEX_Vcvtsd2si_r64_xmmm64 => rm(i, to_gpr::<f64, Xmm, true, false>, to_gpr::<f64, M64, true, false>),
+        VEX_Vcvttsd2si_r32_xmmm64 => rm(i, to_gpr::<f64, Xmm, false, true>, to_gpr::<f64, M64, false, true>),
+        VEX_Vcvttsd2si_r64_xmmm64 => rm(i, to_gpr::<f64, Xmm, true, true>, to_gpr::<f64, M64, true, true>),
+        _ => return None,
+    })
+}
+
+/// From 256 bits to 128.
+fn halved<O: Vector>(i: &Instruction) -> Exec {
+    rm(i, vex::vex::<Narrowing<O>, Reg, { vex::YMM }>, vex::vex::<Narrowing<O>, Mem, { vex::YMM }>)
+}
+
+/// An integer of 32 or 64 bits to the low lane.
+struct FromInt<T, const WIDE: bool>(core::marker::PhantomData<T>);
+
+impl<T: Low, const WIDE: bool> Compute for FromInt<T, WIDE> {
+    #[inline(always)]
+    fn apply<const L: usize>(mx: &mut Mx, _: Y, a: Y, b: Y, _: u8) -> Y {
+        let value = if WIDE { get::<i64>(b[0], 0) } else { get::<i32>(b[0], 0).into() };
+        [T::with_low(a[0], from_int::<T>(mx, value)), a[1]]
+    }
+}
+
+/// VCVTPS2PH: rounds as its immediate says, or MXCSR; knows no FTZ.
+fn cvtps2ph<const L: usize, const MEMORY: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    let value = vex::register::<L>(core, if MEMORY { op.dst } else { op.src });
+    let imm = op.imm as u32;
+    let mut mx = Mx::new(core.cpu.mxcsr);
+    let halves = value.map(|half| {
+        let lane = |mx: &mut Mx, i: usize| -> u64 {
+            mx.soft(|env| {
+                env.ftz = false;
+                if imm & 4 == 0 {
+                    env.rounding = Rounding::from_rc(imm);
+                }
+                softfloat::convert(env, Format::F16, Float::from_f32(get(half, i))).to_f16().into()
+            })
+        };
+        lane(&mut mx, 0) | lane(&mut mx, 1) << 16 | lane(&mut mx, 2) << 32 | lane(&mut mx, 3) << 48
+    });
+    let result: V = generate::<u64>(|i| halves[i]);
+    if MEMORY {
+        let address = core.ea(op);
+        if L == vex::YMM {
+            core.check_store(address, 16)?;
+            commit(core, &mx)?;
+            return core.store(address, result);
+        }
+        core.check_store(address, 8)?;
+        commit(core, &mx)?;
+        return core.store(address, halves[0]);
+    }
+    commit(core, &mx)?;
+    vex::put::<{ vex::X }>(core, op.dst, [result, [0; 16]]);
+    Ok(())
+}
+
+fn select_legacy(i: &Instruction) -> Option<Exec> {
     use Code::*;
     Some(match i.code() {
         Cvtdq2ps_xmm_xmmm128 => rm(i, fp::<Cvtdq2ps, Xmm>, fp::<Cvtdq2ps, M128>),

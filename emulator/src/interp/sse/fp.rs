@@ -280,18 +280,21 @@ fn daz<T: Real>(mx: &Mx, x: T::Bits) -> T::Bits {
     if value.denormal { T::pack(Float::zero(value.sign)) } else { x }
 }
 
-/// CMPPS and its kin: the predicate is the immediate's low three bits.
+/// For which orders each predicate of VCMPPS holds: bit 0 less, 1 equal, 2 greater, 3 unordered.
+const PREDICATES: [u8; 16] = [2, 1, 3, 8, 13, 14, 12, 7, 10, 9, 11, 0, 5, 6, 4, 15];
+
+/// CMPPS and its kin: the predicate is the immediate's low five bits.
 #[inline(always)]
 pub(super) fn predicate<T: Real>(mx: &mut Mx, x: T::Bits, y: T::Bits, imm: u8) -> T::Bits {
-    let signaling = matches!(imm & 3, 1 | 2);
-    let order = compare::<T>(mx, x, y, signaling);
-    let holds = match imm & 3 {
-        0 => order == Some(Ordering::Equal),
-        1 => order == Some(Ordering::Less),
-        2 => matches!(order, Some(Ordering::Less | Ordering::Equal)),
-        _ => order.is_none(),
+    // The upper 16 are the lower with quiet and signalling exchanged.
+    let signaling = matches!(imm & 3, 1 | 2) ^ (imm & 16 != 0);
+    let order = match compare::<T>(mx, x, y, signaling) {
+        Some(Ordering::Less) => 0,
+        Some(Ordering::Equal) => 1,
+        Some(Ordering::Greater) => 2,
+        None => 3,
     };
-    if holds ^ (imm & 4 != 0) { T::TRUE } else { T::FALSE }
+    if PREDICATES[usize::from(imm & 15)] >> order & 1 != 0 { T::TRUE } else { T::FALSE }
 }
 
 /// ROUNDPS and its kin: imm bit 3 silences the precision flag, bit 2 defers to MXCSR.
@@ -450,6 +453,16 @@ macro_rules! vectors_imm {
             }
         }
     )*};
+}
+
+/// With the low three bits of the immediate only.
+pub(super) struct Eight<O>(PhantomData<O>);
+
+impl<O: VectorImm> VectorImm for Eight<O> {
+    #[inline(always)]
+    fn apply(mx: &mut Mx, a: V, b: V, imm: u8) -> V {
+        O::apply(mx, a, b, imm & 7)
+    }
 }
 
 vectors_imm! {

@@ -10,13 +10,17 @@
 //! - Where makers differ we do as AMD: CVTPI2PS from memory leaves the x87 stack alone, SHA's memory operands need no
 //!   alignment. But MXCSR has no bit 17 (misaligned SSE).
 
+mod avx;
 mod cmp;
 mod crypto;
 mod cvt;
+mod fma;
 mod forms;
 mod fp;
+mod gather;
 mod int;
 mod lanes;
+mod masked;
 mod mov;
 mod select;
 mod shuffle;
@@ -24,16 +28,20 @@ mod state;
 mod strings;
 #[cfg(test)]
 pub(super) mod tests;
+mod vex;
 
 use iced_x86::Instruction;
 
 pub(super) use cmp::order_flags;
+use fp::Mx;
 
 use super::op::Exec;
 
 /// The function that executes an instruction, if it is one of ours.
 pub(super) fn select(i: &Instruction) -> Option<Exec> {
     mov::select(i)
+        .or_else(|| avx::select(i))
+        .or_else(|| fma::select(i))
         .or_else(|| select::integer(i))
         .or_else(|| select::floating_point(i))
         .or_else(|| cmp::select(i))

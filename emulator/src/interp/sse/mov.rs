@@ -73,7 +73,7 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Movmskps_r32_xmm | Movmskps_r64_xmm => movmskps,
         Movmskpd_r32_xmm | Movmskpd_r64_xmm => movmskpd,
         Pmovmskb_r32_mm | Pmovmskb_r64_mm => pmovmskb_mm,
-        Maskmovq_rDI_mm_mm | Maskmovdqu_rDI_xmm_xmm => select_masked(i),
+        Maskmovq_rDI_mm_mm | Maskmovdqu_rDI_xmm_xmm | VEX_Vmaskmovdqu_rDI_xmm_xmm => select_masked(i),
         _ => return None,
     })
 }
@@ -87,20 +87,20 @@ fn store_unaligned(core: &mut Core<'_>, op: &Op) -> Done {
     core.store(core.ea(op), *view(&core.cpu.xmm[op.dst as usize]))
 }
 
-fn store_low<T: Lane + Word>(core: &mut Core<'_>, op: &Op) -> Done {
+pub(super) fn store_low<T: Lane + Word>(core: &mut Core<'_>, op: &Op) -> Done {
     core.store(core.ea(op), get::<T>(*view(&core.cpu.xmm[op.dst as usize]), 0))
 }
 
-fn store_high(core: &mut Core<'_>, op: &Op) -> Done {
+pub(super) fn store_high(core: &mut Core<'_>, op: &Op) -> Done {
     core.store(core.ea(op), get::<u64>(*view(&core.cpu.xmm[op.dst as usize]), 1))
 }
 
 /// The lane that the immediate names; none means lane 0.
-fn store_lane<T: Lane + Word>(core: &mut Core<'_>, op: &Op) -> Done {
+pub(super) fn store_lane<T: Lane + Word>(core: &mut Core<'_>, op: &Op) -> Done {
     core.store(core.ea(op), get::<T>(*view(&core.cpu.xmm[op.dst as usize]), op.imm as usize))
 }
 
-fn extract<T: Lane + Into<u64>>(core: &mut Core<'_>, op: &Op) -> Done {
+pub(super) fn extract<T: Lane + Into<u64>>(core: &mut Core<'_>, op: &Op) -> Done {
     core.set_r64(op.dst, get::<T>(*view(&core.cpu.xmm[op.src as usize]), op.imm as usize).into());
     Ok(())
 }

@@ -27,6 +27,16 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Pcmpestrm_xmm_xmmm128_imm8 => rm(i, mask::<Xmm, Explicit<false>>, mask::<M128U, Explicit<false>>),
         Pcmpestri64_xmm_xmmm128_imm8 => rm(i, index::<Xmm, Explicit<true>>, index::<M128U, Explicit<true>>),
         Pcmpestrm64_xmm_xmmm128_imm8 => rm(i, mask::<Xmm, Explicit<true>>, mask::<M128U, Explicit<true>>),
+        VEX_Vpcmpistri_xmm_xmmm128_imm8 => rm(i, index::<Xmm, Implicit>, index::<M128U, Implicit>),
+        VEX_Vpcmpistrm_xmm_xmmm128_imm8 => rm(i, mask_only::<Xmm, Implicit>, mask_only::<M128U, Implicit>),
+        VEX_Vpcmpestri_xmm_xmmm128_imm8 => rm(i, index::<Xmm, Explicit<false>>, index::<M128U, Explicit<false>>),
+        VEX_Vpcmpestrm_xmm_xmmm128_imm8 => {
+            rm(i, mask_only::<Xmm, Explicit<false>>, mask_only::<M128U, Explicit<false>>)
+        }
+        VEX_Vpcmpestri64_xmm_xmmm128_imm8 => rm(i, index::<Xmm, Explicit<true>>, index::<M128U, Explicit<true>>),
+        VEX_Vpcmpestrm64_xmm_xmmm128_imm8 => {
+            rm(i, mask_only::<Xmm, Explicit<true>>, mask_only::<M128U, Explicit<true>>)
+        }
         Crc32_r32_rm8 | Crc32_r64_rm8 => rm(i, crc32_r8, crc32_mem::<u8>),
         Crc32_r32_rm16 => rm(i, crc32_reg::<u16>, crc32_mem::<u16>),
         Crc32_r32_rm32 => rm(i, crc32_reg::<u32>, crc32_mem::<u32>),
@@ -161,6 +171,13 @@ fn mask<S: Source, L: Length>(core: &mut Core<'_>, op: &Op) -> Done {
         (_, false) => generate::<u8>(|i| if bits >> i & 1 != 0 { !0 } else { 0 }),
         (_, true) => generate::<u16>(|i| if bits >> i & 1 != 0 { !0 } else { 0 }),
     };
+    Ok(())
+}
+
+/// The VEX form, which also clears what lies above xmm0.
+fn mask_only<S: Source, L: Length>(core: &mut Core<'_>, op: &Op) -> Done {
+    mask::<S, L>(core, op)?;
+    core.cpu.ymm_high[0] = 0;
     Ok(())
 }
 

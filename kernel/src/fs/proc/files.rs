@@ -83,8 +83,8 @@ fn set_name(kernel: &Weak<Kernel>, bytes: &[u8], host: bool) -> Result<()> {
     Ok(())
 }
 
-fn cpuinfo(_: &Kernel) -> String {
-    super::text::cpuinfo()
+fn cpuinfo(kernel: &Kernel) -> String {
+    super::text::cpuinfo(kernel.cpu)
 }
 
 fn filesystems(kernel: &Kernel) -> String {

@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
+use callgate_emulator::CpuModel;
+
 use crate::mm::{Backing, Mm, PAGE_SIZE, Prot, Vma};
 use crate::sched::TaskState;
 use crate::sys::rlimit::{self, RLIM_INFINITY, Rlimits};
 use crate::task::TaskLink;
 
 /// /proc/cpuinfo: one processor.
-pub(super) fn cpuinfo() -> String {
+pub(super) fn cpuinfo(cpu: CpuModel) -> String {
+    let flags = cpu.feature_names().collect::<Vec<_>>().join(" ");
     let lines = [
         ("processor\t", "0"),
         ("vendor_id\t", "GenuineIntel"),
@@ -20,7 +23,7 @@ pub(super) fn cpuinfo() -> String {
         ("core id\t\t", "0"),
         ("cpu cores\t", "1"),
         ("fpu\t\t", "yes"),
-        ("flags\t\t", "fpu tsc msr cx8 cmov mmx fxsr sse sse2 syscall nx lm"),
+        ("flags\t\t", &flags),
         ("bogomips\t", "2000.00"),
         ("clflush size\t", "64"),
         ("address sizes\t", "40 bits physical, 48 bits virtual"),
