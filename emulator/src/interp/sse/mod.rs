@@ -1,16 +1,18 @@
-//! SSE to SSE4.2, MMX, AES, PCLMULQDQ and SHA, in their legacy encodings.
+//! MMX, SSE to SSE4.2, AES, PCLMULQDQ and SHA in their legacy encodings; AVX, AVX2, FMA and F16C; XSAVE.
 //!
 //! `select` chooses, by family, an instance of one of the generic forms in [`forms`]: an operation on values (`int`, `fp`,
 //! `cvt`, `shuffle`) combined with where its source comes from. MMX instructions share the operations and take them
-//! 64 bits wide.
+//! 64 bits wide; VEX encodings ([`vex`]) take them once for each half of a register.
 //!
 //! Quirks:
-//! - CR0.TS and CR4.OSFXSR are not looked at.
+//! - CR0.TS and CR4.OSFXSR are not looked at, nor for VEX encodings CR4.OSXSAVE and XCR0.
 //! - RCPPS and RSQRTPS answer better approximations than silicon's tables.
 //! - Where makers differ we do as AMD: CVTPI2PS from memory leaves the x87 stack alone, SHA's memory operands need no
 //!   alignment. But MXCSR has no bit 17 (misaligned SSE).
 
 mod avx;
+#[cfg(test)]
+mod avx_tests;
 mod cmp;
 mod crypto;
 mod cvt;
