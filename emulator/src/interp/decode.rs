@@ -115,10 +115,12 @@ pub(crate) fn pack(instruction: &Instruction, exec: Exec) -> Op {
             | OpKind::MemorySegESI
             | OpKind::MemorySegEDI
             | OpKind::MemoryESEDI => {
-                op.seg = instruction.memory_segment().number() as u8;
+                op.seg = segment(instruction.memory_segment(), Register::None);
                 op.scale = Op::ADDRESS_32;
             }
-            OpKind::MemorySegRSI | OpKind::MemorySegRDI => op.seg = instruction.memory_segment().number() as u8,
+            OpKind::MemorySegRSI | OpKind::MemorySegRDI => {
+                op.seg = segment(instruction.memory_segment(), Register::None);
+            }
             OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64 => {
                 op.imm = instruction.near_branch_target()
             }
@@ -135,6 +137,17 @@ pub(crate) fn pack(instruction: &Instruction, exec: Exec) -> Op {
     }
     [op.dst, op.src, op.aux] = registers;
     op
+}
+
+/// The segment that an address is in. Prefixes of all but fs and gs mean nothing in 64-bit mode: whether a bad address is
+/// #SS or #GP is then up to the base.
+fn segment(named: Register, base: Register) -> u8 {
+    let segment = match (named, base) {
+        (Register::FS | Register::GS, _) => named,
+        (_, Register::RSP | Register::ESP | Register::RBP | Register::EBP) => Register::SS,
+        _ => Register::DS,
+    };
+    segment.number() as u8
 }
 
 fn pack_memory(instruction: &Instruction, op: &mut Op) {
@@ -165,5 +178,5 @@ fn pack_memory(instruction: &Instruction, op: &mut Op) {
         // was not negative both are the same.
         op.scale |= Op::ADDRESS_32;
     }
-    op.seg = instruction.memory_segment().number() as u8;
+    op.seg = segment(instruction.memory_segment(), base);
 }

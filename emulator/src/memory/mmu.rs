@@ -135,8 +135,12 @@ impl<'a> Mmu<'a> {
 
     /// Checks that a range of at most a page may be written, without writing it.
     pub(crate) fn check_write(&mut self, address: u64, len: usize) -> Result<(), AccessError> {
-        self.prepare(address, Access::Write)?;
         let last = address.wrapping_add(len.max(1) as u64 - 1);
+        if !is_canonical(last) {
+            // Before any page is looked at.
+            return Err(AccessError::NonCanonical);
+        }
+        self.prepare(address, Access::Write)?;
         if (last ^ address) & !PAGE_MASK != 0 {
             self.prepare(last & !PAGE_MASK, Access::Write)?;
         }
@@ -145,8 +149,12 @@ impl<'a> Mmu<'a> {
 
     /// Checks that a range of at most a page may be read.
     pub(crate) fn check_read(&mut self, address: u64, len: usize) -> Result<(), AccessError> {
-        self.prepare(address, Access::Read)?;
         let last = address.wrapping_add(len.max(1) as u64 - 1);
+        if !is_canonical(last) {
+            // Before any page is looked at.
+            return Err(AccessError::NonCanonical);
+        }
+        self.prepare(address, Access::Read)?;
         if (last ^ address) & !PAGE_MASK != 0 {
             self.prepare(last & !PAGE_MASK, Access::Read)?;
         }

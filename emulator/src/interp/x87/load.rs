@@ -141,6 +141,7 @@ fn constant<const WHICH: usize>(core: &mut Core<'_>, _: &Op) -> Done {
 /// A format that FST rounds to.
 trait Target {
     const FORMAT: Format;
+    const BYTES: usize;
     fn store(core: &mut Core<'_>, address: u64, value: Float) -> Done;
 }
 
@@ -149,6 +150,7 @@ struct Double;
 
 impl Target for Single {
     const FORMAT: Format = Format::F32;
+    const BYTES: usize = 4;
     fn store(core: &mut Core<'_>, address: u64, value: Float) -> Done {
         core.store(address, value.to_f32())
     }
@@ -156,6 +158,7 @@ impl Target for Single {
 
 impl Target for Double {
     const FORMAT: Format = Format::F64;
+    const BYTES: usize = 8;
     fn store(core: &mut Core<'_>, address: u64, value: Float) -> Done {
         core.store(address, value.to_f64())
     }
@@ -165,9 +168,11 @@ impl Target for Double {
 const NO_STORE: u32 = flag::PRE_COMPUTATION | flag::OVERFLOW | flag::UNDERFLOW;
 
 /// Stores what `convert` makes of ST(0), or `indefinite` if it is empty; the unit's state changes only after the store.
+/// What stores nothing must be able to all the same: `place` is where and how many bytes.
 fn store_with<T>(
     core: &mut Core<'_>,
     pop: bool,
+    place: (u64, usize),
     indefinite: T,
     convert: impl FnOnce(&mut Env, Float) -> T,
     store: impl FnOnce(&mut Core<'_>, T) -> Done,
@@ -180,6 +185,8 @@ fn store_with<T>(
             if pop {
                 after.pop();
             }
+        } else {
+            core.check_store(place.0, place.1)?;
         }
         core.cpu.fpu = after;
         return Ok(());
@@ -190,6 +197,7 @@ fn store_with<T>(
     if stores {
         store(core, result)?;
     } else {
+        core.check_store(place.0, place.1)?;
         // What is not stored was not rounded.
         env.flags &= !flag::PRECISION;
         env.rounded_up = false;
@@ -206,6 +214,7 @@ fn store_float<T: Target, const POP: bool>(core: &mut Core<'_>, op: &Op) -> Done
     store_with(
         core,
         POP,
+        (address, T::BYTES),
         Float::DEFAULT_NAN,
         // Stores do not report denormal operands.
         |env, value| softfloat::convert(env, T::FORMAT, Float { denormal: false, ..value }),
@@ -225,6 +234,7 @@ fn store_80(core: &mut Core<'_>, op: &Op) -> Done {
         }
         None if after.stack_fault(false) => Float::DEFAULT_NAN.into(),
         None => {
+            core.check_store(address, 10)?;
             core.cpu.fpu = after;
             return Ok(());
         }
@@ -289,6 +299,7 @@ fn store_integer<T: Width, const POP: bool, const TRUNCATE: bool>(core: &mut Cor
     store_with(
         core,
         POP,
+        (address, size_of::<T>()),
         indefinite,
         |env, value| {
             let rounding = if TRUNCATE { Rounding::Zero } else { env.rounding };
@@ -303,6 +314,7 @@ fn fbstp(core: &mut Core<'_>, op: &Op) -> Done {
     store_with(
         core,
         true,
+        (address, 10),
         bcd::INDEFINITE,
         |env, value| bcd::store(env, value, env.rounding),
         |core, bytes| core.store(address, bytes),
