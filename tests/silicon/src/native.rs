@@ -1,0 +1,402 @@
+//! Runs cases on the processor itself, in a child process.
+//!
+//! The child maps code and data at the addresses where the core has them, and shares an array of [`State`]s with its
+//! parent. For each it loads every register from the state, jumps to the case's slot, and what comes back stores every
+//! register. An exception is a signal, whose frame has the registers of that moment; the handler copies them and returns
+//! behind the case. Nothing that runs between loading and storing uses the child's stack or its thread-local storage,
+//! because the case owns rsp and fs.
+//!
+//! This is the one module of the harness with `unsafe` in it: executing bytes that nobody has checked is what it is for.
+//! What such bytes can do is confined to the child, which is replaced when it dies.
+
+use std::arch::naked_asm;
+use std::io;
+use std::mem::offset_of;
+use std::ptr;
+
+use crate::state::{CODE, DATA, DATA_PAGES, DIED, LEAVE_BYTES, SLOT, State, TARGET, WINDOWS, XSAVE, at};
+
+/// Cases that are run at a time.
+pub(crate) const BATCH: usize = 256;
+/// Where the child keeps the state that it loads and stores: low, so that it can be named without a register.
+const HERE: usize = 0x1800_0000;
+/// Behind it: the stack pointer, the base of fs, the address to jump to, the address of `leave`, MXCSR of the harness.
+const HOST_RSP: usize = HERE + 0xf00;
+const HOST_FS: usize = HERE + 0xf08;
+const JUMP: usize = HERE + 0xf10;
+const LEAVE: usize = HERE + 0xf18;
+const HOST_MXCSR: usize = HERE + 0xf20;
+/// Seconds after which a batch counts as hanging.
+const PATIENCE_MS: i32 = 20_000;
+const PAGE: usize = 4096;
+
+/// What parent and child share.
+#[repr(C, align(4096))]
+struct Shared {
+    /// The case that runs.
+    current: u64,
+    states: [State; BATCH],
+}
+
+/// A child that runs cases.
+pub(crate) struct Native {
+    shared: *mut Shared,
+    child: libc::pid_t,
+    /// To the child: which cases to run. From it: that they are done.
+    requests: libc::c_int,
+    answers: libc::c_int,
+}
+
+impl Native {
+    /// Starts a child, if this processor and its system allow what it needs.
+    pub(crate) fn new() -> io::Result<Self> {
+        /// AT_HWCAP2's bit for RDFSBASE and its kin in ring 3.
+        const FSGSBASE: u64 = 2;
+        // SAFETY: getauxval has no preconditions.
+        let fsgsbase = unsafe { libc::getauxval(libc::AT_HWCAP2) } & FSGSBASE != 0;
+        if !is_x86_feature_detected!("xsave") || !is_x86_feature_detected!("avx") || !fsgsbase {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "the host lacks XSAVE, AVX or FSGSBASE"));
+        }
+        // SAFETY: a new mapping, at no given address.
+        let shared = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                size_of::<Shared>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if shared == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let mut native = Self { shared: shared.cast(), child: -1, requests: -1, answers: -1 };
+        native.start()?;
+        Ok(native)
+    }
+
+    /// Runs all cases, and leaves in each state what it ended with.
+    pub(crate) fn run(&mut self, states: &mut [State]) -> io::Result<()> {
+        assert!(states.len() <= BATCH);
+        // SAFETY: the mapping has room for BATCH states, and the child doesn't touch it before it is asked to.
+        unsafe { ptr::copy_nonoverlapping(states.as_ptr(), (&raw mut (*self.shared).states).cast(), states.len()) };
+        let mut first = 0;
+        while first < states.len() {
+            if self.ask(first, states.len())? {
+                break;
+            }
+            // SAFETY: the child is dead.
+            let dead = unsafe { ptr::read_volatile(&raw const (*self.shared).current) } as usize;
+            if dead >= states.len() {
+                return Err(io::Error::other("the child died between cases"));
+            }
+            // SAFETY: as above, and `dead` is below BATCH.
+            unsafe { (&raw mut (*self.shared).states[dead].trap).write(DIED) };
+            first = dead + 1;
+            self.start()?;
+        }
+        // SAFETY: as for the other direction; the child has answered.
+        unsafe {
+            ptr::copy_nonoverlapping((&raw const (*self.shared).states).cast(), states.as_mut_ptr(), states.len())
+        };
+        Ok(())
+    }
+
+    /// Has the child run some of the cases. False if it is dead.
+    fn ask(&mut self, first: usize, end: usize) -> io::Result<bool> {
+        let request = [first as u32, end as u32];
+        // SAFETY: both descriptors are ours, and the buffers are as long as said.
+        unsafe {
+            if libc::write(self.requests, request.as_ptr().cast(), 8) != 8 {
+                return Err(io::Error::last_os_error());
+            }
+            let mut poll = libc::pollfd { fd: self.answers, events: libc::POLLIN, revents: 0 };
+            if libc::poll(&raw mut poll, 1, PATIENCE_MS) == 0 {
+                libc::kill(self.child, libc::SIGKILL);
+            }
+            let mut answer = 0u8;
+            Ok(libc::read(self.answers, (&raw mut answer).cast(), 1) == 1)
+        }
+    }
+
+    /// Starts a child, instead of the one that there was.
+    fn start(&mut self) -> io::Result<()> {
+        self.stop();
+        let (mut requests, mut answers) = ([0; 2], [0; 2]);
+        // SAFETY: the arrays have room for two descriptors each. After fork the child only calls functions that are
+        // safe to call there, and never returns.
+        unsafe {
+            if libc::pipe2(requests.as_mut_ptr(), libc::O_CLOEXEC) != 0
+                || libc::pipe2(answers.as_mut_ptr(), libc::O_CLOEXEC) != 0
+            {
+                return Err(io::Error::last_os_error());
+            }
+            self.child = libc::fork();
+            match self.child {
+                -1 => return Err(io::Error::last_os_error()),
+                0 => {
+                    libc::close(requests[1]);
+                    libc::close(answers[0]);
+                    serve(self.shared, requests[0], answers[1])
+                }
+                _ => {
+                    libc::close(requests[0]);
+                    libc::close(answers[1]);
+                }
+            }
+        }
+        (self.requests, self.answers) = (requests[1], answers[0]);
+        Ok(())
+    }
+
+    /// Ends the child.
+    fn stop(&mut self) {
+        if self.child > 0 {
+            // SAFETY: child and descriptors are ours; each is given back once.
+            unsafe {
+                libc::close(self.requests);
+                libc::close(self.answers);
+                libc::kill(self.child, libc::SIGKILL);
+                libc::waitpid(self.child, ptr::null_mut(), 0);
+            }
+            self.child = -1;
+        }
+    }
+}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        self.stop();
+        // SAFETY: mapped in `new` with this size, and nobody else has it.
+        unsafe { libc::munmap(self.shared.cast(), size_of::<Shared>()) };
+    }
+}
+
+/// Puts behind a case's instructions what ends it: the way back, and behind the target a note that it was reached.
+fn with_exits(slot: *mut u8, end: usize) {
+    let mut leave = vec![0xff, 0x24, 0x25];
+    leave.extend((LEAVE as u32).to_le_bytes());
+    let mut branched = vec![0xc6, 0x04, 0x25];
+    branched.extend(((HERE + offset_of!(State, branched)) as u32).to_le_bytes());
+    branched.push(1);
+    branched.extend(&leave);
+    // SAFETY: `slot` is one of the child's slots, and both fit into it.
+    unsafe {
+        ptr::copy_nonoverlapping(leave.as_ptr(), slot.add(end), leave.len());
+        if end + LEAVE_BYTES <= TARGET {
+            ptr::copy_nonoverlapping(branched.as_ptr(), slot.add(TARGET), branched.len());
+        }
+    }
+}
+
+/// The child's life.
+///
+/// # Safety
+/// Only for a process that has nothing else to do.
+unsafe fn serve(shared: *mut Shared, requests: libc::c_int, answers: libc::c_int) -> ! {
+    // SAFETY: the fixed addresses are free in this process (asked for without replacing anything) and are this module's
+    // own; pointers below stay within those mappings.
+    unsafe {
+        let code = BATCH * SLOT;
+        for (address, len, protection) in [
+            (CODE as usize, code, libc::PROT_READ | libc::PROT_WRITE),
+            (HERE, PAGE, libc::PROT_READ | libc::PROT_WRITE),
+            (DATA as usize, DATA_PAGES * PAGE, libc::PROT_READ | libc::PROT_WRITE),
+        ] {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE | libc::MAP_POPULATE;
+            let at = libc::mmap(address as *mut libc::c_void, len, protection, flags, -1, 0);
+            if at as usize != address {
+                libc::_exit(1);
+            }
+        }
+        libc::mprotect((DATA as usize + 2 * PAGE) as *mut libc::c_void, PAGE, libc::PROT_READ);
+        (LEAVE as *mut usize).write(leave as *const () as usize);
+        (HOST_MXCSR as *mut u32).write(0x1f80);
+        catch();
+        let mut request = [0u32; 2];
+        while libc::read(requests, request.as_mut_ptr().cast(), 8) == 8 {
+            let [first, end] = request.map(|n| n as usize);
+            libc::mprotect(CODE as *mut libc::c_void, code, libc::PROT_READ | libc::PROT_WRITE);
+            for i in first..end {
+                let state = &raw const (*shared).states[i];
+                let slot = (CODE as usize + i * SLOT) as *mut u8;
+                ptr::copy_nonoverlapping((&raw const (*state).code).cast(), slot, SLOT);
+                with_exits(slot, (*state).branched as usize);
+            }
+            // Not writable, as on the core: no case changes another.
+            libc::mprotect(CODE as *mut libc::c_void, code, libc::PROT_READ | libc::PROT_EXEC);
+            for i in first..end {
+                (&raw mut (*shared).current).write_volatile(i as u64);
+                run_one(&raw mut (*shared).states[i], CODE as usize + i * SLOT);
+            }
+            (&raw mut (*shared).current).write_volatile(end as u64);
+            libc::write(answers, [0u8].as_ptr().cast(), 1);
+        }
+        libc::_exit(0)
+    }
+}
+
+/// Runs the case of one state.
+///
+/// # Safety
+/// In the child.
+unsafe fn run_one(state: *mut State, slot: usize) {
+    let here = HERE as *mut State;
+    // SAFETY: all three are whole states or mapped windows. What `enter` runs may do anything to the child.
+    unsafe {
+        let bytes = offset_of!(State, memory);
+        ptr::copy_nonoverlapping(state.cast::<u8>(), here.cast::<u8>(), bytes);
+        (*here).branched = 0;
+        let mut from = (&raw mut (*state).memory).cast::<u8>();
+        for (at, len) in WINDOWS {
+            ptr::copy_nonoverlapping(from, (DATA as usize + at) as *mut u8, len);
+            from = from.add(len);
+        }
+        (JUMP as *mut usize).write(slot);
+        enter();
+        ptr::copy_nonoverlapping(here.cast::<u8>(), state.cast::<u8>(), bytes);
+        let mut to = (&raw mut (*state).memory).cast::<u8>();
+        for (at, len) in WINDOWS {
+            ptr::copy_nonoverlapping((DATA as usize + at) as *const u8, to, len);
+            to = to.add(len);
+        }
+    }
+}
+
+/// Loads every register and jumps to the case.
+#[unsafe(naked)]
+unsafe extern "C" fn enter() {
+    naked_asm!(
+        "push rbx; push rbp; push r12; push r13; push r14; push r15",
+        "mov [{rsp}], rsp",
+        "rdfsbase rax; mov [{host_fs}], rax",
+        "mov eax, 7; xor edx, edx; xrstor64 [{here}]",
+        "mov rax, [{fs}]; wrfsbase rax",
+        "mov rax, [{gs}]; wrgsbase rax",
+        "push qword ptr [{flags}]; popfq",
+        "mov rax, [{gpr}]; mov rcx, [{gpr} + 8]; mov rdx, [{gpr} + 16]; mov rbx, [{gpr} + 24]",
+        "mov rsp, [{gpr} + 32]; mov rbp, [{gpr} + 40]; mov rsi, [{gpr} + 48]; mov rdi, [{gpr} + 56]",
+        "mov r8, [{gpr} + 64]; mov r9, [{gpr} + 72]; mov r10, [{gpr} + 80]; mov r11, [{gpr} + 88]",
+        "mov r12, [{gpr} + 96]; mov r13, [{gpr} + 104]; mov r14, [{gpr} + 112]; mov r15, [{gpr} + 120]",
+        "jmp qword ptr [{jump}]",
+        here = const HERE,
+        rsp = const HOST_RSP,
+        host_fs = const HOST_FS,
+        jump = const JUMP,
+        fs = const HERE + offset_of!(State, fs),
+        gs = const HERE + offset_of!(State, gs),
+        flags = const HERE + offset_of!(State, flags),
+        gpr = const HERE + offset_of!(State, gpr),
+    )
+}
+
+/// Where a case goes at its end: stores every register and returns to whom called `enter`.
+#[unsafe(naked)]
+unsafe extern "C" fn leave() {
+    naked_asm!(
+        "mov [{gpr}], rax; mov [{gpr} + 8], rcx; mov [{gpr} + 16], rdx; mov [{gpr} + 24], rbx",
+        "mov [{gpr} + 32], rsp; mov [{gpr} + 40], rbp; mov [{gpr} + 48], rsi; mov [{gpr} + 56], rdi",
+        "mov [{gpr} + 64], r8; mov [{gpr} + 72], r9; mov [{gpr} + 80], r10; mov [{gpr} + 88], r11",
+        "mov [{gpr} + 96], r12; mov [{gpr} + 104], r13; mov [{gpr} + 112], r14; mov [{gpr} + 120], r15",
+        "mov rsp, [{rsp}]",
+        "pushfq; pop qword ptr [{flags}]",
+        "push 0x202; popfq",
+        "mov eax, 7; xor edx, edx; xsave64 [{here}]",
+        "rdfsbase rax; mov [{fs}], rax",
+        "rdgsbase rax; mov [{gs}], rax",
+        "jmp {recover}",
+        here = const HERE,
+        rsp = const HOST_RSP,
+        fs = const HERE + offset_of!(State, fs),
+        gs = const HERE + offset_of!(State, gs),
+        flags = const HERE + offset_of!(State, flags),
+        gpr = const HERE + offset_of!(State, gpr),
+        recover = sym recover,
+    )
+}
+
+/// Gives the harness its own registers back.
+#[unsafe(naked)]
+unsafe extern "C" fn recover() {
+    naked_asm!(
+        "mov rsp, [{rsp}]",
+        "mov rax, [{host_fs}]; wrfsbase rax",
+        "xor eax, eax; wrgsbase rax",
+        "fninit; ldmxcsr [{mxcsr}]",
+        "pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx",
+        "ret",
+        rsp = const HOST_RSP,
+        host_fs = const HOST_FS,
+        mxcsr = const HOST_MXCSR,
+    )
+}
+
+/// Has exceptions come to `handler`, on a stack of its own.
+///
+/// # Safety
+/// In the child.
+unsafe fn catch() {
+    const STACK: usize = 1 << 16;
+    // SAFETY: a new mapping becomes the signal stack; the action is fully initialised before it is used.
+    unsafe {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let stack = libc::mmap(ptr::null_mut(), STACK, protection, flags, -1, 0);
+        libc::sigaltstack(&libc::stack_t { ss_sp: stack, ss_flags: 0, ss_size: STACK }, ptr::null_mut());
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP] {
+            libc::sigaction(signal, &raw const action, ptr::null_mut());
+        }
+    }
+}
+
+/// Stores the registers of the moment of the exception, and returns to `recover`.
+unsafe extern "C" fn handler(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    const ORDER: [libc::c_int; 16] = [
+        libc::REG_RAX,
+        libc::REG_RCX,
+        libc::REG_RDX,
+        libc::REG_RBX,
+        libc::REG_RSP,
+        libc::REG_RBP,
+        libc::REG_RSI,
+        libc::REG_RDI,
+        libc::REG_R8,
+        libc::REG_R9,
+        libc::REG_R10,
+        libc::REG_R11,
+        libc::REG_R12,
+        libc::REG_R13,
+        libc::REG_R14,
+        libc::REG_R15,
+    ];
+    const PAGE_FAULT: i64 = 14;
+    let here = HERE as *mut State;
+    // SAFETY: the kernel passes a whole context, with an XSAVE image behind `fpregs`, because the processor has XSAVE.
+    // `here` is mapped. The base of fs is the case's: nothing here is thread-local.
+    unsafe {
+        let machine = &raw mut (*context.cast::<libc::ucontext_t>()).uc_mcontext;
+        let registers = &mut (*machine).gregs;
+        for (i, number) in ORDER.iter().enumerate() {
+            (*here).gpr[i] = registers[*number as usize] as u64;
+        }
+        (*here).rip = registers[libc::REG_RIP as usize] as u64;
+        (*here).flags = registers[libc::REG_EFL as usize] as u64;
+        (*here).trap = registers[libc::REG_TRAPNO as usize] as u64;
+        (*here).error = registers[libc::REG_ERR as usize] as u64;
+        let fault = registers[libc::REG_TRAPNO as usize] == PAGE_FAULT;
+        (*here).cr2 = if fault { registers[libc::REG_CR2 as usize] as u64 } else { 0 };
+        let frame = (*machine).fpregs.cast::<u8>();
+        ptr::copy_nonoverlapping(frame, (&raw mut (*here).xsave).cast::<u8>(), XSAVE);
+        // Coming back with a pending x87 exception would raise it again.
+        frame.add(at::CONTROL).cast::<u16>().write_unaligned(0x37f);
+        frame.add(at::STATUS).cast::<u16>().write_unaligned(0);
+        frame.add(at::MXCSR).cast::<u32>().write_unaligned(0x1f80);
+        registers[libc::REG_RIP as usize] = recover as *const () as usize as i64;
+        registers[libc::REG_RSP as usize] = (HOST_RSP as *const i64).read();
+        registers[libc::REG_EFL as usize] = 0x202;
+    }
+}

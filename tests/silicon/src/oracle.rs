@@ -1,0 +1,282 @@
+//! The loop: make a batch of cases, run it here and there, compare.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use iced_x86::{
+    Code, CpuidFeature, EncodingKind, Instruction, InstructionInfoFactory, Mnemonic, OpCodeOperandKind as Kind,
+};
+
+use crate::block::{block, fits, rflags};
+use crate::compare::{difference, normalise};
+use crate::instruction::{Form, encode, is_fair, prepare};
+use crate::native::{BATCH, Native};
+use crate::ours::Ours;
+use crate::report::{Mismatch, Options, Report, Unrunnable};
+use crate::rng::{Pool, Rng};
+use crate::state::{CODE, MISSING, NO_TRAP, SLOT, State, TARGET};
+
+/// One of this many cases is a block.
+const BLOCKS: u64 = 6;
+/// Tries to make an instruction before its code counts as one that can't be made.
+const TRIES: usize = 200;
+const UD: u64 = 6;
+
+/// A case before it is run.
+struct Case {
+    number: u64,
+    state: State,
+    instructions: Vec<Instruction>,
+    /// As in a block.
+    undefined: Vec<u64>,
+    step: bool,
+}
+
+/// Runs the oracle.
+///
+/// # Errors
+/// If the host can't run it, or its child is lost.
+pub fn run(options: &Options) -> io::Result<Report> {
+    let mut native = Native::new()?;
+    let mut ours = Ours::new(BATCH).ok_or_else(|| io::Error::other("no memory for the core"))?;
+    let mut report = Report { seed: options.seed, ..Report::default() };
+    let codes = claimed(&mut native, &mut ours, options, &mut report)?;
+    if codes.is_empty() {
+        return Ok(report);
+    }
+    let in_blocks: Vec<Code> = codes.iter().copied().filter(|code| fits(*code)).collect();
+    let plain: Vec<Code> = in_blocks.iter().copied().filter(|code| is_plain(*code)).collect();
+    let mut info = InstructionInfoFactory::new();
+    let mut by_code = BTreeMap::<Code, u64>::new();
+    let (mut number, end) = (options.first, options.first + options.cases);
+    let mut pool = Pool::new(options.seed, number);
+    let mut covered = vec![false; codes.len()];
+    while number < end {
+        let mut cases = Vec::with_capacity(BATCH);
+        while cases.len() < BATCH && number < end {
+            if number % Pool::CASES == 0 {
+                pool = Pool::new(options.seed, number);
+            }
+            let mut rng = Rng::new(options.seed, number);
+            let slot = CODE + (cases.len() * SLOT) as u64;
+            let case = if rng.one_in(BLOCKS) && !plain.is_empty() {
+                report.blocks += 1;
+                Some(block_case(&in_blocks, &plain, number, slot, &mut rng, &pool, &mut info))
+            } else {
+                let index = (number % codes.len() as u64) as usize;
+                let case = single_case(codes[index], number, slot, &mut rng, &pool);
+                covered[index] |= case.is_some();
+                case
+            };
+            cases.extend(case);
+            number += 1;
+        }
+        compare(&mut native, &mut ours, &cases, options, &mut report, &mut by_code)?;
+    }
+    report.covered = covered.iter().filter(|covered| **covered).count();
+    report.by_code = by_code.into_iter().collect();
+    Ok(report)
+}
+
+/// Runs cases on both and reports what differs.
+fn compare(
+    native: &mut Native,
+    ours: &mut Ours,
+    cases: &[Case],
+    options: &Options,
+    report: &mut Report,
+    by_code: &mut BTreeMap<Code, u64>,
+) -> io::Result<()> {
+    let (theirs, mine) = run_both(native, ours, cases)?;
+    for ((case, silicon), mine) in cases.iter().zip(&theirs).zip(&mine) {
+        report.cases += 1;
+        report.exceptions += u64::from(silicon.trap != NO_TRAP);
+        let at = case.instructions.iter().position(|i| silicon.trap != NO_TRAP && i.ip() == silicon.rip);
+        let undefined = case.undefined[at.unwrap_or(case.undefined.len() - 1)];
+        let Some(difference) = difference(&case.state, silicon, mine, &case.instructions, undefined) else { continue };
+        report.mismatches += 1;
+        let Some(last) = at.map_or(case.instructions.last(), |at| case.instructions.get(at)) else { continue };
+        let count = by_code.entry(last.code()).or_default();
+        *count += 1;
+        if *count <= options.keep as u64 {
+            report.kept.push(Mismatch { case: case.number, code: last.code(), text: text(case), difference });
+        }
+    }
+    Ok(())
+}
+
+/// What silicon, and what the core makes of some cases.
+fn run_both(native: &mut Native, ours: &mut Ours, cases: &[Case]) -> io::Result<(Vec<State>, Vec<State>)> {
+    let mut theirs: Vec<State> = cases.iter().map(|case| case.state.clone()).collect();
+    let mut mine = theirs.clone();
+    ours.load(&mine);
+    native.run(&mut theirs)?;
+    for (state, case) in mine.iter_mut().zip(cases) {
+        ours.run(state, case.step);
+    }
+    theirs.iter_mut().for_each(normalise);
+    Ok((theirs, mine))
+}
+
+fn text(case: &Case) -> String {
+    let bytes: String =
+        case.state.code[..case.state.branched as usize].iter().map(|byte| format!("{byte:02x}")).collect();
+    let instructions: Vec<_> = case.instructions.iter().map(ToString::to_string).collect();
+    format!("{bytes} {}{}", instructions.join("; "), if case.step { " (stepping)" } else { "" })
+}
+
+fn single_case(code: Code, number: u64, slot: u64, rng: &mut Rng, pool: &Pool) -> Option<Case> {
+    let encoded = (0..TRIES).find_map(|_| encode(code, slot, slot + TARGET as u64, Form::Free, rng))?;
+    let mut state = State::random(rng, pool);
+    prepare(&encoded.instruction, &mut state, rng, pool);
+    if !is_fair(&encoded.instruction, &mut state) {
+        return None;
+    }
+    state.rip = slot;
+    state.code[..encoded.bytes.len()].copy_from_slice(&encoded.bytes);
+    state.branched = encoded.bytes.len() as u64;
+    let undefined = vec![0, rflags(encoded.instruction.rflags_undefined())];
+    Some(Case { number, state, instructions: vec![encoded.instruction], undefined, step: rng.one_in(4) })
+}
+
+fn block_case(
+    codes: &[Code],
+    plain: &[Code],
+    number: u64,
+    slot: u64,
+    rng: &mut Rng,
+    pool: &Pool,
+    info: &mut InstructionInfoFactory,
+) -> Case {
+    let block = block(codes, plain, slot, rng, info);
+    let mut state = State::random(rng, pool);
+    state.gpr[14] = crate::state::DATA + 0x1000;
+    state.gpr[4] = crate::state::DATA + 0x1000 + 8 * rng.below(8);
+    state.rip = slot;
+    state.code[..block.bytes.len()].copy_from_slice(&block.bytes);
+    state.branched = block.bytes.len() as u64;
+    Case { number, state, instructions: block.instructions, undefined: block.undefined, step: rng.one_in(4) }
+}
+
+/// Integer instructions, which blocks are mostly made of.
+fn is_plain(code: Code) -> bool {
+    let vector = |kind: &Kind| {
+        use Kind as K;
+        matches!(
+            kind,
+            K::mm_or_mem
+                | K::mm_reg
+                | K::mm_rm
+                | K::xmm_or_mem
+                | K::xmm_reg
+                | K::xmm_rm
+                | K::xmm_vvvv
+                | K::ymm_or_mem
+                | K::ymm_reg
+                | K::ymm_rm
+                | K::ymm_vvvv
+                | K::st0
+                | K::sti_opcode
+        )
+    };
+    !code.op_code().op_kinds().iter().any(vector) && !code.op_code().is_privileged() && {
+        let mut i = Instruction::new();
+        i.set_code(code);
+        !i.is_stack_instruction() && !code.cpuid_features().iter().any(|f| format!("{f:?}").starts_with("FPU"))
+    }
+}
+
+/// The codes to run: those that the core claims, without those that can't be run here.
+fn claimed(native: &mut Native, ours: &mut Ours, options: &Options, report: &mut Report) -> io::Result<Vec<Code>> {
+    let mut codes = Vec::new();
+    let pool = Pool::new(0, 0);
+    let mut unmade = Vec::new();
+    let mut features = BTreeSet::<CpuidFeature>::new();
+    let wanted = |code: &Code| {
+        let op_code = code.op_code();
+        let chosen = options.only.as_ref().is_none_or(|only| format!("{code:?}").starts_with(only));
+        chosen && op_code.is_instruction() && op_code.mode64()
+    };
+    for code in Code::values().filter(wanted) {
+        let reason = unrunnable(code);
+        let mut rng = Rng::new(0, code as u64);
+        let mut cases = Vec::new();
+        for n in 0..24 {
+            let slot = CODE + (cases.len() * SLOT) as u64;
+            cases.extend(single_case(code, n, slot, &mut rng, &pool));
+        }
+        if cases.is_empty() {
+            unmade.push((reason.unwrap_or(Unrunnable::NotMade), code));
+            continue;
+        }
+        let mut mine: Vec<State> = cases.iter().map(|case| case.state.clone()).collect();
+        ours.load(&mine);
+        mine.iter_mut().for_each(|state| ours.run(state, true));
+        if mine.iter().all(|state| state.trap == MISSING) {
+            continue;
+        }
+        report.claimed += 1;
+        features.extend(code.cpuid_features());
+        if let Some(reason) = reason {
+            report.unrunnable.push((reason, code));
+            continue;
+        }
+        let mut theirs: Vec<State> = cases.iter().map(|case| case.state.clone()).collect();
+        native.run(&mut theirs)?;
+        if theirs.iter().all(|state| state.trap == UD) && mine.iter().any(|state| state.trap != UD) {
+            report.unrunnable.push((Unrunnable::HostLacksIt, code));
+            continue;
+        }
+        codes.push(code);
+    }
+    // Of what could not be made the core claims what belongs to its extensions, but not encodings of other makers, nor
+    // what is decoded as two instructions.
+    unmade.retain(|(_, code)| {
+        let op_code = code.op_code();
+        let decoded = op_code.encoding() == EncodingKind::Legacy && op_code.intel_decoder64() && !op_code.fwait();
+        decoded && code.cpuid_features().iter().all(|feature| features.contains(feature))
+    });
+    report.claimed += unmade.len();
+    report.unrunnable.extend(unmade);
+    Ok(codes)
+}
+
+/// Why an instruction can't be run in ring 3 under a kernel that isn't ours.
+fn unrunnable(code: Code) -> Option<Unrunnable> {
+    use Mnemonic as M;
+    let kinds = code.op_code().op_kinds();
+    let loads_segment = kinds.first().is_some_and(|kind| matches!(kind, Kind::seg_reg | Kind::fs | Kind::gs))
+        && matches!(code.mnemonic(), M::Mov | M::Pop);
+    match code.mnemonic() {
+        M::Syscall | M::Sysenter | M::Int | M::Int1 | M::Vmcall => Some(Unrunnable::CallsTheHost),
+        M::Sgdt
+        | M::Sidt
+        | M::Sldt
+        | M::Str
+        | M::Smsw
+        | M::Verr
+        | M::Verw
+        | M::Lar
+        | M::Lsl
+        | M::Iret
+        | M::Iretd
+        | M::Iretq
+        | M::Retf
+        | M::Lss
+        | M::Lfs
+        | M::Lgs => Some(Unrunnable::DescriptorTables),
+        _ if matches!(
+            code,
+            Code::Call_m1616
+                | Code::Call_m1632
+                | Code::Call_m1664
+                | Code::Jmp_m1616
+                | Code::Jmp_m1632
+                | Code::Jmp_m1664
+        ) || loads_segment =>
+        {
+            Some(Unrunnable::DescriptorTables)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,151 @@
+//! Runs cases on the core.
+
+use callgate_emulator::{Cpu, Engine, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFlags, Space, seg};
+
+use crate::state::{
+    CODE, DATA, DATA_PAGES, LEAVE_BYTES, MISSING, NO_TRAP, ODD_EXIT, SLOT, State, TARGET, WINDOWS, XSAVE, at, field,
+    put,
+};
+
+/// Ends a slot here: `int 0x80`, which changes nothing.
+const END: [u8; 2] = [0xcd, 0x80];
+const END_VECTOR: u8 = 0x80;
+/// More instructions than a case has.
+const BUDGET: u64 = 64;
+
+/// The core, with code and data mapped where the processor has them.
+pub(crate) struct Ours {
+    space: Space,
+    interp: Interp,
+    fresh: Cpu,
+    code: Vec<Frame>,
+    data: Vec<Frame>,
+}
+
+impl Ours {
+    /// With room for so many slots. None if the host has no memory for it.
+    pub(crate) fn new(slots: usize) -> Option<Self> {
+        let memory = Memory::new(64 << 20).ok()?;
+        let mut space = Space::new(&memory);
+        let mut map = |start: u64, pages: usize, flags: &dyn Fn(usize) -> PageFlags| -> Option<Vec<Frame>> {
+            (0..pages)
+                .map(|page| {
+                    let frame = memory.alloc()?;
+                    space.map(start + (page * PAGE_SIZE) as u64, frame.clone(), PageFlags::USER | flags(page));
+                    Some(frame)
+                })
+                .collect()
+        };
+        let code = map(CODE, (slots * SLOT).div_ceil(PAGE_SIZE), &|_| PageFlags::EXEC)?;
+        let data = map(DATA, DATA_PAGES, &|page| if page < 2 { PageFlags::WRITE } else { PageFlags::empty() })?;
+        let mut fresh = Cpu::default();
+        fresh.xcr0 = 7;
+        // What Linux has there.
+        fresh.seg[seg::CS].selector = 0x33;
+        fresh.seg[seg::SS].selector = 0x2b;
+        Some(Self { space, interp: Interp::new(&memory), fresh, code, data })
+    }
+
+    /// Puts the code of some cases into their slots.
+    pub(crate) fn load(&mut self, states: &[State]) {
+        for (i, state) in states.iter().enumerate() {
+            let mut code = state.code;
+            put(&mut code, state.branched as usize, &END);
+            if state.branched as usize + LEAVE_BYTES <= TARGET {
+                put(&mut code, TARGET, &END);
+            }
+            let at = i * SLOT;
+            self.code[at / PAGE_SIZE].write(at % PAGE_SIZE, &code);
+        }
+    }
+
+    /// Runs the case of a state and leaves there what it ended with. `step` runs it one instruction at a time.
+    pub(crate) fn run(&mut self, state: &mut State, step: bool) {
+        let mut cpu = self.fresh.clone();
+        load(&mut cpu, state);
+        self.write_windows(&state.memory);
+        let budget = if step { 1 } else { BUDGET };
+        let mut exit = Exit::Budget;
+        for _ in 0..BUDGET {
+            exit = self.interp.run(&mut cpu, &mut self.space, budget);
+            if exit != Exit::Budget {
+                break;
+            }
+        }
+        state.branched = 0;
+        state.trap = match exit {
+            Exit::Interrupt(END_VECTOR) => {
+                state.branched = u64::from(cpu.rip % SLOT as u64 == (TARGET + END.len()) as u64);
+                NO_TRAP
+            }
+            // Traps, which silicon reports as exceptions: rip is behind them.
+            Exit::Interrupt(vector @ (1 | 3)) => u64::from(vector),
+            Exit::Exception(exception) if exception.missing => MISSING,
+            Exit::Exception(exception) => {
+                state.error = exception.error_code.unwrap_or(0).into();
+                state.cr2 = exception.address;
+                exception.vector.into()
+            }
+            _ => ODD_EXIT,
+        };
+        store(&cpu, state);
+        self.read_windows(&mut state.memory);
+    }
+
+    fn write_windows(&self, mut from: &[u8]) {
+        for (start, end) in pieces() {
+            let (piece, rest) = from.split_at(end - start);
+            self.data[start / PAGE_SIZE].write(start % PAGE_SIZE, piece);
+            from = rest;
+        }
+    }
+
+    fn read_windows(&self, mut to: &mut [u8]) {
+        for (start, end) in pieces() {
+            let (piece, rest) = to.split_at_mut(end - start);
+            self.data[start / PAGE_SIZE].read(start % PAGE_SIZE, piece);
+            to = rest;
+        }
+    }
+}
+
+/// The windows, cut at the borders of pages.
+fn pieces() -> impl Iterator<Item = (usize, usize)> {
+    WINDOWS
+        .into_iter()
+        .flat_map(|(at, len)| {
+            let border = (at / PAGE_SIZE + 1) * PAGE_SIZE;
+            let middle = border.min(at + len);
+            [(at, middle), (middle, at + len)]
+        })
+        .filter(|(start, end)| start < end)
+}
+
+fn load(cpu: &mut Cpu, state: &State) {
+    let mut legacy = [0; 512];
+    legacy.copy_from_slice(&state.xsave[..512]);
+    // MXCSR is one that exists.
+    let _ = cpu.fxrstor(&legacy);
+    for i in 0..16 {
+        cpu.ymm_high[i] = field(&state.xsave, at::YMM_HIGH + 16 * i, 16);
+    }
+    cpu.gpr = state.gpr;
+    cpu.rip = state.rip;
+    cpu.set_rflags(state.flags);
+    cpu.seg[seg::FS].base = state.fs;
+    cpu.seg[seg::GS].base = state.gs;
+}
+
+fn store(cpu: &Cpu, state: &mut State) {
+    state.xsave = [0; XSAVE];
+    put(&mut state.xsave, 0, &cpu.fxsave());
+    for i in 0..16 {
+        put(&mut state.xsave, at::YMM_HIGH + 16 * i, &cpu.ymm_high[i].to_le_bytes());
+    }
+    state.xsave[at::IN_USE] = 7;
+    state.gpr = cpu.gpr;
+    state.rip = cpu.rip;
+    state.flags = cpu.rflags();
+    state.fs = cpu.seg[seg::FS].base;
+    state.gs = cpu.seg[seg::GS].base;
+}

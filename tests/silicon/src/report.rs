@@ -1,0 +1,113 @@
+//! What is asked of the oracle, and what it answers.
+
+use std::fmt;
+
+use iced_x86::Code;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The seed of all cases.
+    pub seed: u64,
+    /// How many cases.
+    pub cases: u64,
+    /// The number of the first.
+    pub first: u64,
+    /// Only codes whose name begins so.
+    pub only: Option<String>,
+    /// At most so many mismatches of one code are kept.
+    pub keep: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: 1, cases: 300_000, first: 0, only: None, keep: 2 }
+    }
+}
+
+/// Why a code that the core claims isn't run natively in ring 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unrunnable {
+    /// It calls the host's kernel, or its hypervisor.
+    CallsTheHost,
+    /// What it loads or reads is in descriptor tables, which are the host kernel's.
+    DescriptorTables,
+    /// The host's processor does not have it: each try was an invalid opcode there.
+    HostLacksIt,
+    /// The oracle can't make its operands.
+    NotMade,
+}
+
+impl fmt::Display for Unrunnable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CallsTheHost => "would call the host",
+            Self::DescriptorTables => "needs the host's descriptor tables",
+            Self::HostLacksIt => "the host's processor lacks it",
+            Self::NotMade => "not made by the oracle",
+        })
+    }
+}
+
+/// A case whose ends differ.
+#[derive(Clone, Debug)]
+pub struct Mismatch {
+    /// Its number.
+    pub case: u64,
+    /// Its code; of a block, that of its last instruction run.
+    pub code: Code,
+    /// Bytes and disassembly.
+    pub text: String,
+    /// What differs first: ours, then silicon's.
+    pub difference: String,
+}
+
+/// What came out.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// Codes that the core claims.
+    pub claimed: usize,
+    /// Codes that were run.
+    pub covered: usize,
+    /// Those that were not, and why.
+    pub unrunnable: Vec<(Unrunnable, Code)>,
+    /// Cases run.
+    pub cases: u64,
+    /// Of these, blocks.
+    pub blocks: u64,
+    /// Of these, cases that ended in an exception.
+    pub exceptions: u64,
+    /// Cases whose ends differ.
+    pub mismatches: u64,
+    /// Some of them, by code.
+    pub kept: Vec<Mismatch>,
+    /// How often each code differs.
+    pub by_code: Vec<(Code, u64)>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for mismatch in &self.kept {
+            writeln!(f, "case {}: {}\n    {}", mismatch.case, mismatch.text, mismatch.difference)?;
+        }
+        for (code, count) in &self.by_code {
+            writeln!(f, "{code:?}: {count} mismatches")?;
+        }
+        for reason in
+            [Unrunnable::CallsTheHost, Unrunnable::DescriptorTables, Unrunnable::HostLacksIt, Unrunnable::NotMade]
+        {
+            let codes: Vec<_> =
+                self.unrunnable.iter().filter(|(r, _)| *r == reason).map(|(_, code)| format!("{code:?}")).collect();
+            if !codes.is_empty() {
+                writeln!(f, "not run, {reason}: {}", codes.join(" "))?;
+            }
+        }
+        write!(
+            f,
+            "seed {}: {} of {} claimed codes, {} cases ({} blocks, {} exceptions), {} mismatches",
+            self.seed, self.covered, self.claimed, self.cases, self.blocks, self.exceptions, self.mismatches
+        )
+    }
+}

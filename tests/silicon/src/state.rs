@@ -1,0 +1,225 @@
+//! What a case starts from and ends with: all that an instruction in ring 3 can read or write.
+
+use std::fmt;
+
+use crate::rng::{Pool, Rng};
+
+/// Where the cases' code is, one slot a case.
+pub(crate) const CODE: u64 = 0x1000_0000;
+/// Bytes of a slot.
+pub(crate) const SLOT: usize = 256;
+/// In a slot, where branches go that are taken: within reach of short ones. Blocks that are longer have none.
+pub(crate) const TARGET: usize = 112;
+/// Room that the way back from a slot takes.
+pub(crate) const LEAVE_BYTES: usize = 16;
+/// Four pages of data: two that can be written, one that can't, and one that isn't there.
+pub(crate) const DATA: u64 = 0x2000_0000;
+/// Pages of it that are there.
+pub(crate) const DATA_PAGES: usize = 3;
+/// The parts of the data that each case fills anew and compares: offset and length. One is around the border between two
+/// pages, one before the page that can't be written. What a case writes elsewhere stays, on both sides.
+pub(crate) const WINDOWS: [(usize, usize); 2] = [(0xe00, 1024), (0x1f00, 256)];
+/// Bytes of both.
+pub(crate) const WINDOW_BYTES: usize = 1280;
+/// The XSAVE image's size: legacy area, header, upper halves of ymm0 to ymm15.
+pub(crate) const XSAVE: usize = 832;
+
+/// No exception.
+pub(crate) const NO_TRAP: u64 = u64::MAX;
+/// The child died of it.
+pub(crate) const DIED: u64 = u64::MAX - 1;
+/// The core left in another way than by the end of the slot or an exception.
+pub(crate) const ODD_EXIT: u64 = u64::MAX - 2;
+/// The core does not have it.
+pub(crate) const MISSING: u64 = u64::MAX - 3;
+
+/// Registers and memory. The native module's assembly knows the offsets.
+#[repr(C, align(64))]
+#[derive(Clone)]
+pub(crate) struct State {
+    /// x87, SSE and AVX as XSAVE64 has them.
+    pub(crate) xsave: [u8; XSAVE],
+    /// In the order of their numbers.
+    pub(crate) gpr: [u64; 16],
+    /// At the start of the case; after it at its end, or at the instruction that faulted.
+    pub(crate) rip: u64,
+    /// RFLAGS.
+    pub(crate) flags: u64,
+    /// The base of fs.
+    pub(crate) fs: u64,
+    /// The base of gs.
+    pub(crate) gs: u64,
+    /// The vector of the exception, or one of the numbers above.
+    pub(crate) trap: u64,
+    /// Its error code, or 0.
+    pub(crate) error: u64,
+    /// A page fault's address, or 0.
+    pub(crate) cr2: u64,
+    /// Before the case the length of its code; after it 1 if it ended at the target of branches.
+    pub(crate) branched: u64,
+    /// The content of the windows.
+    pub(crate) memory: [u8; WINDOW_BYTES],
+    /// The bytes of the slot.
+    pub(crate) code: [u8; SLOT],
+}
+
+/// A field of the image.
+pub(crate) fn put(image: &mut [u8], at: usize, bytes: &[u8]) {
+    image[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+/// The image's field of up to 16 bytes.
+pub(crate) fn field(image: &[u8], at: usize, len: usize) -> u128 {
+    image[at..at + len].iter().rev().fold(0, |value, byte| value << 8 | u128::from(*byte))
+}
+
+/// Offsets in the image.
+pub(crate) mod at {
+    pub(crate) const CONTROL: usize = 0;
+    pub(crate) const STATUS: usize = 2;
+    pub(crate) const TAGS: usize = 4;
+    pub(crate) const MXCSR: usize = 24;
+    pub(crate) const ST: usize = 32;
+    pub(crate) const XMM: usize = 160;
+    /// Which components the header says to be in use.
+    pub(crate) const IN_USE: usize = 512;
+    pub(crate) const YMM_HIGH: usize = 576;
+}
+
+impl State {
+    /// With nothing in it.
+    pub(crate) fn empty() -> Self {
+        Self {
+            xsave: [0; XSAVE],
+            gpr: [0; 16],
+            rip: 0,
+            flags: 0x202,
+            fs: 0,
+            gs: 0,
+            trap: NO_TRAP,
+            error: 0,
+            cr2: 0,
+            branched: 0,
+            memory: [0; WINDOW_BYTES],
+            code: [0; SLOT],
+        }
+    }
+
+    /// Random registers and memory; rsp and rbp point into the first window.
+    pub(crate) fn random(rng: &mut Rng, pool: &Pool) -> Self {
+        let mut state = Self::empty();
+        state.gpr.fill_with(|| rng.integer());
+        for register in [4, 5] {
+            state.gpr[register] = DATA + 0x1000 + 8 * rng.below(32) - 128;
+        }
+        state.flags |= rng.next() & 0x8d5 | if rng.one_in(8) { 0x400 } else { 0 };
+        state.fs = rng.below(64);
+        state.gs = rng.below(64);
+        state.xsave = image(rng, pool);
+        for chunk in state.memory.chunks_exact_mut(16) {
+            match rng.below(8) {
+                0 | 1 => {
+                    chunk[..10].copy_from_slice(&pool.f80(rng));
+                }
+                2 | 3 => {
+                    put(chunk, 0, &rng.integer().to_le_bytes());
+                    put(chunk, 8, &rng.integer().to_le_bytes());
+                }
+                _ => chunk.copy_from_slice(&pool.vector(rng).to_le_bytes()),
+            }
+        }
+        state
+    }
+
+    /// Writes to the windows as if at `address`; what is outside is left out.
+    pub(crate) fn poke(&mut self, address: u64, bytes: &[u8]) {
+        for (i, byte) in bytes.iter().enumerate() {
+            if let Some(at) = window(address.wrapping_add(i as u64)) {
+                self.memory[at] = *byte;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "flags {:x}, gpr {:x?}", self.flags, self.gpr)?;
+        let word = |at, len| field(&self.xsave, at, len);
+        write!(f, ", mxcsr {:x}", word(at::MXCSR, 4))?;
+        write!(f, ", x87 {:x}/{:x}/{:x}", word(at::CONTROL, 2), word(at::STATUS, 2), word(at::TAGS, 1))
+    }
+}
+
+/// Where in `State::memory` an address is.
+pub(crate) fn window(address: u64) -> Option<usize> {
+    let offset = usize::try_from(address.wrapping_sub(DATA)).ok()?;
+    let mut start = 0;
+    for (at, len) in WINDOWS {
+        if (at..at + len).contains(&offset) {
+            return Some(start + offset - at);
+        }
+        start += len;
+    }
+    None
+}
+
+/// The address of a place in `State::memory`.
+pub(crate) fn address_in_window(at: usize) -> u64 {
+    let (first, second) = (WINDOWS[0], WINDOWS[1]);
+    DATA + if at < first.1 { first.0 + at } else { second.0 + at - first.1 } as u64
+}
+
+/// A random XSAVE image, as a processor would write it.
+pub(crate) fn image(rng: &mut Rng, pool: &Pool) -> [u8; XSAVE] {
+    let mut image = [0; XSAVE];
+    let mut control = 0x37f;
+    if rng.one_in(2) {
+        control = 0x7f | (rng.below(4) as u16) << 10 | rng.pick(&[0u16, 2, 3, 3]) << 8;
+    }
+    if rng.one_in(10) {
+        control &= !(1 << rng.below(6));
+    }
+    let top = if rng.one_in(2) { 0 } else { rng.below(8) as u16 };
+    let raised = if rng.one_in(4) { rng.next() as u16 & 0x7f } else { 0 };
+    // Seldom one that is not masked: #MF comes before anything else then.
+    let raised = if rng.one_in(16) { raised } else { raised & control };
+    let summary = if raised & !control & 0x3f != 0 { 0x8080 } else { 0 };
+    let status = top << 11 | rng.next() as u16 & 0x4700 | raised | summary;
+    let tags = match rng.below(4) {
+        0 => rng.next() as u8,
+        1 => 0xff,
+        _ => (0..1 + rng.below(6)).fold(0, |tags, i| tags | 1u8 << ((u64::from(top) + i) & 7)),
+    };
+    put(&mut image, at::CONTROL, &control.to_le_bytes());
+    put(&mut image, at::STATUS, &status.to_le_bytes());
+    put(&mut image, at::TAGS, &[tags]);
+    let mut mxcsr = 0x1f80;
+    match rng.below(4) {
+        0 => mxcsr |= rng.next() as u32 & 0x603f,
+        1 => mxcsr |= rng.next() as u32 & 0xe07f,
+        2 => mxcsr |= 0x20,
+        _ => {}
+    }
+    if rng.one_in(10) {
+        mxcsr &= !(0x80 << rng.below(6));
+    }
+    put(&mut image, at::MXCSR, &mxcsr.to_le_bytes());
+    for i in 0..8 {
+        put(&mut image, at::ST + 16 * i, &pool.f80(rng));
+    }
+    for i in 0..16 {
+        put(&mut image, at::XMM + 16 * i, &pool.vector(rng).to_le_bytes());
+        put(&mut image, at::YMM_HIGH + 16 * i, &pool.vector(rng).to_le_bytes());
+    }
+    if rng.one_in(3) {
+        // Vectors that are nearly equal, for comparisons.
+        let first = field(&image, at::XMM, 16);
+        for i in 1..16 {
+            if rng.one_in(2) {
+                put(&mut image, at::XMM + 16 * i, &(first ^ 1 << rng.below(128)).to_le_bytes());
+            }
+        }
+    }
+    image[at::IN_USE] = 7;
+    image
+}

@@ -1,0 +1,19 @@
+//! The core against the processor under it, with a fixed seed.
+
+#![forbid(unsafe_code)]
+
+use std::io::ErrorKind;
+
+use callgate_silicon::{Options, run};
+
+#[test]
+fn the_core_is_the_same_as_the_processor() {
+    match run(&Options { seed: 1, cases: 300_000, ..Options::default() }) {
+        Ok(report) => {
+            println!("{report}");
+            assert_eq!(report.mismatches, 0, "{report}");
+        }
+        Err(error) if error.kind() == ErrorKind::Unsupported => eprintln!("skipped: {error}"),
+        Err(error) => panic!("{error}"),
+    }
+}
