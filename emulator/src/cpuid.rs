@@ -172,8 +172,9 @@ macro_rules! bits {
     };
 }
 
-/// Twelve characters, as "GenuineIntel" is: a name of our own, so that nobody applies another maker's errata.
-const VENDOR: &[u8; 12] = b"CallgateCore";
+/// C libraries look at features of makers that they know only: glibc and libgcc leave AVX2 alone elsewhere. Family 6 with
+/// an unknown model is taken for a newer one, which has no known errata.
+const VENDOR: &[u8; 12] = b"GenuineIntel";
 const BRAND: &[u8; 48] = b"callgate x86-64 core, emulated\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 const MAX_LEAF: u32 = 0xd;
 const MAX_EXTENDED_LEAF: u32 = 0x8000_0008;
