@@ -83,11 +83,11 @@ fn tolerated(i: &Instruction, before: Option<&State>) -> Tolerated {
             tolerated.may_fault = true;
         }
         // Whether bytes that are not stored can fault is left to the processor.
-        M::Maskmovdqu => tolerated.may_fault = true,
+        M::Maskmovdqu | M::Vmaskmovdqu => tolerated.may_fault = true,
         // AMD's processors load 32 bits.
         M::Movsxd if i.op0_register().size() == 2 => tolerated.may_fault = true,
         // AMD's processors accept bit 17.
-        M::Ldmxcsr => tolerated.mxcsr_17 = true,
+        M::Ldmxcsr | M::Vldmxcsr => tolerated.mxcsr_17 = true,
         // XCR0 has what the host's processor has.
         M::Xgetbv => tolerated.gpr = 0b101,
         // Undefined with 16-bit operands.
@@ -109,7 +109,9 @@ fn tolerated(i: &Instruction, before: Option<&State>) -> Tolerated {
         // What the products, which are not rounded results of their own there, raise.
         M::Dpps | M::Dppd | M::Vdpps | M::Vdppd => tolerated.mxcsr = 0x32,
         // FOP, FIP, FDP, which the core does not track, and MXCSR_MASK, which names AMD's bit 17.
-        M::Fxsave | M::Fxsave64 | M::Xsave | M::Xsave64 | M::Xsavec | M::Xsavec64 | M::Xsaveopt | M::Xsaveopt64 => {
+        // XSAVEC on AMD's processors leaves MXCSR out where the SSE component is not asked for or not in use.
+        M::Xsavec | M::Xsavec64 => tolerated.memory = &[5..32, 512..528],
+        M::Fxsave | M::Fxsave64 | M::Xsave | M::Xsave64 | M::Xsaveopt | M::Xsaveopt64 => {
             // Also reserved bytes between registers, and which components are said to be in use.
             tolerated.memory = &[5..24, 28..32, 512..520];
         }
@@ -250,8 +252,8 @@ fn x87(before: &State, silicon: &State, ours: &State, all: &[Tolerated]) -> Opti
     let last_place = all.iter().map(|t| t.last_place).max().unwrap_or(0);
     let status = match last_place {
         0 => 0,
-        u128::MAX => 0x23f,
-        _ => 0x230,
+        u128::MAX => 0x82bf,
+        _ => 0x82b0,
     };
     for (name, at, len, ignored) in
         [("control word", at::CONTROL, 2, 0), ("status word", at::STATUS, 2, status), ("tags", at::TAGS, 1, 0)]

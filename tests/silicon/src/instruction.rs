@@ -423,7 +423,7 @@ fn prepare_memory(i: &Instruction, state: &mut State, rng: &mut Rng, pool: &Pool
             state.poke(target + field, &restored[2..4]);
         }
     }
-    if i.mnemonic() == M::Ldmxcsr && !rng.one_in(8) {
+    if matches!(i.mnemonic(), M::Ldmxcsr | M::Vldmxcsr) && !rng.one_in(8) {
         let restored = image(rng, pool);
         state.poke(target, &restored[at::MXCSR..at::MXCSR + 4]);
     }
@@ -451,15 +451,20 @@ pub(crate) fn is_fair(i: &Instruction, state: &mut State) -> bool {
         M::Fxsave | M::Fxsave64 => 512,
         M::Xsave | M::Xsave64 | M::Xsavec | M::Xsavec64 | M::Xsaveopt | M::Xsaveopt64 => XSAVE as u64,
         M::Fnsave | M::Fnstenv => i.memory_size().size() as u64,
-        M::Ldmxcsr | M::Fxrstor | M::Fxrstor64 | M::Xrstor | M::Xrstor64 => {
+        M::Ldmxcsr | M::Vldmxcsr | M::Fxrstor | M::Fxrstor64 | M::Xrstor | M::Xrstor64 => {
             // AMD's MXCSR has a bit 17, which the manual calls reserved and the core refuses.
-            let at = if i.mnemonic() == M::Ldmxcsr { address } else { address + at::MXCSR as u64 };
+            let at =
+                if matches!(i.mnemonic(), M::Ldmxcsr | M::Vldmxcsr) { address } else { address + at::MXCSR as u64 };
             let Some(at) = window(at.wrapping_add(2)) else { return !(DATA..DATA + 0x3000).contains(&at) };
             state.memory[at] &= !2;
             0
         }
         _ => 0,
     };
+    // The address may have taken the register that names the components; the host has more of them.
+    if size == XSAVE as u64 && (state.gpr[RAX] > 7 || state.gpr[RDX] != 0) {
+        return false;
+    }
     let data = DATA - 0x1000..DATA + 0x4000;
     let nowhere = address >> 47 != 0;
     // Its last byte is in the same window, or in the page that can't be written.
