@@ -455,8 +455,11 @@ pub(crate) fn is_fair(i: &Instruction, state: &mut State) -> bool {
             // AMD's MXCSR has a bit 17, which the manual calls reserved and the core refuses.
             let at =
                 if matches!(i.mnemonic(), M::Ldmxcsr | M::Vldmxcsr) { address } else { address + at::MXCSR as u64 };
-            let Some(at) = window(at.wrapping_add(2)) else { return !(DATA..DATA + 0x3000).contains(&at) };
-            state.memory[at] &= !2;
+            match window(at.wrapping_add(2)) {
+                Some(at) => state.memory[at] &= !2,
+                None if (DATA..DATA + 0x3000).contains(&at) => return false,
+                None => {}
+            }
             0
         }
         _ => 0,
