@@ -1,8 +1,8 @@
 //! The loop that people come for: a row in the table, a function, and a program that calls it.
 //!
 //! On a copy of the workspace: a row alone doesn't build, and the message says what to write; with the function it
-//! builds, and everything that is generated knows the call. The copy shares the intermediate files of this build, so
-//! that dependencies aren't compiled again.
+//! builds, and everything that is generated knows the call. The copy has a target directory of its own, which stays for
+//! the next run: cargo knows packages by their place in the workspace, and would take one's kernel for the other's.
 
 #![forbid(unsafe_code)]
 
@@ -94,7 +94,7 @@ impl Copy {
         cargo.current_dir(&self.root).args(["build", "--offline", "--workspace", "--bin", "callgate", "--color=never"]);
         cargo.args(self.release.then_some("--release"));
         let profiles = profile_dir();
-        cargo.env("CARGO_BUILD_BUILD_DIR", profiles.parent().expect("a target directory"));
+        cargo.env_remove("CARGO_BUILD_BUILD_DIR");
         cargo.env("CARGO_TARGET_DIR", self.root.join("target"));
         let output = cargo.output().expect("cargo");
         let program = self.root.join("target").join(profiles.file_name().expect("a profile")).join("callgate");
