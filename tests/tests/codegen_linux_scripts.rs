@@ -21,6 +21,8 @@ fn headers_are_those_of_linux_scripts() {
     find_tables(&tree, &mut tables);
     assert!(!tables.is_empty(), "no tables below {}", tree.display());
     let (mut compared, mut refused) = (0, 0);
+    let syscalltbl = std::fs::read_to_string(tree.join("scripts/syscalltbl.sh")).expect("Linux's script");
+    let dash_is_none = syscalltbl.contains("noreturn");
     for path in &tables {
         let table = Table::read(path).unwrap_or_else(|error| panic!("{error}"));
         let printed = Table::parse("printed", table.to_string()).unwrap_or_else(|error| panic!("{error}"));
@@ -66,7 +68,10 @@ fn headers_are_those_of_linux_scripts() {
             let args: &[&str] = if choice.is_empty() { &[] } else { &["--abis", choice] };
             let theirs = script(&tree, "syscalltbl.sh", args, path, &out.path().join("syscalls.h"));
             match (theirs, emit::syscalls(&table, &filter)) {
-                (Some(theirs), Ok(ours)) => assert_eq!(theirs, ours, "{} {choice}", path.display()),
+                (Some(theirs), Ok(ours)) => {
+                    let theirs = if dash_is_none { theirs } else { without_dashes(&theirs) };
+                    assert_eq!(theirs, ours, "{} {choice}", path.display());
+                }
                 (None, Err(_)) => refused += 1,
                 (theirs, ours) => panic!("{} {choice}: {:?} {ours:?}", path.display(), theirs.is_some()),
             }
@@ -96,4 +101,15 @@ fn find_tables(dir: &Path, found: &mut Vec<PathBuf>) {
             false => {}
         }
     }
+}
+
+/// Scripts from before there was a column for noreturn took `-` for a compat entry point of that name. One row of one
+/// table of 6.1 has it (s390's ioperm); we give what later scripts make of it.
+fn without_dashes(made: &str) -> String {
+    let line = |line: &str| match line.strip_prefix("__SYSCALL_WITH_COMPAT(").and_then(|rest| rest.strip_suffix(", -)"))
+    {
+        Some(rest) => format!("__SYSCALL({rest})\n"),
+        None => format!("{line}\n"),
+    };
+    made.lines().map(line).collect()
 }
