@@ -32,8 +32,9 @@ pub struct Outcome {
 /// If the command can't be started, or takes longer than `limit`.
 #[must_use]
 pub fn run(program: &Path, args: &[OsString], directory: &Path, input: Option<&[u8]>, limit: Duration) -> Outcome {
-    let mut command = Command::new(program);
-    command.args(args).current_dir(directory).env_clear().envs(ENVIRONMENT);
+    // Whoever started the tests in the background had SIGINT and SIGQUIT ignored, and guests would inherit that.
+    let mut command = Command::new("/usr/bin/env");
+    command.arg("--default-signal").arg(program).args(args).current_dir(directory).env_clear().envs(ENVIRONMENT);
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own: whatever it leaves running can be ended with it, and its signals to its group don't reach the
