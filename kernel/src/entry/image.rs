@@ -48,7 +48,6 @@ pub struct ImageInMemory {
     pages: Vec<(u64, Frame, PageFlags)>,
     image: &'static KernelImage,
     entry_syscall_64: u64,
-    entry_syscall_compat: u64,
     idt: u64,
     gdt: u64,
     tss: u64,
@@ -81,7 +80,6 @@ impl ImageInMemory {
             pages,
             image,
             entry_syscall_64: address("entry_SYSCALL_64")?,
-            entry_syscall_compat: image.symbol("entry_SYSCALL_compat").map_or(0, |symbol| symbol.addr),
             idt: address("idt_table")?,
             gdt: address("gdt_page")?,
             tss: address("cpu_tss_rw")?,
@@ -144,7 +142,6 @@ impl Task {
         };
         cpu.delivery = Delivery::Idt;
         cpu.msr.lstar = image.entry_syscall_64;
-        cpu.msr.cstar = image.entry_syscall_compat;
         (cpu.idtr.base, cpu.idtr.limit) = (image.idt, 256 * 16 - 1);
         (cpu.gdtr.base, cpu.gdtr.limit) = (image.gdt, 0x7f);
         cpu.tr_base = image.tss;

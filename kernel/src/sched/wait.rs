@@ -49,19 +49,6 @@ impl WaitQueue {
         }
     }
 
-    /// Makes up to `n` of the longest-waiting tasks runnable and returns how many there were.
-    pub fn wake(&self, n: usize) -> usize {
-        let woken: Vec<_> = {
-            let mut waiters = self.waiters.borrow_mut();
-            let n = n.min(waiters.len());
-            waiters.drain(..n).collect()
-        };
-        for task in &woken {
-            task.wake();
-        }
-        woken.len()
-    }
-
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.waiters.borrow().is_empty()
