@@ -48,11 +48,11 @@ fn put_word(area: &mut [u8; SIZE], at: usize, value: u64) {
 /// A part of an area that an instruction writes.
 pub(crate) type Range = core::ops::Range<usize>;
 
-/// What of an area belongs to a component. MXCSR is SSE's and AVX's.
-pub(crate) fn ranges(components: u64) -> impl Iterator<Item = Range> {
+/// What of an area belongs to some components. MXCSR is SSE's; in the standard form AVX's too.
+pub(crate) fn ranges(components: u64, compact: bool) -> impl Iterator<Item = Range> {
     let list = [
         (X87, 0..MXCSR_AT),
-        (SSE | AVX, MXCSR_AT..ST_AT),
+        (if compact { SSE } else { SSE | AVX }, MXCSR_AT..ST_AT),
         (X87, ST_AT..XMM_AT),
         (SSE, XMM_AT..IMAGE),
         (AVX, AVX_AT..SIZE),

@@ -169,11 +169,12 @@ pub(crate) fn exp2_minus_1(env: &mut Env, x: Float) -> Float {
             let y = Wide::from_float(x) * Wide::from_bits(LN_2);
             Wide::series(y, |k| y / Wide::from(k + 1)).round(env)
         }
-        // 2^1 - 1 = 1 and 2^-1 - 1 = -1/2 are exact.
-        Class::Finite if x.exp == 0 && x.sig == 1 << 63 && x.sign => Float::finite(true, -1, 1 << 63),
-        Class::Finite if x.exp > 0 || x.sig != 1 << 63 => {
+        // 2^1 - 1 = 1 and 2^-1 - 1 = -1/2 are exact; but processors report a loss of precision, and round the 1 as if it
+        // were a little less.
+        Class::Finite if x.exp == 0 && x.sig == 1 << 63 && !x.sign => round(env, Format::F80, false, -1, u128::MAX),
+        Class::Finite => {
             env.raise(flag::PRECISION);
-            x
+            if x.exp == 0 && x.sig == 1 << 63 { Float::finite(true, -1, 1 << 63) } else { x }
         }
         _ => x,
     }
@@ -249,13 +250,13 @@ pub(crate) fn y_log2_x_plus_1(env: &mut Env, x: Float, y: Float) -> Float {
     match (x.class, y.class) {
         (Class::Zero, Class::Infinite) | (Class::Infinite, Class::Zero) => return env.invalid(),
         (Class::Infinite, _) if x.sign => return env.invalid(),
-        // Outside its domain the instruction is undefined; processors answer x.
-        (Class::Finite, _) if x.sign && x.exp >= 0 => {
-            env.raise(flag::PRECISION);
-            return x;
-        }
         _ if x.denormal || y.denormal => env.raise(flag::DENORMAL),
         _ => {}
+    }
+    // Outside its domain the instruction is undefined; processors answer x.
+    if x.class == Class::Finite && x.sign && x.exp >= 0 {
+        env.raise(flag::PRECISION);
+        return x;
     }
     let sign = x.sign ^ y.sign;
     match (x.class, y.class) {

@@ -295,7 +295,7 @@ impl Shift for Rcr {
 }
 
 /// SHLD: bits of `b` follow those of `a`. For 16 bits and counts above 16, which the manual leaves undefined,
-/// `b` follows once more, as on AMD's processors; on Intel's it is `a`.
+/// `b` follows once more and CF is 0, as on AMD's processors; on Intel's it is `a`.
 #[inline(always)]
 pub(super) fn shld<T: Int>(flags: &mut Flags, a: T, b: T, count: u32) -> T {
     if count == 0 {
@@ -304,7 +304,7 @@ pub(super) fn shld<T: Int>(flags: &mut Flags, a: T, b: T, count: u32) -> T {
     let (x, y) = (a.wide(), b.wide());
     let (result, carry) = if T::BITS == 16 {
         let all = u128::from(x << 32 | y << 16 | y) << count;
-        ((all >> 32) as u64, all >> 48 & 1 != 0)
+        ((all >> 32) as u64, count <= 16 && all >> 48 & 1 != 0)
     } else {
         (x << count | y >> (T::BITS - count), x >> (T::BITS - count) & 1 != 0)
     };
@@ -321,7 +321,7 @@ pub(super) fn shrd<T: Int>(flags: &mut Flags, a: T, b: T, count: u32) -> T {
     let (x, y) = (a.wide(), b.wide());
     let (result, carry) = if T::BITS == 16 {
         let all = y << 32 | y << 16 | x;
-        (all >> count, all >> (count - 1) & 1 != 0)
+        (all >> count, count <= 16 && all >> (count - 1) & 1 != 0)
     } else {
         (x >> count | y << (T::BITS - count), x >> (count - 1) & 1 != 0)
     };

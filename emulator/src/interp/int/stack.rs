@@ -165,13 +165,7 @@ fn enter<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let (room, level) = (op.imm & 0xffff, op.imm >> 32 & 31);
     let size = u64::from(T::BITS / 8);
     let (rsp, rbp) = (core.gpr[reg::RSP], core.gpr[reg::RBP]);
-    // All that is written lies within 33 operands below rsp; the manual wants the final top writable too.
-    let lowest = rsp.wrapping_sub(size * (level + 1));
-    core.check_store(lowest, (size * (level + 1)) as usize)?;
-    core.check_store(lowest.wrapping_sub(room), 1)?;
-    if level > 1 {
-        core.check_load(rbp.wrapping_sub(size * (level - 1)), (size * (level - 1)) as usize)?;
-    }
+    // What has been pushed before a fault stays in memory; the registers stay as they were.
     let mut top = rsp.wrapping_sub(size);
     core.store(top, T::cut(rbp))?;
     let frame = top;
@@ -184,7 +178,10 @@ fn enter<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
         top = top.wrapping_sub(size);
         core.store(top, T::cut(frame))?;
     }
-    core.gpr[reg::RSP] = top.wrapping_sub(room);
+    // The manual wants the final top writable.
+    top = top.wrapping_sub(room);
+    core.check_store(top, 1)?;
+    core.gpr[reg::RSP] = top;
     T::set(core, T::register(reg::RBP), T::cut(frame));
     Ok(())
 }

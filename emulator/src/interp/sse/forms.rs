@@ -195,9 +195,10 @@ pub(super) fn fp_imm<O: VectorImm, S: Source>(core: &mut Core<'_>, op: &Op) -> R
 #[inline(always)]
 pub(super) fn commit(core: &mut Core<'_>, mx: &Mx) -> Result<(), Stop> {
     let set_and_masked = core.cpu.mxcsr & core.cpu.mxcsr >> 7;
-    if mx.raised & !set_and_masked == 0 {
+    if (mx.raised | mx.earlier) & !set_and_masked == 0 {
         return Ok(());
     }
+    core.cpu.mxcsr |= mx.earlier;
     raise_flags(core, mx.raised)
 }
 

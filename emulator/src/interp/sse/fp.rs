@@ -5,6 +5,7 @@
 //! denormal and the result is an ordinary number. The precision flag then needs no work if it is already set, and
 //! else a test whether the result was exact. Everything else goes through [`crate::softfloat`].
 
+use super::approximate::{reciprocal, reciprocal_sqrt};
 use super::lanes::{V, generate, get, with};
 use crate::softfloat::{self, Env, Float, Format, flag};
 use core::cmp::Ordering;
@@ -16,6 +17,8 @@ pub(super) struct Mx {
     pub(super) mxcsr: u32,
     /// Flags that this instruction raises.
     pub(super) raised: u32,
+    /// Flags that its earlier steps have raised, which were all masked.
+    pub(super) earlier: u32,
 }
 
 /// DAZ, all masks, RC and FTZ.
@@ -26,7 +29,18 @@ const USUAL: u32 = 0x1f80;
 impl Mx {
     #[inline(always)]
     pub(super) fn new(mxcsr: u32) -> Self {
-        Self { mxcsr, raised: 0 }
+        Self { mxcsr, raised: 0, earlier: 0 }
+    }
+
+    /// Between the steps of an instruction that is made of several. False if the last one raised an exception that is
+    /// not masked: then there is no next one.
+    #[inline(always)]
+    fn next_step(&mut self) -> bool {
+        if self.raised & !(self.mxcsr >> 7) & flag::ALL != 0 {
+            return false;
+        }
+        self.earlier |= std::mem::take(&mut self.raised);
+        true
     }
 
     /// Whether the host's arithmetic has the guest's rounding.
@@ -305,33 +319,6 @@ pub(super) fn round<T: Real>(mx: &mut Mx, x: T::Bits, imm: u8) -> T::Bits {
     slow::<T>(mx, x, x, |env, x, _| softfloat::round_to_integral(env, x, rounding, imm & 8 != 0))
 }
 
-/// The 11-bit approximations are tables in silicon, and each maker's differ. The manual promises a relative error below
-/// 1.5 · 2^-12, no flags, and denormals treated as zero; ours is the correctly rounded value cut to 12 bits.
-pub(super) fn reciprocal(x: u32) -> u32 {
-    approximate(x, |v| 1.0 / v)
-}
-
-/// 1/√x, likewise.
-pub(super) fn reciprocal_sqrt(x: u32) -> u32 {
-    approximate(x, |v| 1.0 / v.sqrt())
-}
-
-fn approximate(x: u32, f: impl Fn(f64) -> f64) -> u32 {
-    let value = f32::from_bits(x);
-    if value.is_nan() {
-        return x | 0x40_0000;
-    }
-    let flushed = if value.is_subnormal() { f32::from_bits(x & 0x8000_0000) } else { value };
-    let result = f(f64::from(flushed)) as f32;
-    match result {
-        r if r.is_nan() => 0xffc0_0000,
-        r if r.is_subnormal() => r.to_bits() & 0x8000_0000,
-        r if r.is_infinite() || r == 0.0 => r.to_bits(),
-        // To the nearest multiple of 2^-12 of its leading bit; a carry into the exponent is right as it stands.
-        r => (r.to_bits() + 0x400) & !0x7ff,
-    }
-}
-
 /// An operation on whole registers under MXCSR.
 pub(super) trait Vector {
     fn apply(mx: &mut Mx, a: V, b: V) -> V;
@@ -340,6 +327,11 @@ pub(super) trait Vector {
 /// The same with an immediate.
 pub(super) trait VectorImm {
     fn apply(mx: &mut Mx, a: V, b: V, imm: u8) -> V;
+    /// On 256 bits.
+    #[inline(always)]
+    fn apply_wide(mx: &mut Mx, a: [V; 2], b: [V; 2], imm: u8) -> [V; 2] {
+        [Self::apply(mx, a[0], b[0], imm), Self::apply(mx, a[1], b[1], imm)]
+    }
 }
 
 /// Four elements.
@@ -474,17 +466,50 @@ vectors_imm! {
     Roundpd(mx, _, b, imm) each64(|i| round::<f64>(mx, get(b, i), imm));
     Roundss(mx, a, b, imm) with(a, 0, round::<f32>(mx, get(b, 0), imm));
     Roundsd(mx, a, b, imm) with(a, 0, round::<f64>(mx, get(b, 0), imm));
-    /// Products of the lanes that the high four bits choose, summed in pairs, to the lanes that the low four choose.
-    Dpps(mx, a, b, imm) {
-        let p = each32(|i| if imm >> (4 + i) & 1 != 0 { Mul::apply::<f32>(mx, get(a, i), get(b, i)) } else { 0 });
-        let low = Add::apply::<f32>(mx, get(p, 0), get(p, 1));
-        let high = Add::apply::<f32>(mx, get(p, 2), get(p, 3));
-        let sum = Add::apply::<f32>(mx, low, high);
-        generate::<u32>(|i| if imm >> i & 1 != 0 { sum } else { 0 })
-    };
-    Dppd(mx, a, b, imm) {
+}
+
+/// DPPS: products of the lanes that the high four bits choose, summed in pairs, to the lanes that the low four choose.
+/// Products, sums of pairs and their sum are three steps, of both halves at a time.
+pub(super) struct Dpps;
+/// DPPD, in two steps.
+pub(super) struct Dppd;
+
+#[inline(always)]
+fn dpps<const N: usize>(mx: &mut Mx, a: [V; N], b: [V; N], imm: u8) -> [V; N] {
+    let chosen = |i: usize| imm >> (4 + i) & 1 != 0;
+    let products: [V; N] = std::array::from_fn(|h| {
+        each32(|i| if chosen(i) { Mul::apply::<f32>(mx, get(a[h], i), get(b[h], i)) } else { 0 })
+    });
+    // The result of an instruction that stops is not looked at.
+    if !mx.next_step() {
+        return products;
+    }
+    let pairs = products.map(|p| [(0, 1), (2, 3)].map(|(i, j)| Add::apply::<f32>(mx, get(p, i), get(p, j))));
+    if !mx.next_step() {
+        return products;
+    }
+    let sums = pairs.map(|[low, high]| Add::apply::<f32>(mx, low, high));
+    sums.map(|sum| generate::<u32>(|i| if imm >> i & 1 != 0 { sum } else { 0 }))
+}
+
+impl VectorImm for Dpps {
+    #[inline(always)]
+    fn apply(mx: &mut Mx, a: V, b: V, imm: u8) -> V {
+        let [v] = dpps(mx, [a], [b], imm);
+        v
+    }
+
+    #[inline(always)]
+    fn apply_wide(mx: &mut Mx, a: [V; 2], b: [V; 2], imm: u8) -> [V; 2] {
+        dpps(mx, a, b, imm)
+    }
+}
+
+impl VectorImm for Dppd {
+    #[inline(always)]
+    fn apply(mx: &mut Mx, a: V, b: V, imm: u8) -> V {
         let p = each64(|i| if imm >> (4 + i) & 1 != 0 { Mul::apply::<f64>(mx, get(a, i), get(b, i)) } else { 0 });
-        let sum = Add::apply::<f64>(mx, get(p, 0), get(p, 1));
+        let sum = if mx.next_step() { Add::apply::<f64>(mx, get(p, 0), get(p, 1)) } else { 0 };
         generate::<u64>(|i| if imm >> i & 1 != 0 { sum } else { 0 })
-    };
+    }
 }

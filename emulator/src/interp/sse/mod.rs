@@ -10,6 +10,7 @@
 //! - Where makers differ we do as AMD: CVTPI2PS from memory leaves the x87 stack alone, SHA's memory operands need no
 //!   alignment. But MXCSR has no bit 17 (misaligned SSE).
 
+mod approximate;
 mod avx;
 #[cfg(test)]
 mod avx_tests;

@@ -200,9 +200,9 @@ fn maskmovdqu<const SEG: usize, const NARROW: bool>(core: &mut Core<'_>, op: &Op
 fn maskmovq<const SEG: usize, const NARROW: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     check_x87(core)?;
     let (value, mask) = (core.cpu.fpu.mmx(op.dst as u8), core.cpu.fpu.mmx(op.src as u8));
-    store_masked(core, masked_address::<SEG, NARROW>(core), &value.to_le_bytes(), mask.into())?;
+    // Even if it can't store then.
     core.cpu.fpu.enter_mmx();
-    Ok(())
+    store_masked(core, masked_address::<SEG, NARROW>(core), &value.to_le_bytes(), mask.into())
 }
 
 fn masked_address<const SEG: usize, const NARROW: bool>(core: &Core<'_>) -> u64 {
@@ -211,12 +211,11 @@ fn masked_address<const SEG: usize, const NARROW: bool>(core: &Core<'_>) -> u64 
     if SEG == seg::DS { offset } else { offset.wrapping_add(core.cpu.seg[SEG].base) }
 }
 
-/// Stores the bytes whose mask byte has its top bit set. All are checked before any is stored.
+/// Stores the bytes whose mask byte has its top bit set. Whether the others can fault is left to the processor: they do,
+/// as on AMD's.
 fn store_masked(core: &mut Core<'_>, address: u64, bytes: &[u8], mask: u128) -> Done {
     let chosen = |i: &usize| mask >> (8 * i + 7) & 1 != 0;
-    for i in (0..bytes.len()).filter(chosen) {
-        core.check_store(address.wrapping_add(i as u64), 1)?;
-    }
+    core.check_store(address, bytes.len())?;
     for i in (0..bytes.len()).filter(chosen) {
         core.store(address.wrapping_add(i as u64), bytes[i])?;
     }

@@ -16,6 +16,9 @@ use crate::xstate;
 /// MXCSR after reset: everything masked.
 const INITIAL_MXCSR: u32 = 0x1f80;
 
+/// The last byte of FXSAVE's area, which is touched first.
+const LAST: u64 = 511;
+
 type Done = Result<(), Stop>;
 
 /// State instructions, and those that order memory accesses, which are never out of order here.
@@ -72,6 +75,7 @@ fn stmxcsr(core: &mut Core<'_>, op: &Op) -> Done {
 fn fxsave<const WIDE: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     let address = aligned(core, op)?;
     let image = core.cpu.fx_image(WIDE);
+    core.check_store(address.wrapping_add(LAST), 1)?;
     core.check_store(address, IMAGE)?;
     for (i, chunk) in image.chunks_exact(16).enumerate() {
         let value = chunk.iter().rev().fold(0u128, |value, byte| value << 8 | u128::from(*byte));
@@ -82,6 +86,7 @@ fn fxsave<const WIDE: bool>(core: &mut Core<'_>, op: &Op) -> Done {
 
 fn fxrstor<const WIDE: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     let address = aligned(core, op)?;
+    core.check_load(address.wrapping_add(LAST), 1)?;
     let mut image = [0; IMAGE];
     for (i, chunk) in image.chunks_exact_mut(16).enumerate() {
         let value: u128 = core.load(address.wrapping_add(16 * i as u64))?;
@@ -146,11 +151,12 @@ fn xsave<K: Kind, const WIDE: bool>(core: &mut Core<'_>, op: &Op) -> Done {
         used |= xstate::SSE;
     }
     let header = address.wrapping_add(xstate::HEADER_AT as u64);
+    core.check_store(address, 1)?;
     let held = if K::COMPACT { 0 } else { core.load::<u64>(header)? & !requested } | used & requested;
     let area = core.cpu.xsave_area(WIDE);
     let written = if K::SKIPS_INITIAL { requested & used } else { requested };
     core.check_store(address, if requested & xstate::AVX != 0 { xstate::SIZE } else { xstate::AVX_AT })?;
-    for range in xstate::ranges(written) {
+    for range in xstate::ranges(written, K::COMPACT) {
         for at in range.step_by(8) {
             core.store(address.wrapping_add(at as u64), xstate::word(&area, at))?;
         }
@@ -166,13 +172,14 @@ fn xrstor<const WIDE: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     let address = area_address(core, op)?;
     let wanted = requested(core);
     let mut area = [0; xstate::SIZE];
-    // Components that are neither wanted nor held are not looked at.
+    // Components that are neither wanted nor held are not looked at; but the area's start is.
+    core.check_load(address, 1)?;
     let header = xstate::HEADER_AT..xstate::AVX_AT;
     load_range(core, address, &mut area, header)?;
     let held = xstate::word(&area, xstate::HEADER_AT);
     let always =
         if xstate::word(&area, xstate::HEADER_AT + 8) & xstate::COMPACT == 0 { xstate::SSE & wanted } else { 0 };
-    for range in xstate::ranges(wanted & held | always) {
+    for range in xstate::ranges(wanted & held | always, false) {
         load_range(core, address, &mut area, range)?;
     }
     if wanted & (xstate::SSE | xstate::AVX) != 0 {

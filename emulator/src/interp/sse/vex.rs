@@ -238,7 +238,7 @@ impl<O: Vector> Compute for Fp<O> {
 impl<O: VectorImm> Compute for FpImm<O> {
     #[inline(always)]
     fn apply<const L: usize>(mx: &mut Mx, _: Y, a: Y, b: Y, imm: u8) -> Y {
-        halves::<L>(|h| O::apply(mx, a[h], b[h], imm))
+        if L == YMM { O::apply_wide(mx, a, b, imm) } else { [O::apply(mx, a[0], b[0], imm), ZERO] }
     }
 }
 

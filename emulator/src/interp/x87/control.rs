@@ -96,9 +96,14 @@ fn rotate<const BY: i8>(core: &mut Core<'_>, _: &Op) -> Done {
     Ok(())
 }
 
-/// Bytes of an environment: seven fields of 16 or of 32 bits.
+/// Bytes of a field of an environment.
+const fn field_size(narrow: bool) -> usize {
+    if narrow { 2 } else { 4 }
+}
+
+/// Bytes of an environment.
 const fn environment_size(narrow: bool) -> usize {
-    if narrow { 14 } else { 28 }
+    7 * field_size(narrow)
 }
 
 /// The protected-mode images: control, status and tag words, instruction pointer, its selector with the opcode, operand
@@ -114,12 +119,12 @@ fn environment(fpu: &Fpu, narrow: bool) -> Vec<u8> {
         fpu.dp as u32,
         ONES,
     ];
-    let width = if narrow { 2 } else { 4 };
+    let width = field_size(narrow);
     fields.iter().flat_map(|field| field.to_le_bytes().into_iter().take(width)).collect()
 }
 
 fn load_environment(fpu: &mut Fpu, image: &[u8], narrow: bool) {
-    let width = if narrow { 2 } else { 4 };
+    let width = field_size(narrow);
     let field =
         |i: usize| image[i * width..(i + 1) * width].iter().rev().fold(0u32, |v, byte| v << 8 | u32::from(*byte));
     fpu.set_control_word(field(0) as u16);
@@ -130,8 +135,10 @@ fn load_environment(fpu: &mut Fpu, image: &[u8], narrow: bool) {
     fpu.dp = field(5).into();
 }
 
-/// Stores all bytes or none.
-fn store_bytes(core: &mut Core<'_>, address: u64, bytes: &[u8]) -> Done {
+/// Stores all bytes or none. The first field and the last byte are touched before the others, which shows in CR2.
+fn store_bytes(core: &mut Core<'_>, address: u64, bytes: &[u8], field: usize) -> Done {
+    core.check_store(address, field)?;
+    core.check_store(address.wrapping_add(bytes.len() as u64 - 1), 1)?;
     core.check_store(address, bytes.len())?;
     for (i, byte) in bytes.iter().enumerate() {
         core.store(address.wrapping_add(i as u64), *byte)?;
@@ -139,7 +146,10 @@ fn store_bytes(core: &mut Core<'_>, address: u64, bytes: &[u8]) -> Done {
     Ok(())
 }
 
-fn load_bytes<const N: usize>(core: &mut Core<'_>, address: u64, len: usize) -> Result<[u8; N], Stop> {
+/// Loads bytes, likewise.
+fn load_bytes<const N: usize>(core: &mut Core<'_>, address: u64, len: usize, field: usize) -> Result<[u8; N], Stop> {
+    core.check_load(address, field)?;
+    core.check_load(address.wrapping_add(len as u64 - 1), 1)?;
     let mut bytes = [0; N];
     for (i, byte) in bytes[..len].iter_mut().enumerate() {
         *byte = core.load(address.wrapping_add(i as u64))?;
@@ -150,7 +160,7 @@ fn load_bytes<const N: usize>(core: &mut Core<'_>, address: u64, len: usize) -> 
 /// Stores the environment, then masks all exceptions.
 fn fnstenv<const NARROW: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     let image = environment(&core.cpu.fpu, NARROW);
-    store_bytes(core, core.ea(op), &image)?;
+    store_bytes(core, core.ea(op), &image, field_size(NARROW))?;
     let control = core.cpu.fpu.control | flag::ALL as u16;
     core.cpu.fpu.set_control_word(control);
     Ok(())
@@ -158,7 +168,7 @@ fn fnstenv<const NARROW: bool>(core: &mut Core<'_>, op: &Op) -> Done {
 
 fn fldenv<const NARROW: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     check_pending(core)?;
-    let image: [u8; 28] = load_bytes(core, core.ea(op), environment_size(NARROW))?;
+    let image: [u8; 28] = load_bytes(core, core.ea(op), environment_size(NARROW), field_size(NARROW))?;
     load_environment(&mut core.cpu.fpu, &image, NARROW);
     Ok(())
 }
@@ -169,7 +179,7 @@ fn fnsave<const NARROW: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     for i in 0..8 {
         image.extend(core.cpu.fpu.raw(i).to_bytes());
     }
-    store_bytes(core, core.ea(op), &image)?;
+    store_bytes(core, core.ea(op), &image, field_size(NARROW))?;
     core.cpu.fpu.init();
     Ok(())
 }
@@ -177,7 +187,7 @@ fn fnsave<const NARROW: bool>(core: &mut Core<'_>, op: &Op) -> Done {
 fn frstor<const NARROW: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     check_pending(core)?;
     let size = environment_size(NARROW);
-    let image: [u8; 108] = load_bytes(core, core.ea(op), size + 80)?;
+    let image: [u8; 108] = load_bytes(core, core.ea(op), size + 80, field_size(NARROW))?;
     let fpu = &mut core.cpu.fpu;
     load_environment(fpu, &image, NARROW);
     for (i, bytes) in (0..8).zip(image[size..].chunks_exact(10)) {
