@@ -3,10 +3,10 @@
 
 use iced_x86::{Code, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
 
-use crate::compare::is_exact;
 use crate::instruction::{Encoded, Form, encode};
 use crate::rng::Rng;
 use crate::state::{LEAVE_BYTES, SLOT};
+use crate::tolerance::is_exact;
 
 /// The flags of RFLAGS that iced-x86's bits mean.
 pub(crate) fn rflags(bits: u32) -> u64 {

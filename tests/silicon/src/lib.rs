@@ -29,6 +29,8 @@ mod ours;
 mod rng;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod state;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tolerance;
 
 mod report;
 

@@ -8,13 +8,14 @@ use iced_x86::{
 };
 
 use crate::block::{block, fits, rflags};
-use crate::compare::{difference, normalise};
+use crate::compare::{Ends, compare, normalise};
 use crate::instruction::{Form, encode, is_fair, prepare};
 use crate::native::{BATCH, Native};
 use crate::ours::Ours;
 use crate::report::{Mismatch, Options, Report, Unrunnable};
 use crate::rng::{Pool, Rng};
 use crate::state::{CODE, MISSING, NO_TRAP, SLOT, State, TARGET};
+use crate::tolerance::TOLERANCES;
 
 /// One of this many cases is a block.
 const BLOCKS: u64 = 6;
@@ -71,15 +72,16 @@ pub fn run(options: &Options) -> io::Result<Report> {
             cases.extend(case);
             number += 1;
         }
-        compare(&mut native, &mut ours, &cases, options, &mut report, &mut by_code)?;
+        run_batch(&mut native, &mut ours, &cases, options, &mut report, &mut by_code)?;
     }
     report.covered = covered.iter().filter(|covered| **covered).count();
     report.by_code = by_code.into_iter().collect();
+    report.tally.name(TOLERANCES.iter().map(|entry| (entry.name, entry.source)));
     Ok(report)
 }
 
 /// Runs cases on both and reports what differs.
-fn compare(
+fn run_batch(
     native: &mut Native,
     ours: &mut Ours,
     cases: &[Case],
@@ -93,13 +95,15 @@ fn compare(
         report.exceptions += u64::from(silicon.trap != NO_TRAP);
         let at = case.instructions.iter().position(|i| silicon.trap != NO_TRAP && i.ip() == silicon.rip);
         let undefined = case.undefined[at.unwrap_or(case.undefined.len() - 1)];
-        let Some(difference) = difference(&case.state, silicon, mine, &case.instructions, undefined) else { continue };
+        let ends = Ends { before: &case.state, silicon, ours: mine, instructions: &case.instructions };
+        let Some(difference) = compare(&ends, undefined, &mut report.tally) else { continue };
         report.mismatches += 1;
         let Some(last) = at.map_or(case.instructions.last(), |at| case.instructions.get(at)) else { continue };
         let count = by_code.entry(last.code()).or_default();
         *count += 1;
         if *count <= options.keep as u64 {
-            report.kept.push(Mismatch { case: case.number, code: last.code(), text: text(case), difference });
+            let before = format!("{:?}", case.state);
+            report.kept.push(Mismatch { case: case.number, code: last.code(), text: text(case), before, difference });
         }
     }
     Ok(())
@@ -129,7 +133,7 @@ fn single_case(code: Code, number: u64, slot: u64, rng: &mut Rng, pool: &Pool) -
     let encoded = (0..TRIES).find_map(|_| encode(code, slot, slot + TARGET as u64, Form::Free, rng))?;
     let mut state = State::random(rng, pool);
     prepare(&encoded.instruction, &mut state, rng, pool);
-    if !is_fair(&encoded.instruction, &mut state) {
+    if !is_fair(&encoded.instruction, &state) {
         return None;
     }
     state.rip = slot;

@@ -58,8 +58,43 @@ pub struct Mismatch {
     pub code: Code,
     /// Bytes and disassembly.
     pub text: String,
+    /// The registers that it begins with.
+    pub before: String,
     /// What differs first: ours, then silicon's.
     pub difference: String,
+}
+
+/// Differences that are no mismatches.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Cases in which flags differ that the manual leaves undefined.
+    pub undefined_flags: u64,
+    /// Cases that needed any of the entries below.
+    pub tolerated: u64,
+    /// Of these, those that needed an entry: its name and the manual's section, and how many.
+    pub entries: Vec<(&'static str, &'static str, u64)>,
+}
+
+impl Tally {
+    /// Counts a case that needed these entries.
+    pub(crate) fn add(&mut self, used: u64) {
+        self.tolerated += u64::from(used != 0);
+        for bit in (0..64).filter(|bit| used >> bit & 1 != 0) {
+            if self.entries.len() <= bit {
+                self.entries.resize(bit + 1, ("", "", 0));
+            }
+            self.entries[bit].2 += 1;
+        }
+    }
+
+    /// Tells the entries' names.
+    pub(crate) fn name(&mut self, names: impl Iterator<Item = (&'static str, &'static str)>) {
+        for (i, (name, source)) in names.enumerate() {
+            let count = self.entries.get(i).map_or(0, |entry| entry.2);
+            self.entries.resize(self.entries.len().max(i + 1), ("", "", 0));
+            self.entries[i] = (name, source, count);
+        }
+    }
 }
 
 /// What came out.
@@ -79,6 +114,8 @@ pub struct Report {
     pub blocks: u64,
     /// Of these, cases that ended in an exception.
     pub exceptions: u64,
+    /// Differences that are none.
+    pub tally: Tally,
     /// Cases whose ends differ.
     pub mismatches: u64,
     /// Some of them, by code.
@@ -90,7 +127,8 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for mismatch in &self.kept {
-            writeln!(f, "case {}: {}\n    {}", mismatch.case, mismatch.text, mismatch.difference)?;
+            let Mismatch { case, text, before, difference, .. } = mismatch;
+            writeln!(f, "case {case}: {text}\n    {difference}\n    began with {before}")?;
         }
         for (code, count) in &self.by_code {
             writeln!(f, "{code:?}: {count} mismatches")?;
@@ -103,6 +141,11 @@ impl fmt::Display for Report {
             if !codes.is_empty() {
                 writeln!(f, "not run, {reason}: {}", codes.join(" "))?;
             }
+        }
+        let Tally { undefined_flags, tolerated, entries } = &self.tally;
+        writeln!(f, "undefined flags differ in {undefined_flags} cases; tolerated: {tolerated} cases, of which")?;
+        for (name, source, count) in entries.iter().filter(|(_, _, count)| *count != 0) {
+            writeln!(f, "    {count}: {name} ({source})")?;
         }
         write!(
             f,

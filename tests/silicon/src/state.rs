@@ -57,6 +57,8 @@ pub(crate) struct State {
     pub(crate) cr2: u64,
     /// Before the case the length of its code; after it 1 if it ended at the target of branches.
     pub(crate) branched: u64,
+    /// Selectors of ds, es, fs and gs.
+    pub(crate) selectors: [u16; 4],
     /// The content of the windows.
     pub(crate) memory: [u8; WINDOW_BYTES],
     /// The bytes of the slot.
@@ -100,6 +102,7 @@ impl State {
             error: 0,
             cr2: 0,
             branched: 0,
+            selectors: [0; 4],
             memory: [0; WINDOW_BYTES],
             code: [0; SLOT],
         }
