@@ -20,6 +20,9 @@ const RSP: usize = 4;
 const RSI: usize = 6;
 const RDI: usize = 7;
 
+/// The memory that programs use.
+pub(crate) const PINNED: u64 = DATA + 0x1000;
+
 /// The bytes of an instruction, and what they are at their address.
 pub(crate) struct Encoded {
     pub(crate) bytes: Vec<u8>,
@@ -31,7 +34,7 @@ pub(crate) struct Encoded {
 pub(crate) enum Form {
     /// Anything goes.
     Free,
-    /// In a block: memory only around r14, which like rsp stays as it is.
+    /// In a program: memory only around `PINNED`, where r14 points, with r13 as a small index. Few registers.
     Pinned,
 }
 
@@ -70,7 +73,17 @@ fn template(code: Code, target: u64, form: Form, rng: &mut Rng) -> Option<Instru
     let mut in_memory = false;
     for n in 0..op_code.op_count() {
         let as_memory = rng.one_in(2);
-        let mut reg = |first: Register, count: u64| Operand::Register(first + rng.below(count) as u32);
+        let mut reg = |first: Register, count: u64| {
+            // In a program few, so that results are used.
+            let few = form == Form::Pinned && !rng.one_in(4);
+            let number = match count {
+                20 if few => rng.pick(&[0, 2, 3, 4, 6, 7]),
+                16 if few => rng.pick(&[0, 1, 2, 3, 6]),
+                _ if few => rng.below(3),
+                _ => rng.below(count),
+            };
+            Operand::Register(first + number as u32)
+        };
         let operand = match op_code.op_kind(n) {
             Kind::r8_or_mem | Kind::r8_reg | Kind::r8_opcode if !as_memory || op_code.op_kind(n) != Kind::r8_or_mem => {
                 reg(Register::AL, 20)
@@ -236,10 +249,25 @@ fn immediate(i: &mut Instruction, kind: OpKind, rng: &mut Rng) {
 /// A memory operand's form.
 fn memory(i: &mut Instruction, form: Form, rng: &mut Rng) {
     if form == Form::Pinned {
+        let aligned = if rng.one_in(8) { 0xff } else { 0xe0 };
+        let displacement = (rng.next() as u8 & aligned) as i8 as u64;
+        match rng.below(8) {
+            0 => {
+                let base = rng.pick(&[Register::RIP, Register::None]);
+                i.set_memory_base(base);
+                i.set_memory_displ_size(8);
+                i.set_memory_displacement64(PINNED.wrapping_add(displacement));
+                return;
+            }
+            1 | 2 => {
+                i.set_memory_index(Register::R13);
+                i.set_memory_index_scale(1 << rng.below(4));
+            }
+            _ => {}
+        }
         i.set_memory_base(Register::R14);
         i.set_memory_displ_size(1);
-        let aligned = if rng.one_in(8) { 0xff } else { 0xe0 };
-        i.set_memory_displacement64((rng.next() as u8 & aligned) as i8 as u64);
+        i.set_memory_displacement64(displacement);
         return;
     }
     let narrow = rng.one_in(8);

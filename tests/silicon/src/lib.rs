@@ -1,9 +1,10 @@
 //! The silicon oracle: is the core the same as the processor under it?
 //!
-//! A case is one random instruction, or a block of a few, with random registers, flags, memory, MXCSR and x87 state. It
-//! runs natively in a child process ([`native`]) and on the core ([`ours`]), and afterwards every register, flag and byte
-//! of memory, and the exception if there was one, must be equal ([`compare`], with the list of what need not be). Flags
-//! that the manual calls undefined are masked, from iced-x86's tables.
+//! A case is one random instruction, or a program of some with branches, loops and calls ([`program`]), with random
+//! registers, flags, memory, MXCSR and x87 state. It runs natively in a child process ([`native`]) and on the core
+//! ([`ours`]), there at once, step by step, or in parts of a few instructions. Afterwards every register, flag and byte of
+//! memory, and the exception if there was one, must be equal ([`compare`]). Flags that the manual calls undefined are
+//! masked, from iced-x86's tables; what else need not be equal is one table ([`tolerance`]).
 //!
 //! Which instructions there are is iced-x86's list of codes; which of them the core claims, the core says itself: what it
 //! does not report as missing. A case is made from the seed and its number alone ([`rng`]), so that it can be repeated.
@@ -12,8 +13,6 @@
 
 #![deny(unsafe_code)]
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-mod block;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod compare;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -25,6 +24,10 @@ mod native;
 mod oracle;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod ours;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod pools;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod program;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod rng;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]

@@ -14,7 +14,7 @@ use std::io;
 use std::mem::offset_of;
 use std::ptr;
 
-use crate::state::{CODE, DATA, DATA_PAGES, DIED, LEAVE_BYTES, SLOT, State, TARGET, WINDOWS, XSAVE, at};
+use crate::state::{CODE, DATA, DATA_PAGES, DIED, LEAVE_BYTES, SLOT, State, TARGET, WINDOWS, WRITABLE, XSAVE, at};
 
 /// Cases that are run at a time.
 pub(crate) const BATCH: usize = 256;
@@ -27,7 +27,7 @@ const JUMP: usize = HERE + 0xf10;
 const LEAVE: usize = HERE + 0xf18;
 const HOST_MXCSR: usize = HERE + 0xf20;
 /// Seconds after which a batch counts as hanging.
-const PATIENCE_MS: i32 = 20_000;
+const PATIENCE_MS: i32 = 2_000;
 const PAGE: usize = 4096;
 
 /// What parent and child share.
@@ -199,6 +199,16 @@ unsafe fn serve(shared: *mut Shared, requests: libc::c_int, answers: libc::c_int
     // own; pointers below stay within those mappings.
     unsafe {
         let code = BATCH * SLOT;
+        let all = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+        let memory = libc::memfd_create(c"writable".as_ptr(), libc::MFD_CLOEXEC);
+        libc::ftruncate(memory, code as i64);
+        for address in WRITABLE {
+            let flags = libc::MAP_SHARED | libc::MAP_FIXED_NOREPLACE | libc::MAP_POPULATE;
+            let at = libc::mmap(address as *mut libc::c_void, code, all, flags, memory, 0);
+            if at as u64 != address {
+                libc::_exit(1);
+            }
+        }
         for (address, len, protection) in [
             (CODE as usize, code, libc::PROT_READ | libc::PROT_WRITE),
             (HERE, PAGE, libc::PROT_READ | libc::PROT_WRITE),
@@ -220,7 +230,7 @@ unsafe fn serve(shared: *mut Shared, requests: libc::c_int, answers: libc::c_int
             libc::mprotect(CODE as *mut libc::c_void, code, libc::PROT_READ | libc::PROT_WRITE);
             for i in first..end {
                 let state = &raw const (*shared).states[i];
-                let slot = (CODE as usize + i * SLOT) as *mut u8;
+                let slot = (*state).rip as *mut u8;
                 ptr::copy_nonoverlapping((&raw const (*state).code).cast(), slot, SLOT);
                 with_exits(slot, (*state).branched as usize);
             }
@@ -228,7 +238,8 @@ unsafe fn serve(shared: *mut Shared, requests: libc::c_int, answers: libc::c_int
             libc::mprotect(CODE as *mut libc::c_void, code, libc::PROT_READ | libc::PROT_EXEC);
             for i in first..end {
                 (&raw mut (*shared).current).write_volatile(i as u64);
-                run_one(&raw mut (*shared).states[i], CODE as usize + i * SLOT);
+                let slot = (*shared).states[i].rip as usize;
+                run_one(&raw mut (*shared).states[i], slot);
             }
             (&raw mut (*shared).current).write_volatile(end as u64);
             libc::write(answers, [0u8].as_ptr().cast(), 1);

@@ -7,18 +7,21 @@ use iced_x86::{
     Code, CpuidFeature, EncodingKind, Instruction, InstructionInfoFactory, Mnemonic, OpCodeOperandKind as Kind,
 };
 
-use crate::block::{block, fits, rflags};
 use crate::compare::{Ends, compare, normalise};
-use crate::instruction::{Form, encode, is_fair, prepare};
+use crate::instruction::{Form, PINNED, encode, is_fair, prepare};
 use crate::native::{BATCH, Native};
-use crate::ours::Ours;
+use crate::ours::{Ours, Pace};
+use crate::pools::{Pools, rflags};
+use crate::program::program;
 use crate::report::{Mismatch, Options, Report, Unrunnable};
 use crate::rng::{Pool, Rng};
-use crate::state::{CODE, MISSING, NO_TRAP, SLOT, State, TARGET};
+use crate::state::{CODE, MISSING, NO_TRAP, SLOT, State, TARGET, WRITABLE};
 use crate::tolerance::TOLERANCES;
 
-/// One of this many cases is a block.
-const BLOCKS: u64 = 6;
+/// One of this many cases is a program.
+const PROGRAMS: u64 = 3;
+/// One of this many programs can write itself.
+const WRITABLE_PROGRAMS: u64 = 5;
 /// Tries to make an instruction before its code counts as one that can't be made.
 const TRIES: usize = 200;
 const UD: u64 = 6;
@@ -28,9 +31,9 @@ struct Case {
     number: u64,
     state: State,
     instructions: Vec<Instruction>,
-    /// As in a block.
+    /// As in a program.
     undefined: Vec<u64>,
-    step: bool,
+    pace: Pace,
 }
 
 /// Runs the oracle.
@@ -45,8 +48,7 @@ pub fn run(options: &Options) -> io::Result<Report> {
     if codes.is_empty() {
         return Ok(report);
     }
-    let in_blocks: Vec<Code> = codes.iter().copied().filter(|code| fits(*code)).collect();
-    let plain: Vec<Code> = in_blocks.iter().copied().filter(|code| is_plain(*code)).collect();
+    let pools = Pools::new(&codes);
     let mut info = InstructionInfoFactory::new();
     let mut by_code = BTreeMap::<Code, u64>::new();
     let (mut number, end) = (options.first, options.first + options.cases);
@@ -60,9 +62,9 @@ pub fn run(options: &Options) -> io::Result<Report> {
             }
             let mut rng = Rng::new(options.seed, number);
             let slot = CODE + (cases.len() * SLOT) as u64;
-            let case = if rng.one_in(BLOCKS) && !plain.is_empty() {
-                report.blocks += 1;
-                Some(block_case(&in_blocks, &plain, number, slot, &mut rng, &pool, &mut info))
+            let case = if rng.one_in(PROGRAMS) && pools.is_complete() {
+                report.programs += 1;
+                Some(program_case(&pools, number, cases.len(), &mut rng, &pool, &mut info))
             } else {
                 let index = (number % codes.len() as u64) as usize;
                 let case = single_case(codes[index], number, slot, &mut rng, &pool);
@@ -89,13 +91,21 @@ fn run_batch(
     report: &mut Report,
     by_code: &mut BTreeMap<Code, u64>,
 ) -> io::Result<()> {
-    let (theirs, mine) = run_both(native, ours, cases)?;
+    let (theirs, mine, executed) = run_both(native, ours, cases)?;
+    report.executed += executed;
     for ((case, silicon), mine) in cases.iter().zip(&theirs).zip(&mine) {
         report.cases += 1;
         report.exceptions += u64::from(silicon.trap != NO_TRAP);
         let at = case.instructions.iter().position(|i| silicon.trap != NO_TRAP && i.ip() == silicon.rip);
-        let undefined = case.undefined[at.unwrap_or(case.undefined.len() - 1)];
-        let ends = Ends { before: &case.state, silicon, ours: mine, instructions: &case.instructions };
+        // If what faulted is none of them (it is what a return went to), flags are as undefined as anywhere.
+        let undefined = match at {
+            Some(at) => case.undefined[at],
+            None if silicon.trap != NO_TRAP => case.undefined.iter().fold(0, |all, flags| all | flags),
+            None => *case.undefined.last().unwrap_or(&0),
+        };
+        // Programs have nothing in them that need not be equal.
+        let instructions = if case.instructions.len() == 1 { &case.instructions[..] } else { &[] };
+        let ends = Ends { before: &case.state, silicon, ours: mine, instructions };
         let Some(difference) = compare(&ends, undefined, &mut report.tally) else { continue };
         report.mismatches += 1;
         let Some(last) = at.map_or(case.instructions.last(), |at| case.instructions.get(at)) else { continue };
@@ -109,24 +119,22 @@ fn run_batch(
     Ok(())
 }
 
-/// What silicon, and what the core makes of some cases.
-fn run_both(native: &mut Native, ours: &mut Ours, cases: &[Case]) -> io::Result<(Vec<State>, Vec<State>)> {
+/// What silicon, and what the core makes of some cases; and how many instructions the core executed for it.
+fn run_both(native: &mut Native, ours: &mut Ours, cases: &[Case]) -> io::Result<(Vec<State>, Vec<State>, u64)> {
     let mut theirs: Vec<State> = cases.iter().map(|case| case.state.clone()).collect();
     let mut mine = theirs.clone();
     ours.load(&mine);
     native.run(&mut theirs)?;
-    for (state, case) in mine.iter_mut().zip(cases) {
-        ours.run(state, case.step);
-    }
+    let executed = mine.iter_mut().zip(cases).map(|(state, case)| ours.run(state, case.pace)).sum();
     theirs.iter_mut().for_each(normalise);
-    Ok((theirs, mine))
+    Ok((theirs, mine, executed))
 }
 
 fn text(case: &Case) -> String {
     let bytes: String =
         case.state.code[..case.state.branched as usize].iter().map(|byte| format!("{byte:02x}")).collect();
     let instructions: Vec<_> = case.instructions.iter().map(ToString::to_string).collect();
-    format!("{bytes} {}{}", instructions.join("; "), if case.step { " (stepping)" } else { "" })
+    format!("{bytes} {} ({:?})", instructions.join("; "), case.pace)
 }
 
 fn single_case(code: Code, number: u64, slot: u64, rng: &mut Rng, pool: &Pool) -> Option<Case> {
@@ -140,54 +148,41 @@ fn single_case(code: Code, number: u64, slot: u64, rng: &mut Rng, pool: &Pool) -
     state.code[..encoded.bytes.len()].copy_from_slice(&encoded.bytes);
     state.branched = encoded.bytes.len() as u64;
     let undefined = vec![0, rflags(encoded.instruction.rflags_undefined())];
-    Some(Case { number, state, instructions: vec![encoded.instruction], undefined, step: rng.one_in(4) })
+    let pace = if rng.one_in(4) { Pace::Steps } else { Pace::Whole };
+    Some(Case { number, state, instructions: vec![encoded.instruction], undefined, pace })
 }
 
-fn block_case(
-    codes: &[Code],
-    plain: &[Code],
+fn program_case(
+    pools: &Pools,
     number: u64,
-    slot: u64,
+    index: usize,
     rng: &mut Rng,
     pool: &Pool,
     info: &mut InstructionInfoFactory,
 ) -> Case {
-    let block = block(codes, plain, slot, rng, info);
-    let mut state = State::random(rng, pool);
-    state.gpr[14] = crate::state::DATA + 0x1000;
-    state.gpr[4] = crate::state::DATA + 0x1000 + 8 * rng.below(8);
-    state.rip = slot;
-    state.code[..block.bytes.len()].copy_from_slice(&block.bytes);
-    state.branched = block.bytes.len() as u64;
-    Case { number, state, instructions: block.instructions, undefined: block.undefined, step: rng.one_in(4) }
-}
-
-/// Integer instructions, which blocks are mostly made of.
-fn is_plain(code: Code) -> bool {
-    let vector = |kind: &Kind| {
-        use Kind as K;
-        matches!(
-            kind,
-            K::mm_or_mem
-                | K::mm_reg
-                | K::mm_rm
-                | K::xmm_or_mem
-                | K::xmm_reg
-                | K::xmm_rm
-                | K::xmm_vvvv
-                | K::ymm_or_mem
-                | K::ymm_reg
-                | K::ymm_rm
-                | K::ymm_vvvv
-                | K::st0
-                | K::sti_opcode
-        )
+    let offset = (index * SLOT) as u64;
+    // It may run at either address of its bytes.
+    let here = rng.below(2) as usize;
+    let (slot, alias) = if rng.one_in(WRITABLE_PROGRAMS) {
+        (WRITABLE[here] + offset, Some(WRITABLE[1 - here] + offset))
+    } else {
+        (CODE + offset, None)
     };
-    !code.op_code().op_kinds().iter().any(vector) && !code.op_code().is_privileged() && {
-        let mut i = Instruction::new();
-        i.set_code(code);
-        !i.is_stack_instruction() && !code.cpuid_features().iter().any(|f| format!("{f:?}").starts_with("FPU"))
-    }
+    let program = program(pools, slot, alias, rng, info);
+    let mut state = State::random(rng, pool);
+    state.gpr[14] = PINNED;
+    state.gpr[13] = rng.below(8);
+    // Below what instructions name, so that they don't write return addresses.
+    state.gpr[4] = PINNED - 0x100 + 8 * rng.below(8);
+    state.rip = slot;
+    state.code[..program.bytes.len()].copy_from_slice(&program.bytes);
+    state.branched = program.bytes.len() as u64;
+    let pace = match rng.below(6) {
+        0 | 1 => Pace::Whole,
+        2 => Pace::Steps,
+        _ => Pace::Parts(rng.next()),
+    };
+    Case { number, state, instructions: program.instructions, undefined: program.undefined, pace }
 }
 
 /// The codes to run: those that the core claims, without those that can't be run here.
@@ -215,7 +210,9 @@ fn claimed(native: &mut Native, ours: &mut Ours, options: &Options, report: &mut
         }
         let mut mine: Vec<State> = cases.iter().map(|case| case.state.clone()).collect();
         ours.load(&mine);
-        mine.iter_mut().for_each(|state| ours.run(state, true));
+        for state in &mut mine {
+            ours.run(state, Pace::Steps);
+        }
         if mine.iter().all(|state| state.trap == MISSING) {
             continue;
         }

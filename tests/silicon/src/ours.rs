@@ -2,16 +2,28 @@
 
 use callgate_emulator::{Cpu, Engine, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFlags, Space, seg};
 
+use crate::rng::Rng;
 use crate::state::{
-    CODE, DATA, DATA_PAGES, LEAVE_BYTES, MISSING, NO_TRAP, ODD_EXIT, SLOT, State, TARGET, WINDOWS, XSAVE, at, field,
-    put,
+    CODE, DATA, DATA_PAGES, LEAVE_BYTES, MISSING, NO_TRAP, ODD_EXIT, SLOT, State, TARGET, WINDOWS, WRITABLE, XSAVE, at,
+    field, put,
 };
 
 /// Ends a slot here: `int 0x80`, which changes nothing.
 const END: [u8; 2] = [0xcd, 0x80];
 const END_VECTOR: u8 = 0x80;
-/// More instructions than a case has.
-const BUDGET: u64 = 64;
+/// More instructions than a case executes.
+const BUDGET: u64 = 10_000;
+
+/// How often the core stops and goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// Not at all.
+    Whole,
+    /// After each instruction.
+    Steps,
+    /// After so many instructions as come from a seed: few, or some.
+    Parts(u64),
+}
 
 /// The core, with code and data mapped where the processor has them.
 pub(crate) struct Ours {
@@ -19,6 +31,7 @@ pub(crate) struct Ours {
     interp: Interp,
     fresh: Cpu,
     code: Vec<Frame>,
+    writable: Vec<Frame>,
     data: Vec<Frame>,
 }
 
@@ -36,46 +49,62 @@ impl Ours {
                 })
                 .collect()
         };
-        let code = map(CODE, (slots * SLOT).div_ceil(PAGE_SIZE), &|_| PageFlags::EXEC)?;
+        let pages = (slots * SLOT).div_ceil(PAGE_SIZE);
+        let code = map(CODE, pages, &|_| PageFlags::EXEC)?;
+        let writable = map(WRITABLE[0], pages, &|_| PageFlags::WRITE | PageFlags::EXEC)?;
         let data = map(DATA, DATA_PAGES, &|page| if page < 2 { PageFlags::WRITE } else { PageFlags::empty() })?;
+        for (page, frame) in writable.iter().enumerate() {
+            let flags = PageFlags::USER | PageFlags::WRITE | PageFlags::EXEC;
+            space.map(WRITABLE[1] + (page * PAGE_SIZE) as u64, frame.clone(), flags);
+        }
         let mut fresh = Cpu::default();
         fresh.xcr0 = 7;
         // What Linux has there.
         fresh.seg[seg::CS].selector = 0x33;
         fresh.seg[seg::SS].selector = 0x2b;
-        Some(Self { space, interp: Interp::new(&memory), fresh, code, data })
+        Some(Self { space, interp: Interp::new(&memory), fresh, code, writable, data })
     }
 
     /// Puts the code of some cases into their slots.
     pub(crate) fn load(&mut self, states: &[State]) {
         for (i, state) in states.iter().enumerate() {
+            let frames = if WRITABLE.contains(&(state.rip - (i * SLOT) as u64)) { &self.writable } else { &self.code };
             let mut code = state.code;
             put(&mut code, state.branched as usize, &END);
             if state.branched as usize + LEAVE_BYTES <= TARGET {
                 put(&mut code, TARGET, &END);
             }
             let at = i * SLOT;
-            self.code[at / PAGE_SIZE].write(at % PAGE_SIZE, &code);
+            frames[at / PAGE_SIZE].write(at % PAGE_SIZE, &code);
         }
     }
 
-    /// Runs the case of a state and leaves there what it ended with. `step` runs it one instruction at a time.
-    pub(crate) fn run(&mut self, state: &mut State, step: bool) {
+    /// Runs the case of a state and leaves there what it ended with. Says how many instructions it executed.
+    pub(crate) fn run(&mut self, state: &mut State, pace: Pace) -> u64 {
         let mut cpu = self.fresh.clone();
         load(&mut cpu, state);
         self.write_windows(&state.memory);
-        let budget = if step { 1 } else { BUDGET };
-        let mut exit = Exit::Budget;
-        for _ in 0..BUDGET {
-            exit = self.interp.run(&mut cpu, &mut self.space, budget);
-            if exit != Exit::Budget {
-                break;
+        let has_target = state.branched as usize + LEAVE_BYTES <= TARGET;
+        let mut rng = match pace {
+            Pace::Parts(seed) => Some((Rng::new(seed, 0), 1 + seed % 13)),
+            _ => None,
+        };
+        let exit = loop {
+            let budget = match (pace, &mut rng) {
+                (_, Some((rng, most))) => 1 + rng.below(*most),
+                (Pace::Steps, _) => 1,
+                _ => BUDGET,
+            };
+            let exit = self.interp.run(&mut cpu, &mut self.space, budget);
+            if exit != Exit::Budget || cpu.instructions >= BUDGET {
+                break exit;
             }
-        }
+        };
         state.branched = 0;
         state.trap = match exit {
             Exit::Interrupt(END_VECTOR) => {
-                state.branched = u64::from(cpu.rip % SLOT as u64 == (TARGET + END.len()) as u64);
+                let at_target = cpu.rip % SLOT as u64 == (TARGET + END.len()) as u64;
+                state.branched = u64::from(has_target && at_target);
                 NO_TRAP
             }
             // Traps, which silicon reports as exceptions: rip is behind them.
@@ -90,6 +119,7 @@ impl Ours {
         };
         store(&cpu, state);
         self.read_windows(&mut state.memory);
+        cpu.instructions
     }
 
     fn write_windows(&self, mut from: &[u8]) {

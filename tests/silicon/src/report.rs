@@ -54,7 +54,7 @@ impl fmt::Display for Unrunnable {
 pub struct Mismatch {
     /// Its number.
     pub case: u64,
-    /// Its code; of a block, that of its last instruction run.
+    /// Its code; of a program, that of its last instruction run.
     pub code: Code,
     /// Bytes and disassembly.
     pub text: String,
@@ -110,8 +110,10 @@ pub struct Report {
     pub unrunnable: Vec<(Unrunnable, Code)>,
     /// Cases run.
     pub cases: u64,
-    /// Of these, blocks.
-    pub blocks: u64,
+    /// Of these, programs of many instructions.
+    pub programs: u64,
+    /// Instructions that the core executed for all of them.
+    pub executed: u64,
     /// Of these, cases that ended in an exception.
     pub exceptions: u64,
     /// Differences that are none.
@@ -149,8 +151,15 @@ impl fmt::Display for Report {
         }
         write!(
             f,
-            "seed {}: {} of {} claimed codes, {} cases ({} blocks, {} exceptions), {} mismatches",
-            self.seed, self.covered, self.claimed, self.cases, self.blocks, self.exceptions, self.mismatches
+            "seed {}: {} of {} claimed codes, {} cases ({} programs, {} exceptions, {} instructions), {} mismatches",
+            self.seed,
+            self.covered,
+            self.claimed,
+            self.cases,
+            self.programs,
+            self.exceptions,
+            self.executed,
+            self.mismatches
         )
     }
 }

@@ -6,6 +6,8 @@ use crate::rng::{Pool, Rng};
 
 /// Where the cases' code is, one slot a case.
 pub(crate) const CODE: u64 = 0x1000_0000;
+/// Where the code is that can be written, and the same bytes once more.
+pub(crate) const WRITABLE: [u64; 2] = [0x1100_0000, 0x1180_0000];
 /// Bytes of a slot.
 pub(crate) const SLOT: usize = 256;
 /// In a slot, where branches go that are taken: within reach of short ones. Blocks that are longer have none.
