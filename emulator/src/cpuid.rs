@@ -195,11 +195,13 @@ struct Cache {
 }
 
 const LINE: u32 = 64;
+/// The third level is as large as processors have it: C libraries copy with `rep movsb` what fits, which is a copy of the
+/// host here, and more than that with streaming stores, which are not.
 const CACHES: [Cache; 4] = [
     Cache { kind: 1, level: 1, ways: 8, kib: 32 },
     Cache { kind: 2, level: 1, ways: 8, kib: 32 },
     Cache { kind: 3, level: 2, ways: 8, kib: 1024 },
-    Cache { kind: 3, level: 3, ways: 16, kib: 16384 },
+    Cache { kind: 3, level: 3, ways: 16, kib: 1 << 20 },
 ];
 
 /// OSXSAVE: the system has enabled XSAVE, as CR4 says after reset here.
