@@ -47,7 +47,7 @@ impl FsEnv {
     /// The time that goes into inodes.
     pub fn now(&self) -> Timespec {
         match self.kernel() {
-            Some(kernel) => kernel.clock.realtime().into(),
+            Some(kernel) => kernel.clock.realtime_coarse().into(),
             None => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().into(),
         }
     }

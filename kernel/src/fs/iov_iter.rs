@@ -187,6 +187,19 @@ impl<'a> IovIter<'a> {
         copied
     }
 
+    /// Appends the next `n` bytes to `bytes`: all of them, or nothing where a page is not there.
+    pub fn append_to(&mut self, bytes: &mut Vec<u8>, n: usize) -> bool {
+        let before = bytes.len();
+        bytes.resize(before + n, 0);
+        let all = self.peek_from_iter(&mut bytes[before..]) == n;
+        if all {
+            self.commit(n);
+        } else {
+            bytes.truncate(before);
+        }
+        all
+    }
+
     /// Marks bytes seen with [`IovIter::peek_from_iter`] as moved.
     pub fn commit(&mut self, n: usize) {
         self.left -= n;

@@ -41,6 +41,8 @@ struct Slot {
 /// A pipe or an open FIFO (`struct pipe_inode_info`).
 pub struct Pipe {
     slots: RefCell<VecDeque<Slot>>,
+    /// The memory of a slot that was read empty, for the next one (`tmp_page`).
+    spare: Cell<Vec<u8>>,
     ring_size: Cell<usize>,
     readers: Cell<u32>,
     writers: Cell<u32>,
@@ -55,6 +57,7 @@ impl Pipe {
     fn new() -> Rc<Self> {
         Rc::new(Self {
             slots: RefCell::default(),
+            spare: Cell::default(),
             ring_size: Cell::new(PIPE_DEF_BUFFERS),
             readers: Cell::new(0),
             writers: Cell::new(0),
@@ -67,6 +70,14 @@ impl Pipe {
 
     fn is_full(&self) -> bool {
         self.slots.borrow().len() >= self.ring_size.get()
+    }
+
+    /// An empty page for a slot's bytes.
+    fn page(&self) -> Vec<u8> {
+        let mut page = self.spare.take();
+        page.clear();
+        page.reserve_exact(PAGE);
+        page
     }
 
     fn available(&self) -> usize {
@@ -156,6 +167,7 @@ impl FileOperations for PipeEnd {
                 pipe.slots.borrow_mut().push_front(slot);
                 break;
             }
+            pipe.spare.set(slot.data);
             if packet {
                 break;
             }
@@ -186,15 +198,14 @@ impl FileOperations for PipeEnd {
         let packet = file.flags().contains(OpenFlags::O_DIRECT);
         // The odd bytes of a write join the last slot if all of them fit.
         let odd = iter.count() % PAGE;
-        let room = pipe.slots.borrow().back().map_or(0, |slot| if slot.packet { 0 } else { PAGE - slot.data.len() });
-        if odd > 0 && odd <= room {
-            let mut bytes = vec![0; odd];
-            if iter.peek_from_iter(&mut bytes) < odd {
+        let joins = |slot: &Slot| odd > 0 && !slot.packet && odd <= PAGE - slot.data.len();
+        // Nothing may stay borrowed while user memory is touched.
+        let last = pipe.slots.borrow_mut().pop_back_if(|slot| joins(slot));
+        if let Some(mut slot) = last {
+            let copied = iter.append_to(&mut slot.data, odd);
+            pipe.slots.borrow_mut().push_back(slot);
+            if !copied {
                 return Err(Errno::EFAULT);
-            }
-            iter.commit(odd);
-            if let Some(slot) = pipe.slots.borrow_mut().back_mut() {
-                slot.data.extend_from_slice(&bytes);
             }
         }
         let mut result = Ok(());
@@ -203,13 +214,12 @@ impl FileOperations for PipeEnd {
                 result = Err(Errno::EAGAIN);
                 break;
             }
-            let mut data = vec![0; iter.count().min(PAGE)];
+            let mut data = pipe.page();
             // A slot is filled whole or not at all: of a page that faults, nothing is written.
-            let peeked = iter.peek_from_iter(&mut data);
-            if peeked < data.len() {
+            let room = iter.count().min(PAGE);
+            if !iter.append_to(&mut data, room) {
                 break;
             }
-            iter.commit(peeked);
             pipe.slots.borrow_mut().push_back(Slot { data, start: 0, packet });
         }
         if iter.done() > 0 {

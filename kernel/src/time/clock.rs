@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// The kernel's clocks. Monotonic time counts from the machine's start.
 #[derive(Debug)]
 pub enum Clock {
@@ -51,6 +53,17 @@ impl Clock {
         match self {
             Clock::Host { .. } => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             Clock::Virtual { now } => VIRTUAL_EPOCH + Duration::from_nanos(now.get()),
+        }
+    }
+
+    /// CLOCK_REALTIME_COARSE: the same as of the last tick, and cheaper to ask for. It is what goes into inodes.
+    pub fn realtime_coarse(&self) -> Duration {
+        match self {
+            Clock::Host { .. } => {
+                let now = clock_gettime(ClockId::RealtimeCoarse);
+                Duration::try_from(now).unwrap_or_default()
+            }
+            Clock::Virtual { .. } => self.realtime(),
         }
     }
 

@@ -71,6 +71,7 @@ impl_syscall_flags!(TimerFlags: i32, "int");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Realtime,
+    RealtimeCoarse,
     Monotonic,
     Process(i32),
     Thread(i32),
@@ -91,7 +92,7 @@ impl ClockId {
             NamedClock::CLOCK_MONOTONIC | NamedClock::CLOCK_MONOTONIC_RAW | NamedClock::CLOCK_BOOTTIME => {
                 (Kind::Monotonic, HIGH_RESOLUTION)
             }
-            NamedClock::CLOCK_REALTIME_COARSE => (Kind::Realtime, COARSE_RESOLUTION),
+            NamedClock::CLOCK_REALTIME_COARSE => (Kind::RealtimeCoarse, COARSE_RESOLUTION),
             NamedClock::CLOCK_MONOTONIC_COARSE => (Kind::Monotonic, COARSE_RESOLUTION),
             NamedClock::CLOCK_PROCESS_CPUTIME_ID => (Kind::Process(0), HIGH_RESOLUTION),
             NamedClock::CLOCK_THREAD_CPUTIME_ID => (Kind::Thread(0), HIGH_RESOLUTION),
@@ -129,6 +130,7 @@ impl KClock {
         let clock = &task.kernel.clock;
         let now = match self.kind {
             Kind::Realtime => clock.realtime(),
+            Kind::RealtimeCoarse => clock.realtime_coarse(),
             Kind::Monotonic => clock.monotonic(),
             Kind::Process(0) => task.process_cputime(),
             Kind::Thread(0) => task.thread_cputime(),

@@ -74,7 +74,7 @@ impl CType for OldTime {
 /// time(2): seconds since 1970-01-01 00:00:00 UTC.
 #[SYSCALL_DEFINE1(time)]
 pub fn time(task: &mut Task, tloc: UserMut<OldTime>) -> Result<i64> {
-    let now = task.kernel.clock.realtime().as_secs() as i64;
+    let now = task.kernel.clock.realtime_coarse().as_secs() as i64;
     if !tloc.is_null() {
         tloc.write(task, &OldTime(now))?;
     }
