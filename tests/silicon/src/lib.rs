@@ -14,6 +14,8 @@
 #![deny(unsafe_code)]
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod claims;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod compare;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod instruction;

@@ -23,6 +23,9 @@ struct Args {
     /// Only codes whose name, as iced-x86 spells it, begins so
     #[arg(long)]
     only: Option<String>,
+    /// How many to run at a time: one for each processor, unless told
+    #[arg(long)]
+    jobs: Option<usize>,
     /// Mismatches to show of each code
     #[arg(long, default_value_t = 2)]
     keep: usize,
@@ -41,12 +44,13 @@ fn count(text: &str) -> Result<u64, String> {
 }
 
 fn main() -> ExitCode {
-    let Args { cases, seed, first, only, keep } = Args::parse();
+    let Args { cases, seed, first, only, jobs, keep } = Args::parse();
+    let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
     let start = Instant::now();
-    match run(&Options { seed, cases, first, only, keep }) {
+    match run(&Options { seed, cases, first, only, keep, jobs }) {
         Ok(report) => {
             let seconds = start.elapsed().as_secs_f64();
-            println!("{report}, {seconds:.1} s, {:.0} cases/s", report.cases as f64 / seconds);
+            println!("{report}, {seconds:.1} s with {jobs} jobs, {:.0} cases/s", report.cases as f64 / seconds);
             if report.mismatches == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {

@@ -13,6 +13,7 @@ use std::arch::naked_asm;
 use std::io;
 use std::mem::offset_of;
 use std::ptr;
+use std::sync::Mutex;
 
 use crate::state::{CODE, DATA, DATA_PAGES, DIED, LEAVE_BYTES, SLOT, State, TARGET, WINDOWS, WRITABLE, XSAVE, at};
 
@@ -122,7 +123,10 @@ impl Native {
 
     /// Starts a child, instead of the one that there was.
     fn start(&mut self) -> io::Result<()> {
+        /// No child inherits an end of another's pipes: of those a parent has its own ends only.
+        static FORKING: Mutex<()> = Mutex::new(());
         self.stop();
+        let _forking = FORKING.lock();
         let (mut requests, mut answers) = ([0; 2], [0; 2]);
         // SAFETY: the arrays have room for two descriptors each. After fork the child only calls functions that are
         // safe to call there, and never returns.
@@ -136,6 +140,7 @@ impl Native {
             match self.child {
                 -1 => return Err(io::Error::last_os_error()),
                 0 => {
+                    libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                     libc::close(requests[1]);
                     libc::close(answers[0]);
                     serve(self.shared, requests[0], answers[1])
@@ -173,19 +178,33 @@ impl Drop for Native {
     }
 }
 
+/// `jmp [LEAVE]`.
+const GO_BACK: [u8; 7] = with_address([0xff, 0x24, 0x25, 0, 0, 0, 0], LEAVE);
+/// `mov byte [branched], 1`, but for the 1.
+const NOTE: [u8; 7] = with_address([0xc6, 0x04, 0x25, 0, 0, 0, 0], HERE + offset_of!(State, branched));
+
+/// An instruction whose last four bytes are an address.
+const fn with_address(mut bytes: [u8; 7], address: usize) -> [u8; 7] {
+    let mut i = 0;
+    while i < 4 {
+        bytes[3 + i] = (address >> (8 * i)) as u8;
+        i += 1;
+    }
+    bytes
+}
+
 /// Puts behind a case's instructions what ends it: the way back, and behind the target a note that it was reached.
-fn with_exits(slot: *mut u8, end: usize) {
-    let mut leave = vec![0xff, 0x24, 0x25];
-    leave.extend((LEAVE as u32).to_le_bytes());
-    let mut branched = vec![0xc6, 0x04, 0x25];
-    branched.extend(((HERE + offset_of!(State, branched)) as u32).to_le_bytes());
-    branched.push(1);
-    branched.extend(&leave);
-    // SAFETY: `slot` is one of the child's slots, and both fit into it.
+///
+/// # Safety
+/// `slot` is one of the child's slots, and `end` is within it with room for the way back.
+unsafe fn put_exits(slot: *mut u8, end: usize) {
+    // SAFETY: both fit into the slot.
     unsafe {
-        ptr::copy_nonoverlapping(leave.as_ptr(), slot.add(end), leave.len());
+        slot.add(end).cast::<[u8; 7]>().write_unaligned(GO_BACK);
         if end + LEAVE_BYTES <= TARGET {
-            ptr::copy_nonoverlapping(branched.as_ptr(), slot.add(TARGET), branched.len());
+            slot.add(TARGET).cast::<[u8; 7]>().write_unaligned(NOTE);
+            slot.add(TARGET + 7).write(1);
+            slot.add(TARGET + 8).cast::<[u8; 7]>().write_unaligned(GO_BACK);
         }
     }
 }
@@ -232,7 +251,7 @@ unsafe fn serve(shared: *mut Shared, requests: libc::c_int, answers: libc::c_int
                 let state = &raw const (*shared).states[i];
                 let slot = (*state).rip as *mut u8;
                 ptr::copy_nonoverlapping((&raw const (*state).code).cast(), slot, SLOT);
-                with_exits(slot, (*state).branched as usize);
+                put_exits(slot, (*state).branched as usize);
             }
             // Not writable, as on the core: no case changes another.
             libc::mprotect(CODE as *mut libc::c_void, code, libc::PROT_READ | libc::PROT_EXEC);

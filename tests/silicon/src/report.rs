@@ -1,5 +1,6 @@
 //! What is asked of the oracle, and what it answers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use iced_x86::Code;
@@ -17,11 +18,13 @@ pub struct Options {
     pub only: Option<String>,
     /// At most so many mismatches of one code are kept.
     pub keep: usize,
+    /// How many work at it at a time.
+    pub jobs: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, cases: 300_000, first: 0, only: None, keep: 2 }
+        Self { seed: 1, cases: 300_000, first: 0, only: None, keep: 2, jobs: 1 }
     }
 }
 
@@ -87,6 +90,15 @@ impl Tally {
         }
     }
 
+    fn merge(&mut self, other: &Self) {
+        self.undefined_flags += other.undefined_flags;
+        self.tolerated += other.tolerated;
+        self.entries.resize(self.entries.len().max(other.entries.len()), ("", "", 0));
+        for (entry, other) in self.entries.iter_mut().zip(&other.entries) {
+            entry.2 += other.2;
+        }
+    }
+
     /// Tells the entries' names.
     pub(crate) fn name(&mut self, names: impl Iterator<Item = (&'static str, &'static str)>) {
         for (i, (name, source)) in names.enumerate() {
@@ -123,7 +135,37 @@ pub struct Report {
     /// Some of them, by code.
     pub kept: Vec<Mismatch>,
     /// How often each code differs.
-    pub by_code: Vec<(Code, u64)>,
+    pub by_code: BTreeMap<Code, u64>,
+}
+
+impl Report {
+    /// Adds a mismatch, which is kept unless there are enough of its code.
+    pub(crate) fn add(&mut self, mismatch: Mismatch, keep: usize) {
+        self.mismatches += 1;
+        let count = self.by_code.entry(mismatch.code).or_default();
+        *count += 1;
+        if *count <= keep as u64 {
+            self.kept.push(mismatch);
+        }
+    }
+
+    /// Adds what another worker has found.
+    pub(crate) fn merge(&mut self, other: Self, keep: usize) {
+        self.cases += other.cases;
+        self.programs += other.programs;
+        self.executed += other.executed;
+        self.exceptions += other.exceptions;
+        self.mismatches += other.mismatches;
+        self.tally.merge(&other.tally);
+        for (code, count) in other.by_code {
+            *self.by_code.entry(code).or_default() += count;
+        }
+        for mismatch in other.kept {
+            if self.kept.iter().filter(|kept| kept.code == mismatch.code).count() < keep {
+                self.kept.push(mismatch);
+            }
+        }
+    }
 }
 
 impl fmt::Display for Report {
