@@ -115,7 +115,8 @@ pub enum Exit {
     Exception(Exception),
     /// The budget is used up.
     Budget,
-    /// A debug trap after an instruction: TF, with rip at the next.
+    /// #DB, with what DR6 says: rip is at the instruction for an instruction breakpoint and an access to debug registers;
+    /// after it, or at it between its iterations, for a data breakpoint, TF and `int1`, for which DR6 says nothing.
     Debug,
     /// `hlt` in ring 0; rip is after it.
     Halt,

@@ -10,6 +10,7 @@
 
 mod cpu;
 mod cpuid;
+mod debug;
 mod exit;
 mod flags;
 mod fxsave;
@@ -22,6 +23,7 @@ mod xstate;
 
 pub use cpu::{Cpu, Delivery, DescriptorTable, Msrs, Segment, Tsc, reg, seg};
 pub use cpuid::{CpuModel, cpuid};
+pub use debug::{Breakpoint, Condition, InvalidBreakpoint, dr6, dr7};
 pub use exit::{Engine, Exception, Exit, vector};
 pub use flags::rflags;
 pub use fxsave::InvalidMxcsr;

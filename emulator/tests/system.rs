@@ -179,6 +179,25 @@ fn the_trap_goes_through_the_table() {
 }
 
 #[test]
+fn a_system_call_is_not_trapped_inside_the_kernel() {
+    let mut m = machine(
+        |a| {
+            a.syscall()?;
+            a.nop()
+        },
+        |a| a.sysretq(),
+    );
+    m.cpu.set_rflags(rflags::IF | rflags::TF);
+    m.poke(IDT + 16, &[0; 16]);
+    // Nor is it after sysret, which brings TF back: only the next instruction is.
+    assert_eq!(m.run(2), Exit::Budget);
+    assert_eq!((m.cpu.rip, m.cpu.cpl, m.cpu.rflags() & rflags::TF), (CODE + 2, 3, rflags::TF));
+    m.cpu.delivery = Delivery::Exit;
+    assert_eq!(m.run(5), Exit::Debug);
+    assert_eq!(m.cpu.rip, CODE + 3);
+}
+
+#[test]
 fn model_specific_registers_are_ring_0s() {
     let mut m = machine(
         |a| a.syscall(),

@@ -58,6 +58,8 @@ int main(int argc, char **argv)
 		sink = deep(zero);
 	} else if (!strcmp(kind, "int3"))
 		asm volatile("int3");
+	else if (!strcmp(kind, "int1"))
+		asm volatile(".byte 0xf1");
 	else if (!strcmp(kind, "int-1"))
 		asm volatile("int $1");
 	else if (!strcmp(kind, "int-13"))

@@ -4,8 +4,9 @@
 //! stays in it, behind `cpu`. While running, `cpu.gpr`, `cpu.rip`, `cpu.instructions` and the flags in it are stale.
 
 use crate::cpu::seg;
+use crate::debug::{Watch, dr7};
 use crate::exit::{Exception, vector};
-use crate::flags::Flags;
+use crate::flags::{Flags, rflags};
 use crate::memory::{AccessError, Mmu, Privilege, Word};
 use crate::{Cpu, CpuModel, Space};
 
@@ -41,8 +42,10 @@ pub(crate) struct Core<'a> {
     pub(crate) code_frame: u32,
     /// Of [`Stop::Interrupt`].
     pub(crate) interrupt: u8,
-    /// The last instruction blocks the debug trap after it (a load of ss).
+    /// The last instruction blocks the debug trap after it: a load of ss, or an entry into a kernel.
     pub(crate) trap_shadow: bool,
+    /// Repeated string instructions stop after each iteration, or may have to.
+    pub(crate) by_iteration: bool,
     /// What CPUID tells.
     pub(crate) model: CpuModel,
 }
@@ -66,8 +69,48 @@ impl<'a> Core<'a> {
             code_frame: 0,
             interrupt: 0,
             trap_shadow: false,
+            by_iteration: false,
             model,
         }
+    }
+
+    /// Whether instructions must be executed with care: to be stepped, or watched by breakpoints. Arranges memory for
+    /// that, and for alignment checks. Asked whenever blocks are entered from outside, as after any change of what it
+    /// depends on.
+    #[inline(always)]
+    pub(crate) fn needs_care(&mut self) -> bool {
+        const SPECIAL: u64 = rflags::TF | rflags::RF | rflags::AC;
+        if self.flags.system & SPECIAL == 0
+            && self.cpu.dr[7] & dr7::ENABLES == 0
+            && !self.by_iteration
+            && !self.mmu.checks_alignment()
+        {
+            return false;
+        }
+        self.arrange()
+    }
+
+    /// Whether a debug trap is due after what was just done: TF was set, or data was touched that is watched.
+    pub(crate) fn traps(&mut self) -> bool {
+        self.flags.system & rflags::TF != 0 || self.mmu.watch().is_some_and(|watch| watch.hit())
+    }
+
+    #[cold]
+    fn arrange(&mut self) -> bool {
+        /// CR0.AM.
+        const AM: u64 = 1 << 18;
+        let checks = self.flags.system & rflags::AC != 0 && self.cpu.cr0 & AM != 0 && self.cpu.cpl == 3;
+        self.mmu.set_checks_alignment(checks);
+        // Hits that a load of ss has put off stay known.
+        let hits = self.mmu.watch().map_or(0, Watch::take_hits);
+        self.mmu.set_watch(Watch::with_hits(&self.cpu.dr, hits));
+        let stepping = self.flags.system & rflags::TF != 0;
+        self.by_iteration = stepping || self.mmu.watch().is_some();
+        if !self.by_iteration {
+            // There is nothing that RF could hold back.
+            self.flags.system &= !rflags::RF;
+        }
+        self.by_iteration
     }
 
     /// Puts back into the `Cpu` what was copied out of it.
@@ -217,6 +260,7 @@ impl<'a> Core<'a> {
     #[cold]
     #[inline(never)]
     fn modify_slow<T: Word>(&mut self, address: u64, f: impl FnOnce(&mut Flags, T) -> T) -> Result<(), Stop> {
+        self.check_aligned(address, T::ALIGN)?;
         self.check_store(address, size_of::<T>())?;
         let value = self.load_slow(address)?;
         let value = f(&mut self.flags, value);
@@ -233,12 +277,31 @@ impl<'a> Core<'a> {
         self.mmu.check_read(address, len).map_err(|error| self.access_failed(error))
     }
 
+    /// Raises #AC unless an address is a multiple of `align`, where ring 3's accesses are checked. For instructions whose
+    /// accesses are others than those that their operands look like.
+    pub(crate) fn check_aligned(&mut self, address: u64, align: usize) -> Result<(), Stop> {
+        self.mmu.check_aligned(address, align).map_err(|error| self.access_failed(error))
+    }
+
+    /// Executes what needs no alignment.
+    pub(crate) fn exempt_from_alignment(
+        &mut self,
+        op: &Op,
+        execute: impl FnOnce(&mut Self, &Op) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        self.mmu.set_exempt(true);
+        let done = execute(self, op);
+        self.mmu.set_exempt(false);
+        done
+    }
+
     /// Turns a failed access into what stops the instruction.
     #[cold]
     #[inline(never)]
     pub(crate) fn access_failed(&mut self, error: AccessError) -> Stop {
         match error {
             AccessError::NonCanonical => Stop::NonCanonical,
+            AccessError::Misaligned => self.raise(Exception::with_code(vector::AC, 0)),
             AccessError::Page(fault) => self.raise(Exception::page_fault(fault.address, fault.error_code)),
             AccessError::Code { frame } => {
                 self.code_frame = frame;

@@ -17,6 +17,10 @@ pub(crate) enum Stop {
     CodeWrite,
     /// The instruction is done and the block must be left, because it changed what blocks depend on.
     Resync,
+    /// An iteration of a repeated string instruction is done, and others are left. The instruction is not retired.
+    Iteration,
+    /// The instruction is done, and raises #DB whatever TF says.
+    Trap,
     /// The instruction is done, and is `syscall` for someone outside.
     Syscall,
     /// The instruction is done, and is `vmcall`.

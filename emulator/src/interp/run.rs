@@ -1,5 +1,6 @@
 //! The run loop.
 
+use crate::debug::{Watch, dr6};
 use crate::exit::{Exception, vector};
 use crate::flags::rflags;
 use crate::memory::AccessError;
@@ -31,8 +32,8 @@ pub(super) fn run(cache: &mut Cache, core: &mut Core<'_>) -> Exit {
 
 /// Runs blocks as long as the ring, the way of stepping and the set of decoded blocks stay the same.
 fn run_blocks(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
-    if core.flags.system & rflags::TF != 0 {
-        return run_part(cache, core, true);
+    if core.needs_care() {
+        return run_with_care(cache, core);
     }
     let epoch = Cache::epoch(&core.mmu);
     let mut index = match cache.find(&mut core.mmu, core.rip, epoch) {
@@ -42,7 +43,7 @@ fn run_blocks(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
     loop {
         let block = cache.block(index);
         let Some(left) = core.left.checked_sub(block.count) else {
-            return run_part(cache, core, false);
+            return run_part(cache, core, MAX_OPS);
         };
         core.left = left;
         core.rip = block.end;
@@ -97,15 +98,72 @@ fn stopped_in_block(cache: &mut Cache, core: &mut Core<'_>, index: u32, op: &Op,
     stopped(cache, core, op, stop)
 }
 
-/// Runs a part of a block, decoded for this once: as many instructions as the budget has, or one if TF asks for a trap
-/// after it.
+/// Runs an instruction that is to be stepped, or a block while breakpoints are set.
 #[cold]
 #[inline(never)]
-fn run_part(cache: &mut Cache, core: &mut Core<'_>, stepping: bool) -> Option<Exit> {
+fn run_with_care(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
+    /// The most bytes that a block has.
+    const LONGEST: u64 = 15 * MAX_OPS as u64;
+    let resumed = core.flags.system & rflags::RF != 0;
+    let mut single = resumed || core.flags.system & rflags::TF != 0;
+    if let Some(watch) = core.mmu.watch() {
+        let hits = watch.at_instruction(core.rip);
+        single |= watch.any_instruction(core.rip, LONGEST);
+        if hits != 0 && !resumed {
+            core.cpu.dr[6] |= hits;
+            return int::deliver(core, Exception::new(vector::DB), int::Source::Fault);
+        }
+    }
+    // RF holds for one instruction, until that is done.
+    core.flags.system &= !rflags::RF;
+    if single {
+        let exit = run_part(cache, core, 1);
+        if resumed && matches!(exit, Some(Exit::Exception(_))) {
+            core.flags.system |= rflags::RF;
+        }
+        return exit;
+    }
+    let epoch = Cache::epoch(&core.mmu);
+    match cache.find(&mut core.mmu, core.rip, epoch) {
+        Ok(index) if cache.block(index).count <= core.left => run_watched(cache, core, index),
+        Ok(_) => run_part(cache, core, MAX_OPS),
+        Err(error) => fetch_failed(core, error),
+    }
+}
+
+/// Runs a block up to the first instruction that touches data which is watched.
+fn run_watched(cache: &mut Cache, core: &mut Core<'_>, index: u32) -> Option<Exit> {
+    let block = cache.block(index);
+    core.left -= block.count;
+    (core.start, core.rip, core.way) = (block.start, block.end, FALLS_THROUGH);
+    core.trap_shadow = false;
+    for (i, op) in block.ops.iter().enumerate() {
+        if let Err(stop) = (op.exec)(core, op) {
+            let op = *op;
+            let exit = stopped_in_block(cache, core, index, &op, stop);
+            return if stop == Stop::Resync { trap(core, false) } else { exit };
+        }
+        if core.mmu.watch().is_some_and(|watch| watch.hit()) {
+            if let Some(next) = block.ops.get(i + 1) {
+                // Only the last operation may stand for two instructions.
+                core.left += block.count - (i as u64 + 1);
+                core.rip = core.ip(next);
+            }
+            return trap(core, false);
+        }
+    }
+    None
+}
+
+/// Runs a part of a block, decoded for this once: as many instructions as the budget has, and at most `most`.
+#[cold]
+#[inline(never)]
+fn run_part(cache: &mut Cache, core: &mut Core<'_>, most: usize) -> Option<Exit> {
     if core.left == 0 {
         return Some(Exit::Budget);
     }
-    let most = if stepping { 1 } else { core.left.min(MAX_OPS as u64) as usize };
+    let stepping = core.flags.system & rflags::TF != 0;
+    let most = core.left.min(most as u64) as usize;
     let start = core.rip;
     let decoded = core.mmu.fetch(start).and_then(|frame| {
         // What this writes into its own instructions must be noticed.
@@ -126,17 +184,25 @@ fn run_part(cache: &mut Cache, core: &mut Core<'_>, stepping: bool) -> Option<Ex
             // An instruction that ran to its end is trapped after, as if nothing had stopped it.
             return if stop == Stop::Resync { exit.or_else(|| trap(core, stepping)) } else { exit };
         }
+        if stepping || core.by_iteration && core.traps() {
+            return trap(core, stepping);
+        }
     }
-    trap(core, stepping)
+    None
 }
 
-/// The debug trap after an instruction that began with TF set.
+/// The debug trap after an instruction or an iteration: TF was set when it began, or it touched data that is watched.
 fn trap(core: &mut Core<'_>, stepping: bool) -> Option<Exit> {
-    if !stepping || core.trap_shadow {
+    if core.trap_shadow {
         return None;
     }
-    core.cpu.dr[6] |= 1 << 14;
-    int::deliver(core, Exception::new(vector::DB), int::Source::Fault).map(|_| Exit::Debug)
+    let hits = core.mmu.watch().map_or(0, Watch::take_hits);
+    let cause = if stepping { hits | dr6::BS } else { hits };
+    if cause == 0 {
+        return None;
+    }
+    core.cpu.dr[6] |= cause;
+    int::deliver(core, Exception::new(vector::DB), int::Source::Fault)
 }
 
 /// An instruction could not be fetched.
@@ -144,7 +210,9 @@ fn trap(core: &mut Core<'_>, stepping: bool) -> Option<Exit> {
 fn fetch_failed(core: &mut Core<'_>, error: AccessError) -> Option<Exit> {
     let exception = match error {
         AccessError::Page(fault) => Exception::page_fault(fault.address, fault.error_code),
-        AccessError::NonCanonical | AccessError::Code { .. } => Exception::with_code(vector::GP, 0),
+        AccessError::NonCanonical | AccessError::Misaligned | AccessError::Code { .. } => {
+            Exception::with_code(vector::GP, 0)
+        }
     };
     int::deliver(core, exception, int::Source::Fault)
 }
@@ -159,12 +227,23 @@ fn stopped(cache: &mut Cache, core: &mut Core<'_>, op: &Op, stop: Stop) -> Optio
         Stop::Hypercall => Some(Exit::Hypercall),
         Stop::Interrupt => Some(Exit::Interrupt(core.interrupt)),
         Stop::Halt => Some(Exit::Halt),
+        Stop::Iteration => {
+            core.left += 1;
+            core.rip = core.ip(op);
+            let stepping = core.flags.system & rflags::TF != 0;
+            trap(core, stepping)
+        }
+        Stop::Trap => int::deliver(core, Exception::new(vector::DB), int::Source::Fault),
         Stop::Fault | Stop::NonCanonical => {
             core.left += 1;
             core.rip = core.ip(op);
             if stop == Stop::NonCanonical {
                 let stack = usize::from(op.seg) == seg::SS;
                 core.fault = Exception::with_code(if stack { vector::SS } else { vector::GP }, 0);
+            }
+            if let Some(watch) = core.mmu.watch() {
+                // What was not done has touched nothing.
+                watch.take_hits();
             }
             int::deliver(core, core.fault, int::Source::Fault)
         }

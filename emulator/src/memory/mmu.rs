@@ -2,16 +2,25 @@
 //!
 //! Hardware checks an access in the TLB and walks the tables on a miss; so do we. An access that crosses into another
 //! page is checked in both before any byte moves, so that a fault leaves nothing half written.
+//!
+//! Alignment checks and data breakpoints cost nothing where there are none: pages for which there are any are not cached,
+//! so that every access to them takes the slow way, which looks.
+
+use std::ptr::NonNull;
 
 use super::space::{Access, Parts, Space, Tables};
 use super::tlb::{Place, Table, Word};
 use super::{Memory, PAGE_MASK, PAGE_SIZE, PageFault, Privilege, is_canonical};
+use crate::debug::Watch;
 
 /// Why an access did not happen. Nothing of it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AccessError {
     /// The address is no 48-bit one.
     NonCanonical,
+    /// The address is no multiple of the operand's size, and ring 3 has asked for that to be checked. Comes before any
+    /// page is looked at.
+    Misaligned,
     /// The page is not mapped, or not for this.
     Page(PageFault),
     /// The page may be written, but holds decoded instructions, which must be dropped first.
@@ -30,6 +39,12 @@ pub(crate) struct Mmu<'a> {
     tables: &'a Tables,
     write_epoch: &'a mut u64,
     code_generation: u64,
+    /// Ring 3's accesses must be aligned.
+    aligned: bool,
+    /// Except this instruction's.
+    exempt: bool,
+    /// Breakpoints; boxed, since there are hardly ever any.
+    watch: Option<Box<Watch>>,
 }
 
 impl<'a> Mmu<'a> {
@@ -40,7 +55,17 @@ impl<'a> Mmu<'a> {
             Privilege::User => (user, supervisor),
             Privilege::Supervisor => (supervisor, user),
         };
-        let mut mmu = Self { table, idle, privilege, tables, write_epoch, code_generation };
+        let mut mmu = Self {
+            table,
+            idle,
+            privilege,
+            tables,
+            write_epoch,
+            code_generation,
+            aligned: false,
+            exempt: false,
+            watch: None,
+        };
         mmu.sync();
         mmu
     }
@@ -74,6 +99,65 @@ impl<'a> Mmu<'a> {
             std::mem::swap(&mut self.table, &mut self.idle);
             self.privilege = privilege;
         }
+    }
+
+    /// Whether ring 3's accesses must be aligned.
+    #[inline(always)]
+    pub(crate) fn checks_alignment(&self) -> bool {
+        self.aligned
+    }
+
+    /// Whether ring 3's accesses must be aligned from now on.
+    pub(crate) fn set_checks_alignment(&mut self, aligned: bool) {
+        if aligned && !self.aligned {
+            let user = if self.privilege == Privilege::User { &mut *self.table } else { &mut *self.idle };
+            user.flush();
+        }
+        self.aligned = aligned;
+    }
+
+    /// Does what may be misaligned.
+    pub(crate) fn set_exempt(&mut self, exempt: bool) {
+        self.exempt = exempt;
+    }
+
+    /// The breakpoints from now on.
+    pub(crate) fn set_watch(&mut self, watch: Option<Watch>) {
+        self.watch = watch.map(Box::new);
+        if let Some(watch) = &self.watch {
+            for address in watch.data() {
+                self.table.flush_page(address);
+                self.idle.flush_page(address);
+            }
+        }
+    }
+
+    /// The breakpoints, if any is enabled.
+    #[inline(always)]
+    pub(crate) fn watch(&mut self) -> Option<&mut Watch> {
+        self.watch.as_deref_mut()
+    }
+
+    /// Whether accesses to a page may go the fast way.
+    fn may_cache(&self, address: u64) -> bool {
+        if self.aligned && self.privilege == Privilege::User {
+            return false;
+        }
+        self.watch.as_deref().is_none_or(|watch| watch.data().all(|data| (data ^ address) & !PAGE_MASK != 0))
+    }
+
+    /// Checks the alignment of an operand, if that is to be checked: in multiples of `align`, a power of two.
+    pub(crate) fn check_aligned(&self, address: u64, align: usize) -> Result<(), AccessError> {
+        if self.aligned
+            && !self.exempt
+            && self.privilege == Privilege::User
+            && address & (align as u64 - 1) != 0
+            && is_canonical(address)
+            && is_canonical(address.wrapping_add(align as u64 - 1))
+        {
+            return Err(AccessError::Misaligned);
+        }
+        Ok(())
     }
 
     /// Drops cached translations, as a kernel in the guest may ask for. Not needed for correctness.
@@ -116,9 +200,13 @@ impl<'a> Mmu<'a> {
         let len = size_of::<T>();
         let mut bytes = [0; 32];
         let first = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(len);
+        self.check_aligned(address, T::ALIGN)?;
         self.check_read(address, len)?;
         self.copy_out(address, &mut bytes[..first])?;
         self.copy_out(address.wrapping_add(first as u64), &mut bytes[first..len])?;
+        if let Some(watch) = &mut self.watch {
+            watch.accessed(address, len, false);
+        }
         Ok(T::from_le(&bytes))
     }
 
@@ -128,98 +216,103 @@ impl<'a> Mmu<'a> {
         let mut bytes = [0; 32];
         value.to_le(&mut bytes);
         let first = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(len);
+        self.check_aligned(address, T::ALIGN)?;
         self.check_write(address, len)?;
         self.copy_in(address, &bytes[..first])?;
-        self.copy_in(address.wrapping_add(first as u64), &bytes[first..len])
+        self.copy_in(address.wrapping_add(first as u64), &bytes[first..len])?;
+        if let Some(watch) = &mut self.watch {
+            watch.accessed(address, len, true);
+        }
+        Ok(())
     }
 
     /// Checks that a range of at most a page may be written, without writing it.
     pub(crate) fn check_write(&mut self, address: u64, len: usize) -> Result<(), AccessError> {
-        let last = address.wrapping_add(len.max(1) as u64 - 1);
-        if !is_canonical(last) {
-            // Before any page is looked at.
-            return Err(AccessError::NonCanonical);
-        }
-        self.prepare(address, Access::Write)?;
-        if (last ^ address) & !PAGE_MASK != 0 {
-            self.prepare(last & !PAGE_MASK, Access::Write)?;
-        }
-        Ok(())
+        self.check(address, len, Access::Write)
     }
 
     /// Checks that a range of at most a page may be read.
     pub(crate) fn check_read(&mut self, address: u64, len: usize) -> Result<(), AccessError> {
+        self.check(address, len, Access::Read)
+    }
+
+    fn check(&mut self, address: u64, len: usize, access: Access) -> Result<(), AccessError> {
         let last = address.wrapping_add(len.max(1) as u64 - 1);
         if !is_canonical(last) {
             // Before any page is looked at.
             return Err(AccessError::NonCanonical);
         }
-        self.prepare(address, Access::Read)?;
+        self.span(address, access)?;
         if (last ^ address) & !PAGE_MASK != 0 {
-            self.prepare(last & !PAGE_MASK, Access::Read)?;
+            self.span(last & !PAGE_MASK, access)?;
         }
         Ok(())
     }
 
-    /// Checks an access to one page, and caches its translation.
-    fn prepare(&mut self, address: u64, access: Access) -> Result<(), AccessError> {
+    /// Where the byte at an address lies, and how many bytes there are from it to its page's end, if the access is
+    /// allowed. Caches the translation.
+    fn span(&mut self, address: u64, access: Access) -> Result<(NonNull<u8>, usize), AccessError> {
         if !is_canonical(address) {
             return Err(AccessError::NonCanonical);
         }
-        if self.table.span(address, access == Access::Write).is_some() {
-            return Ok(());
+        if let Some(span) = self.table.span(address, access == Access::Write) {
+            return Ok(span);
         }
         let (frame, flags) = self.tables.translate(address, access, self.privilege).map_err(AccessError::Page)?;
         let memory = self.memory();
+        let may_cache = self.may_cache(address);
         // A page that may be written is cached as such on its first read too, unless instructions live in it.
-        let writable = flags.contains(super::PageFlags::WRITE) && memory.cache_writable(frame);
+        let writable = flags.contains(super::PageFlags::WRITE)
+            && (may_cache || access == Access::Write)
+            && memory.cache_writable(frame);
         if access == Access::Write && !writable {
             return Err(AccessError::Code { frame });
         }
         let host = memory.host(frame);
-        // SAFETY: `host` is a frame of the space's memory, which stays mapped as long as a handle of it lives; the table
-        // is the space's own, which keeps such a handle.
-        unsafe { self.table.insert(address, host, writable) };
-        Ok(())
+        if may_cache {
+            // SAFETY: `host` is a frame of the space's memory, which stays mapped as long as a handle of it lives; the
+            // table is the space's own, which keeps such a handle.
+            unsafe { self.table.insert(address, host, writable) };
+        }
+        let offset = (address & PAGE_MASK) as usize;
+        // SAFETY: an offset within the frame.
+        Ok((unsafe { host.add(offset) }, PAGE_SIZE - offset))
     }
 
     /// Loads bytes of one page.
-    pub(crate) fn copy_out(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), AccessError> {
+    fn copy_out(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), AccessError> {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.prepare(address, Access::Read)?;
-        if let Some((host, room)) = self.table.span(address, false) {
-            let len = bytes.len().min(room);
-            // SAFETY: `room` bytes from `host` lie in a mapped frame; `bytes` is a Rust reference, which never points
-            // into one.
-            unsafe { std::ptr::copy_nonoverlapping(host.as_ptr(), bytes.as_mut_ptr(), len) };
-        }
+        let (host, room) = self.span(address, Access::Read)?;
+        let len = bytes.len().min(room);
+        // SAFETY: `room` bytes from `host` lie in a mapped frame; `bytes` is a Rust reference, which never points
+        // into one.
+        unsafe { std::ptr::copy_nonoverlapping(host.as_ptr(), bytes.as_mut_ptr(), len) };
         Ok(())
     }
 
     /// Stores bytes of one page.
-    pub(crate) fn copy_in(&mut self, address: u64, bytes: &[u8]) -> Result<(), AccessError> {
+    fn copy_in(&mut self, address: u64, bytes: &[u8]) -> Result<(), AccessError> {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.prepare(address, Access::Write)?;
-        if let Some((host, room)) = self.table.span(address, true) {
-            let len = bytes.len().min(room);
-            // SAFETY: as in `copy_out`, with the directions changed.
-            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), host.as_ptr(), len) };
-        }
+        let (host, room) = self.span(address, Access::Write)?;
+        let len = bytes.len().min(room);
+        // SAFETY: as in `copy_out`, with the directions changed.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), host.as_ptr(), len) };
         Ok(())
     }
 
     /// Copies as many of `len` bytes upwards as lie in one page at both ends, in whole elements of `size` bytes. Returns
-    /// how many; none if the caller must go by elements, because the target begins shortly after the source.
+    /// how many; none if the caller must go by elements, because the target begins shortly after the source or each
+    /// access is to be looked at.
     pub(crate) fn copy_up(&mut self, to: u64, from: u64, len: usize, size: usize) -> usize {
-        if self.prepare(from, Access::Read).is_err() || self.prepare(to, Access::Write).is_err() {
+        if !self.may_cache(from) || !self.may_cache(to) {
             return 0;
         }
-        let (Some((source, room)), Some((target, room_there))) =
-            (self.table.span(from, false), self.table.span(to, true))
+        let (Ok((source, room)), Ok((target, room_there))) =
+            (self.span(from, Access::Read), self.span(to, Access::Write))
         else {
             return 0;
         };
@@ -234,12 +327,12 @@ impl<'a> Mmu<'a> {
         len
     }
 
-    /// Fills as many of `count` elements as lie in one page. Returns how many.
+    /// Fills as many of `count` elements as lie in one page. Returns how many; none if the caller must go by elements.
     pub(crate) fn fill_up<T: Word>(&mut self, to: u64, value: T, count: usize) -> usize {
-        if self.prepare(to, Access::Write).is_err() {
+        if !self.may_cache(to) {
             return 0;
         }
-        let Some((target, room)) = self.table.span(to, true) else {
+        let Ok((target, room)) = self.span(to, Access::Write) else {
             return 0;
         };
         let count = count.min(room / size_of::<T>());

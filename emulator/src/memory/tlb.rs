@@ -32,6 +32,12 @@ struct Entry {
 pub(crate) unsafe trait Word: Copy {
     /// All zeros.
     const ZERO: Self;
+    /// Its alignment, where that is checked: its size, but 8 for x87's ten bytes and 16 for 32 bytes.
+    const ALIGN: usize = match size_of::<Self>() {
+        10 => 8,
+        32 => 16,
+        size => size,
+    };
     /// Takes it from the first bytes of a buffer, in the guest's byte order.
     fn from_le(bytes: &[u8; 32]) -> Self;
     /// Puts it into the first bytes of a buffer, in the guest's byte order.

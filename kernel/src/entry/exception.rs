@@ -1,6 +1,6 @@
 //! Exceptions: what the core could not go on from (`arch/x86/kernel/traps.c`, `arch/x86/mm/fault.c`).
 
-use callgate_emulator::{Exception, vector};
+use callgate_emulator::{Exception, dr6, vector};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic};
 
 use crate::Task;
@@ -26,7 +26,16 @@ impl Task {
         match exception.vector {
             vector::PF => self.page_fault(exception),
             vector::DE => self.force_fault(SIGFPE, code::FPE_INTDIV, ip),
-            vector::DB => self.force_fault(SIGTRAP, code::TRAP_TRACE, ip),
+            vector::DB => {
+                // A step, a breakpoint, or `int1`, of which DR6 says nothing (`get_si_code`).
+                let cause = std::mem::replace(&mut self.cpu.dr[6], dr6::FIXED);
+                let reason = match () {
+                    () if cause & dr6::BS != 0 => code::TRAP_TRACE,
+                    () if cause & dr6::BREAKPOINTS != 0 => code::TRAP_HWBKPT,
+                    () => code::TRAP_BRKPT,
+                };
+                self.force_fault(SIGTRAP, reason, ip);
+            }
             vector::BP => self.force_signal(SigInfo {
                 signo: SIGTRAP,
                 code: code::SI_KERNEL,

@@ -64,6 +64,7 @@ codes! {
     SIGTRAP => {
         TRAP_BRKPT = general::TRAP_BRKPT, "A breakpoint.";
         TRAP_TRACE = general::TRAP_TRACE, "A single step.";
+        TRAP_HWBKPT = general::TRAP_HWBKPT, "A hardware breakpoint.";
     }
 }
 

@@ -10,6 +10,7 @@
 use iced_x86::{Code, Instruction, Mnemonic};
 
 use crate::cpu::{Delivery, reg, seg};
+use crate::debug::dr7;
 use crate::exit::{Exception, Exit, vector};
 use crate::flags::rflags;
 use crate::interp::core::Core;
@@ -25,7 +26,7 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
     Some(match i.mnemonic() {
         Mnemonic::Int => int_n,
         Mnemonic::Int3 => int_fixed::<{ vector::BP }>,
-        Mnemonic::Int1 => int_fixed::<{ vector::DB }>,
+        Mnemonic::Int1 => int1,
         _ => match i.code() {
             Code::Iretw => iret::<u16>,
             Code::Iretd => iret::<u32>,
@@ -46,8 +47,12 @@ pub(crate) enum Source {
 
 /// Delivers an exception at `core.rip`, or says that someone outside must.
 pub(crate) fn deliver(core: &mut Core<'_>, exception: Exception, source: Source) -> Option<Exit> {
+    if exception.vector == vector::DB {
+        // The handler may look at debug registers.
+        core.cpu.dr[7] &= !dr7::GD;
+    }
     if core.cpu.delivery == Delivery::Exit {
-        return Some(Exit::Exception(exception));
+        return Some(if exception.vector == vector::DB { Exit::Debug } else { Exit::Exception(exception) });
     }
     let Err(second) = through_gate(core, exception, source) else { return None };
     let contributory = |vector: u8| matches!(vector, vector::DE | vector::TS..=vector::GP);
@@ -128,6 +133,7 @@ fn push_frame(core: &mut Core<'_>, cpl: u8, top: u64, frame: &[u64]) -> Result<(
             Err(AccessError::Code { frame }) => core.mmu.memory().drop_code(frame),
             Err(AccessError::Page(fault)) => break Err(Exception::page_fault(fault.address, fault.error_code)),
             Err(AccessError::NonCanonical) => break Err(Exception::with_code(vector::SS, 0)),
+            Err(AccessError::Misaligned) => break Err(Exception::with_code(vector::AC, 0)),
             Ok(()) => break Ok(()),
         }
     };
@@ -142,7 +148,10 @@ fn software(core: &mut Core<'_>, vector: u8) -> Result<(), Stop> {
         return Err(Stop::Interrupt);
     }
     match through_gate(core, Exception::new(vector), Source::Software) {
-        Ok(()) => Err(Stop::Resync),
+        Ok(()) => {
+            core.trap_shadow = true;
+            Err(Stop::Resync)
+        }
         Err(exception) => Err(core.raise(exception)),
     }
 }
@@ -153,6 +162,11 @@ fn int_n(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 
 fn int_fixed<const VECTOR: u8>(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
     software(core, VECTOR)
+}
+
+/// INT1: #DB whatever the gate says of its privilege, and without a cause in DR6.
+fn int1(_: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
+    Err(Stop::Trap)
 }
 
 /// IRET: rip, cs, rflags, rsp and ss from the stack.
@@ -177,6 +191,9 @@ fn iret<T: Int>(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
     let mut mask = changeable_flags(core) & in_operand;
     if core.cpu.cpl == 0 && T::BITS != 16 {
         mask |= rflags::VIF | rflags::VIP;
+    }
+    if T::BITS != 16 {
+        mask |= rflags::RF;
     }
     load_flags(core, flags, mask);
     core.cpu.seg[seg::CS].selector = cs as u16;

@@ -147,9 +147,10 @@ fn popf<T: Int>(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
     let value = pop::<T>(core)?.wide();
     let in_operand = if T::BITS == 16 { 0xffff } else { !0 };
     let mask = changeable_flags(core) & in_operand;
+    let before = core.flags.system;
     load_flags(core, value, mask);
-    // The run loop must know that it is to step from now on.
-    if core.flags.system & rflags::TF != 0 { Err(Stop::Resync) } else { Ok(()) }
+    // The run loop must know what changes the way that it goes.
+    if (before ^ core.flags.system) & (rflags::TF | rflags::AC) != 0 { Err(Stop::Resync) } else { Ok(()) }
 }
 
 fn leave<T: Int>(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {

@@ -2,8 +2,9 @@
 //!
 //! Each iteration is complete before the next begins: a fault in the middle leaves rcx, rsi and rdi at the element that
 //! faulted, and the instruction can be resumed. Whole pages of upward copies and fills are done at once.
+//! Debug traps come between iterations.
 //!
-//! Quirks: a repeated instruction counts as one and is trapped once by TF, not after each iteration.
+//! Quirk: a repeated instruction counts as one.
 
 use iced_x86::{Instruction, Mnemonic};
 
@@ -91,6 +92,17 @@ fn repeat<const PREFIX: u8>(
     loop {
         let count = cut(op, core.gpr[reg::RCX]);
         if count == 0 {
+            return Ok(());
+        }
+        if core.by_iteration {
+            let goes_on = iteration(core, 1)? != 0 && count > 1;
+            core.gpr[reg::RCX] = count - 1;
+            if goes_on && core.traps() {
+                return Err(Stop::Iteration);
+            }
+            if goes_on {
+                continue;
+            }
             return Ok(());
         }
         let done = iteration(core, count)?;

@@ -10,9 +10,11 @@ use std::hash::{BuildHasher, RandomState};
 use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
 
 use crate::cpu::{Cpu, Delivery, DescriptorTable, Tsc, reg, seg};
+use crate::debug::{dr6, dr7};
+use crate::exit::{Exception, vector};
 use crate::flags::rflags;
 use crate::interp::core::Core;
-use crate::interp::op::{Exec, Op, Stop};
+use crate::interp::op::{Exec, Num, Op, Stop};
 use crate::memory::is_canonical;
 
 use super::operand::{Int, by_size, operand_size};
@@ -106,8 +108,11 @@ pub(super) fn ends_block(i: &Instruction) -> bool {
         }
         // They may set TF.
         Mnemonic::Popf | Mnemonic::Popfq => true,
-        // Debug traps are put off after them.
-        Mnemonic::Mov | Mnemonic::Pop => i.op0_register().is_segment_register(),
+        // Debug traps are put off after loads of segments; other registers change what blocks depend on.
+        Mnemonic::Mov | Mnemonic::Pop => {
+            let register = i.op0_register();
+            register.is_segment_register() || register.is_cr() || register.is_dr()
+        }
         Mnemonic::Invlpg | Mnemonic::Int | Mnemonic::Int3 | Mnemonic::Int1 => true,
         _ => matches!(i.code(), Code::Iretw | Code::Iretd | Code::Iretq | Code::Sysretq),
     }
@@ -244,6 +249,8 @@ fn syscall(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
     core.cpu.seg[seg::CS].selector = cs;
     core.cpu.seg[seg::SS].selector = cs.wrapping_add(8);
     core.set_cpl(0);
+    // TF is looked at as it is now.
+    core.trap_shadow = true;
     Err(Stop::Resync)
 }
 
@@ -469,15 +476,39 @@ privileged! {
         Ok(())
     };
     MovToDebug |core, op| {
+        let n = debug_register(core, op.dst)?;
         let value = core.r64(op.src);
-        core.cpu.dr[op.dst as usize % 8] = value;
-        Ok(())
+        core.cpu.dr[n] = match n {
+            6 | 7 if value >> 32 != 0 => return Err(core.gp()),
+            6 => value & dr6::WRITABLE | dr6::FIXED,
+            7 => value & dr7::WRITABLE | dr7::FIXED,
+            _ => value,
+        };
+        Err(Stop::Resync)
     };
     MovFromDebug |core, op| {
-        let value = core.cpu.dr[op.src as usize % 8];
+        let n = debug_register(core, op.src)?;
+        let value = core.cpu.dr[n];
         core.set_r64(op.dst, value);
         Ok(())
     };
+}
+
+/// The number of the debug register that a MOV names: 4 and 5 are 6 and 7, if they are anything.
+fn debug_register(core: &mut Core<'_>, named: Num) -> Result<usize, Stop> {
+    /// CR4.DE.
+    const DE: u64 = 1 << 3;
+    let n = match named as usize {
+        4 | 5 if core.cpu.cr4 & DE != 0 => return Err(core.ud()),
+        n @ (4 | 5) => n + 2,
+        n @ 0..8 => n,
+        _ => return Err(core.ud()),
+    };
+    if core.cpu.dr[7] & dr7::GD != 0 {
+        core.cpu.dr[6] |= dr6::BD;
+        return Err(core.raise(Exception::new(vector::DB)));
+    }
+    Ok(n)
 }
 
 const MSR_TSC: u32 = 0x10;

@@ -1,7 +1,7 @@
 //! Gathers: loads of lanes from addresses that another register holds.
 //!
 //! Lanes are loaded in order. A fault leaves those before it loaded and their masks cleared, so that the instruction goes
-//! on where it stopped when it is executed again.
+//! on where it stopped when it is executed again. None needs to be aligned, whatever EFLAGS.AC says.
 
 use iced_x86::{Instruction, Mnemonic};
 
@@ -30,6 +30,10 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
 
 /// `L` halves of the wider of elements and indices.
 fn gather<T: Masked, I: Lane + Into<i64>, const L: usize>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    core.exempt_from_alignment(op, gather_lanes::<T, I, L>)
+}
+
+fn gather_lanes<T: Masked, I: Lane + Into<i64>, const L: usize>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let wider = size_of::<T>().max(size_of::<I>());
     let count = L * 16 / wider;
     let indices = register::<YMM>(core, Num::new(op.imm as usize));

@@ -1,6 +1,7 @@
 //! Loads and stores of the lanes that a mask chooses.
 //!
 //! A lane whose mask bit is clear is not accessed: it can't fault. A store checks all its lanes before it changes one.
+//! None needs to be aligned, whatever EFLAGS.AC says (AMD's do it so).
 
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
@@ -66,6 +67,10 @@ fn chosen<T: Masked, const L: usize>(mask: Y) -> impl Iterator<Item = usize> {
 }
 
 fn load<T: Masked, const L: usize>(core: &mut Core<'_>, op: &Op) -> Done {
+    core.exempt_from_alignment(op, load_lanes::<T, L>)
+}
+
+fn load_lanes<T: Masked, const L: usize>(core: &mut Core<'_>, op: &Op) -> Done {
     let address = core.ea(op);
     let mut value = [[0; 16]; 2];
     for i in chosen::<T, L>(register::<L>(core, op.src)) {
@@ -78,6 +83,10 @@ fn load<T: Masked, const L: usize>(core: &mut Core<'_>, op: &Op) -> Done {
 }
 
 fn store<T: Masked, const L: usize>(core: &mut Core<'_>, op: &Op) -> Done {
+    core.exempt_from_alignment(op, store_lanes::<T, L>)
+}
+
+fn store_lanes<T: Masked, const L: usize>(core: &mut Core<'_>, op: &Op) -> Done {
     let address = core.ea(op);
     let (mask, value) = (register::<L>(core, op.dst), register::<L>(core, op.src));
     let place = |i: usize| address.wrapping_add((i * size_of::<T>()) as u64);

@@ -214,6 +214,8 @@ fn masked_address<const SEG: usize, const NARROW: bool>(core: &Core<'_>) -> u64 
 /// Stores the bytes whose mask byte has its top bit set. Whether the others can fault is left to the processor: they do,
 /// as on AMD's.
 fn store_masked(core: &mut Core<'_>, address: u64, bytes: &[u8], mask: u128) -> Done {
+    // EFLAGS.AC wants quadwords, whatever is chosen.
+    core.check_aligned(address, 8)?;
     let chosen = |i: &usize| mask >> (8 * i + 7) & 1 != 0;
     core.check_store(address, bytes.len())?;
     for i in (0..bytes.len()).filter(chosen) {

@@ -72,8 +72,15 @@ fn stmxcsr(core: &mut Core<'_>, op: &Op) -> Done {
     core.store(core.ea(op), core.cpu.mxcsr)
 }
 
+/// The image's address: #AC unless it is a multiple of 4, if that is checked; #GP(0) unless it is one of 16.
+fn image_address(core: &mut Core<'_>, op: &Op) -> Result<u64, Stop> {
+    let address = core.ea(op);
+    core.check_aligned(address, 4)?;
+    aligned(core, op)
+}
+
 fn fxsave<const WIDE: bool>(core: &mut Core<'_>, op: &Op) -> Done {
-    let address = aligned(core, op)?;
+    let address = image_address(core, op)?;
     let image = core.cpu.fx_image(WIDE);
     core.check_store(address.wrapping_add(LAST), 1)?;
     core.check_store(address, IMAGE)?;
@@ -85,7 +92,7 @@ fn fxsave<const WIDE: bool>(core: &mut Core<'_>, op: &Op) -> Done {
 }
 
 fn fxrstor<const WIDE: bool>(core: &mut Core<'_>, op: &Op) -> Done {
-    let address = aligned(core, op)?;
+    let address = image_address(core, op)?;
     core.check_load(address.wrapping_add(LAST), 1)?;
     let mut image = [0; IMAGE];
     for (i, chunk) in image.chunks_exact_mut(16).enumerate() {

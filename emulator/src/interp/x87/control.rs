@@ -137,6 +137,7 @@ fn load_environment(fpu: &mut Fpu, image: &[u8], narrow: bool) {
 
 /// Stores all bytes or none. The first field and the last byte are touched before the others, which shows in CR2.
 fn store_bytes(core: &mut Core<'_>, address: u64, bytes: &[u8], field: usize) -> Done {
+    core.check_aligned(address, field)?;
     core.check_store(address, field)?;
     core.check_store(address.wrapping_add(bytes.len() as u64 - 1), 1)?;
     core.check_store(address, bytes.len())?;
@@ -148,6 +149,7 @@ fn store_bytes(core: &mut Core<'_>, address: u64, bytes: &[u8], field: usize) ->
 
 /// Loads bytes, likewise.
 fn load_bytes<const N: usize>(core: &mut Core<'_>, address: u64, len: usize, field: usize) -> Result<[u8; N], Stop> {
+    core.check_aligned(address, field)?;
     core.check_load(address, field)?;
     core.check_load(address.wrapping_add(len as u64 - 1), 1)?;
     let mut bytes = [0; N];
