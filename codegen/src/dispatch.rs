@@ -83,7 +83,7 @@ impl Dispatch {
                 path: path.clone(),
                 line: row.span.line,
                 number: row.number,
-                call: row.name.text.clone(),
+                call: row.name.to_string(),
             });
             point.noreturn |= row.noreturn;
         }
@@ -97,7 +97,7 @@ impl Dispatch {
                 .iter()
                 .map(|(row, entry)| Call {
                     number: row.number,
-                    name: row.name.text.clone(),
+                    name: row.name.to_string(),
                     entry_point: entry.and_then(|name| index.get(name).copied()),
                 })
                 .collect(),

@@ -119,6 +119,8 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 mod build;
 mod ctype;
 pub mod dispatch;

@@ -13,25 +13,24 @@ use crate::table::{AbiFilter, Table, TableError};
 
 /// The header for the chosen rows; an error where Linux's script refuses them.
 pub fn syscalls(table: &Table, abis: &AbiFilter) -> Result<String, TableError> {
-    let mut out = String::new();
+    let mut out = String::with_capacity(table.source().len());
     let mut next = 0;
     for row in table.ascending_rows(abis)? {
-        let nr = row.number;
-        for hole in next..nr {
-            out += &format!("__SYSCALL({hole}, {SYS_NI_SYSCALL})\n");
+        for hole in next..row.number {
+            out.extend(["__SYSCALL(", &hole.to_string(), ", ", SYS_NI_SYSCALL, ")\n"]);
         }
+        let nr = row.number.to_string();
+        let nr = nr.as_str();
         // As written, even a `-`: s390 has rows with a compat entry point only.
         let native = row.entry.as_ref().map_or("", |word| word.as_str());
-        out += &match (row.noreturn, row.compat_entry_point()) {
-            (true, Some(compat)) => {
-                format!("__SYSCALL_COMPAT_NORETURN({nr}, {native}, {compat})\n")
-            }
-            (true, None) => format!("__SYSCALL_NORETURN({nr}, {native})\n"),
-            (false, Some(compat)) => format!("__SYSCALL_WITH_COMPAT({nr}, {native}, {compat})\n"),
-            (false, None) if native.is_empty() => format!("__SYSCALL({nr}, {SYS_NI_SYSCALL})\n"),
-            (false, None) => format!("__SYSCALL({nr}, {native})\n"),
-        };
-        next = nr + 1;
+        match (row.noreturn, row.compat_entry_point().map(|word| word.as_str())) {
+            (true, Some(compat)) => out.extend(["__SYSCALL_COMPAT_NORETURN(", nr, ", ", native, ", ", compat, ")\n"]),
+            (true, None) => out.extend(["__SYSCALL_NORETURN(", nr, ", ", native, ")\n"]),
+            (false, Some(compat)) => out.extend(["__SYSCALL_WITH_COMPAT(", nr, ", ", native, ", ", compat, ")\n"]),
+            (false, None) if native.is_empty() => out.extend(["__SYSCALL(", nr, ", ", SYS_NI_SYSCALL, ")\n"]),
+            (false, None) => out.extend(["__SYSCALL(", nr, ", ", native, ")\n"]),
+        }
+        next = row.number + 1;
     }
     Ok(out)
 }

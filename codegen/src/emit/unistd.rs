@@ -33,16 +33,17 @@ pub struct Unistd {
 /// The header of that name (which makes the include guard).
 pub fn unistd(table: &Table, file_name: &str, options: &Unistd) -> String {
     let guard = guard(file_name);
-    let prefix = &options.prefix;
-    let mut out = format!("#ifndef {guard}\n#define {guard}\n\n");
+    let prefix = options.prefix.as_str();
+    let mut out = String::with_capacity(table.source().len());
+    out.extend(["#ifndef ", &guard, "\n#define ", &guard, "\n\n"]);
     let mut max = 0;
     for row in table.rows_of(&options.abis) {
         max = row.number;
-        let (name, nr) = (&row.name, row.number);
-        out += &match options.offset.as_deref() {
-            None | Some("") => format!("#define __NR_{prefix}{name} {nr}\n"),
-            Some(offset) => format!("#define __NR_{prefix}{name} ({offset} + {nr})\n"),
-        };
+        let (name, nr) = (row.name.as_str(), row.number.to_string());
+        match options.offset.as_deref() {
+            None | Some("") => out.extend(["#define __NR_", prefix, name, " ", &nr, "\n"]),
+            Some(offset) => out.extend(["#define __NR_", prefix, name, " (", offset, " + ", &nr, ")\n"]),
+        }
     }
     if options.emit_nr {
         let count = max + 1;

@@ -14,6 +14,7 @@ mod check;
 mod grammar;
 
 use std::fmt;
+use std::sync::Arc;
 
 use pest::Parser as _;
 use pest::iterators::Pair;
@@ -69,6 +70,8 @@ impl Prototypes {
 
     /// Reads prototypes from their text; messages will name the file `path`.
     pub fn parse(path: impl Into<String>, source: &str) -> Result<Self, TableError> {
+        let source: Arc<str> = source.into();
+        let source = &source;
         let path = path.into();
         let lines = Lines::new(source);
         let mut checker = check::Checker::default();
@@ -163,12 +166,12 @@ impl Parameter {
 
 /// Where lines begin: places are looked up, as counting from the start each time would take quadratic time.
 struct Lines<'s> {
-    source: &'s str,
+    source: &'s Arc<str>,
     starts: Vec<usize>,
 }
 
 impl<'s> Lines<'s> {
-    fn new(source: &'s str) -> Self {
+    fn new(source: &'s Arc<str>) -> Self {
         let newlines = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         Self { source, starts: std::iter::once(0).chain(newlines).collect() }
     }
@@ -184,7 +187,7 @@ impl<'s> Lines<'s> {
 
     fn word(&self, token: &Pair<'_, Rule>) -> Word {
         let span = token.as_span();
-        Word { text: span.as_str().to_owned(), span: self.span(span.start(), span.end()) }
+        Word::in_source(self.source, self.span(span.start(), span.end()))
     }
 
     fn prototype(&self, pair: Pair<'_, Rule>, checker: &mut check::Checker) -> Option<Prototype> {

@@ -77,13 +77,12 @@ impl Table {
             let help = format!("the next free number is {}", self.free_number(&default_abis(self)));
             return Err(self.error(vec![Diagnostic::file(message, help)]));
         }
-        let word = |text: &str| Word { text: text.to_owned(), span: Span::default() };
         let entry = new.entry.clone().unwrap_or_else(|| format!("sys_{}", new.name));
         let row = Row {
             number,
-            abi: word(&abi),
-            name: word(&new.name),
-            entry: Some(word(&entry)),
+            abi: Word::new(abi.as_str()),
+            name: Word::new(new.name.as_str()),
+            entry: Some(Word::new(entry.as_str())),
             compat: None,
             noreturn: false,
             span: Span::default(),

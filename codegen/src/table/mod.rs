@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
+use std::sync::Arc;
 
 pub use diagnostic::{Diagnostic, Label, Severity, TableError};
 pub use diff::{Change, ChangeKind};
@@ -44,7 +45,7 @@ pub const MAX_NUMBER: u32 = 65_535;
 #[derive(Clone, Debug)]
 pub struct Table {
     path: String,
-    source: String,
+    source: Arc<str>,
     lines: Vec<Line>,
     warnings: Vec<Diagnostic>,
 }
@@ -81,10 +82,10 @@ pub struct Row {
 }
 
 /// A word of a table. Two words are equal when they read the same, wherever they stand.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Word {
-    /// What it reads.
-    pub text: String,
+    /// The whole text that the word is a part of.
+    source: Arc<str>,
     /// Where it stands.
     pub span: Span,
 }
@@ -123,7 +124,7 @@ impl Table {
     }
 
     /// Reads a table from its text; messages will name it `path`.
-    pub fn parse(path: impl Into<String>, source: impl Into<String>) -> Result<Self, TableError> {
+    pub fn parse(path: impl Into<String>, source: impl Into<Arc<str>>) -> Result<Self, TableError> {
         let (path, source) = (path.into(), source.into());
         let (lines, warnings) = match parse::lines(&source) {
             Ok(read) => read,
@@ -157,7 +158,7 @@ impl Table {
 
     /// The rows of the chosen abis, in the file's order.
     pub fn rows_of<'a>(&'a self, abis: &'a AbiFilter) -> impl Iterator<Item = &'a Row> + Clone {
-        self.rows().filter(|row| abis.matches(&row.abi.text))
+        self.rows().filter(|row| abis.matches(row.abi.as_str()))
     }
 
     /// What is doubtful in the table's order, though it can be used; [`Table::lints`] finds more.
@@ -243,17 +244,17 @@ pub(crate) fn check_names(table: &Table, rows: &[&Row]) -> Result<(), TableError
 impl Row {
     /// The function behind the call, unless the row only keeps the number.
     pub fn entry_point(&self) -> Option<&Word> {
-        self.entry.as_ref().filter(|word| word.text != "-")
+        self.entry.as_ref().filter(|word| word.as_str() != "-")
     }
 
     /// The function for programs of the other word size, where it differs.
     pub fn compat_entry_point(&self) -> Option<&Word> {
-        self.compat.as_ref().filter(|word| word.text != "-")
+        self.compat.as_ref().filter(|word| word.as_str() != "-")
     }
 
     /// What a comparison of two rows compares: everything but the places.
     fn words(&self) -> (u32, &str, &str, Option<&Word>, Option<&Word>, bool) {
-        (self.number, &self.abi.text, &self.name.text, self.entry.as_ref(), self.compat.as_ref(), self.noreturn)
+        (self.number, self.abi.as_str(), self.name.as_str(), self.entry.as_ref(), self.compat.as_ref(), self.noreturn)
     }
 }
 
@@ -266,15 +267,26 @@ impl PartialEq for Row {
 impl Eq for Row {}
 
 impl Word {
+    /// A word of that text.
+    pub(crate) fn in_source(source: &Arc<str>, span: Span) -> Self {
+        Self { source: Arc::clone(source), span }
+    }
+
+    /// A word that stands in no table.
+    pub(crate) fn new(text: impl Into<Arc<str>>) -> Self {
+        let source = text.into();
+        Self { span: Span { end: source.len(), ..Span::default() }, source }
+    }
+
     /// What it reads.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.source.get(self.span.start..self.span.end).unwrap_or_default()
     }
 }
 
 impl PartialEq for Word {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.as_str() == other.as_str()
     }
 }
 
@@ -282,12 +294,18 @@ impl Eq for Word {}
 
 impl Hash for Word {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Word").field(&self.as_str()).field(&self.span).finish()
     }
 }
 
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
 }
