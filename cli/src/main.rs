@@ -81,6 +81,10 @@ fn usage(error: &clap::Error) -> Result {
         let _ = error.print();
         return Ok(0);
     }
-    let text = error.render().to_string();
-    Err(Failure::own(text.strip_prefix("error: ").unwrap_or(&text).trim_end()))
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // A group of commands was named and none of them: the help is all that there is to say.
+        let _ = error.print();
+        return Ok(Failure::own("").code);
+    }
+    Err(Failure::own(args::complaint(error)))
 }

@@ -1,9 +1,13 @@
 //! How fast headers are made.
 //!
 //! `cargo bench -p callgate-codegen`. With `CALLGATE_LINUX_SOURCE` naming a Linux source tree (Debian's `linux-source-6.1`
-//! or later, unpacked), the eight headers that Linux's build makes for x86 are made by Linux's own scripts and by one process
-//! of ours, which reads the tables and writes the files as they do; the results are compared byte for byte. Parsing a
-//! table and making two headers of it is measured inside a process.
+//! or later, unpacked; the last one if there are colons), the eight headers that Linux's build makes for x86 are made
+//! - by Linux's own scripts, one after the other, as `make` calls them,
+//! - by one process that uses this crate and nothing else (this program itself),
+//! - by one `callgate gen batch`, if `cargo build --release` has built the command, which is a program of 30 MB.
+//!
+//! Each reads the tables and writes the files; once they are not there, and once they are there already. The results are
+//! compared byte for byte. Parsing a table and making two headers of it is measured inside a process.
 
 #![forbid(unsafe_code)]
 
@@ -52,7 +56,8 @@ fn main() -> Result<()> {
         let dir = || "two directories are expected";
         return generate(&dirs.next().ok_or_else(dir)?, &dirs.next().ok_or_else(dir)?);
     }
-    let tree = env::var_os("CALLGATE_LINUX_SOURCE").map(PathBuf::from);
+    let trees = env::var_os("CALLGATE_LINUX_SOURCE").filter(|trees| !trees.is_empty());
+    let tree = trees.and_then(|trees| env::split_paths(&trees).last());
     match &tree {
         Some(tree) => against_scripts(tree)?,
         None => println!("SKIPPED: CALLGATE_LINUX_SOURCE names no Linux source tree, whose scripts could be measured"),
@@ -87,44 +92,84 @@ fn against_scripts(tree: &Path) -> Result<()> {
     let tables = tree.join("arch/x86/entry/syscalls");
     let dir = env::temp_dir().join(format!("callgate-headers-{}", std::process::id()));
     let (theirs, ours) = (dir.join("theirs"), dir.join("ours"));
-    let (mut scripts, mut process, mut again) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..15 {
-        let _ = fs::remove_dir_all(&dir);
-        for dir in [&theirs, &ours] {
-            fs::create_dir_all(dir)?;
+    let this = env::current_exe()?;
+    let mut library = Command::new(&this);
+    library.env(GENERATE, env::join_paths([&tables, &ours])?);
+    let mut ways = vec![("one process", library)];
+    match this.ancestors().nth(2).map(|dir| dir.join("callgate")).filter(|path| path.exists()) {
+        Some(path) => {
+            let mut command = Command::new(path);
+            command.args(["gen", "batch"]).arg(dir.join("headers.list"));
+            ways.push(("callgate gen batch", command));
         }
+        None => println!("SKIPPED: `callgate gen batch`, which `cargo build --release` builds"),
+    }
+    let mut scripts = Vec::new();
+    let mut times = vec![(Vec::new(), Vec::new()); ways.len()];
+    for _ in 0..20 {
+        fresh(&theirs)?;
         let start = Instant::now();
         for header in &HEADERS {
             let script = if header.name.starts_with("unistd") { "syscallhdr.sh" } else { "syscalltbl.sh" };
             let mut sh = Command::new("sh");
-            sh.arg(tree.join("scripts").join(script)).args(["--abis", header.abis]);
-            sh.args(header.offset.iter().flat_map(|offset| ["--offset", offset]));
-            sh.args((!header.prefix.is_empty()).then_some(["--prefix", header.prefix]).iter().flatten());
+            sh.arg(tree.join("scripts").join(script)).args(options(header));
             let status = sh.arg(tables.join(header.table)).arg(theirs.join(header.name)).status()?;
             assert!(status.success(), "{}", header.name);
         }
         scripts.push(start.elapsed());
-        for times in [&mut process, &mut again] {
-            let start = Instant::now();
-            let status =
-                Command::new(env::current_exe()?).env(GENERATE, env::join_paths([&tables, &ours])?).status()?;
-            times.push(start.elapsed());
-            assert!(status.success());
+        fs::write(dir.join("headers.list"), batch(&tables, &ours))?;
+        for ((name, command), (first, again)) in ways.iter_mut().zip(&mut times) {
+            fresh(&ours)?;
+            for times in [first, again] {
+                let start = Instant::now();
+                let status = command.status()?;
+                times.push(start.elapsed());
+                assert!(status.success(), "{name}");
+            }
+            for header in &HEADERS {
+                let same = fs::read(theirs.join(header.name))? == fs::read(ours.join(header.name))?;
+                assert!(same, "{}: {name} makes it otherwise than Linux's script", header.name);
+            }
         }
-    }
-    for header in &HEADERS {
-        let same = fs::read(theirs.join(header.name))? == fs::read(ours.join(header.name))?;
-        assert!(same, "{} differs from what Linux's script makes", header.name);
     }
     fs::remove_dir_all(&dir)?;
     let scripts = fastest(&scripts)?;
     println!("the eight headers of x86, equal to Linux's byte for byte");
-    println!("  Linux's scripts   {scripts:>10.2?}");
-    for (what, times) in [("one process    ", process), ("again          ", again)] {
-        let time = fastest(&times)?;
-        println!("  {what}   {time:>10.2?}   {:.0} times faster", scripts.as_secs_f64() / time.as_secs_f64());
+    println!("  {:<38}{scripts:>10.2?}", "Linux's scripts");
+    for ((name, _), (first, again)) in ways.iter().zip(times) {
+        for (what, times) in [("", first), (", nothing to change", again)] {
+            let time = fastest(&times)?;
+            let factor = scripts.as_secs_f64() / time.as_secs_f64();
+            println!("  {:<38}{time:>10.2?}   {factor:.0} times faster", format!("{name}{what}"));
+        }
     }
     Ok(())
+}
+
+/// An empty directory.
+fn fresh(dir: &Path) -> std::io::Result<()> {
+    let _ = fs::remove_dir_all(dir);
+    fs::create_dir_all(dir)
+}
+
+/// The options that a header takes, of the scripts and of the command.
+fn options(header: &Header) -> Vec<&str> {
+    let mut options = vec!["--abis", header.abis];
+    options.extend(header.offset.iter().flat_map(|offset| ["--offset", offset]));
+    if !header.prefix.is_empty() {
+        options.extend(["--prefix", header.prefix]);
+    }
+    options
+}
+
+/// The headers as `callgate gen batch` reads them.
+fn batch(tables: &Path, out: &Path) -> String {
+    let line = |header: &Header| {
+        let what = if header.name.starts_with("unistd") { "unistd" } else { "syscalls" };
+        let (table, path) = (tables.join(header.table), out.join(header.name));
+        format!("{what} {} {} -o {}\n", options(header).join(" "), table.display(), path.display())
+    };
+    HEADERS.iter().map(line).collect()
 }
 
 fn in_process(tree: Option<&Path>) -> Result<()> {

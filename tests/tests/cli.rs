@@ -162,6 +162,17 @@ fn every_command_has_help() {
     }
 }
 
+/// A group of commands without one of them says which there are, as help and not as a message.
+#[test]
+fn a_group_of_commands_alone_shows_its_help() {
+    for group in ["gen", "tbl"] {
+        let outcome = callgate::command([group]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (125, ""), "{outcome:?}");
+        assert!(outcome.stderr.contains(&format!("Usage: callgate {group} <COMMAND>")), "{}", outcome.stderr);
+        assert!(!outcome.stderr.starts_with("callgate: "), "{}", outcome.stderr);
+    }
+}
+
 #[test]
 fn a_guests_exit_code_is_ours() {
     let faults = compile(Compiler::Gcc, "faults", Compiler::Gcc.default_flags());
@@ -284,6 +295,44 @@ fn gen_makes_linuxs_other_files() {
     let to_file = callgate::command([OsString::from("gen"), "unistd".into(), "-o".into(), path.clone().into()]);
     assert_eq!((to_file.code, to_file.stdout.as_str()), (0, ""), "{to_file:?}");
     assert_eq!(fs::read_to_string(path).expect("the file"), callgate::command(["gen", "unistd"]).stdout);
+}
+
+/// One process makes what eight would, and what a line can't make is said with the line's place.
+#[test]
+fn gen_batch_makes_many_outputs() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    let table = workspace().join("syscall_64.tbl");
+    let lines = format!(
+        "# what x86 needs\n\nunistd --abis common,64 {table} -o {a}\n\tunistd --abis x32 --prefix x32_ {table} -o {b}\n\
+         syscalls --abis common,64 {table} -o {c}\n",
+        table = table.display(),
+        a = path("unistd_64.h").display(),
+        b = path("unistd_64_x32.h").display(),
+        c = path("syscalls_64.h").display(),
+    );
+    fs::write(path("headers.list"), &lines).expect("a file");
+    let batch = || callgate::command([OsString::from("gen"), "batch".into(), path("headers.list").into()]);
+    let outcome = batch();
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, ""), "{outcome:?}");
+    let made = |name| fs::read_to_string(path(name)).expect("it was made");
+    let alone = callgate::command(["gen", "unistd", "--abis", "common,64"]);
+    assert_eq!(made("unistd_64.h"), alone.stdout);
+    assert!(made("unistd_64_x32.h").starts_with("#ifndef _UAPI_ASM_UNISTD_64_X32_H\n"));
+    assert!(made("syscalls_64.h").contains("__SYSCALL(0, sys_read)\n"));
+
+    // All lines are read before anything is made.
+    fs::remove_file(path("unistd_64.h")).expect("it was made");
+    fs::write(path("headers.list"), lines.clone() + "unistd --prefixes x\n").expect("a file");
+    let outcome = batch();
+    assert_eq!(outcome.code, 125, "{outcome:?}");
+    assert!(outcome.stderr.contains("headers.list:6: unexpected argument '--prefixes' found"), "{}", outcome.stderr);
+    assert!(!path("unistd_64.h").exists());
+
+    fs::write(path("headers.list"), lines + "rust no-such.tbl\n").expect("a file");
+    let outcome = batch();
+    assert_eq!(outcome.code, 1, "{outcome:?}");
+    assert!(outcome.stderr.contains("no-such.tbl") && path("unistd_64.h").exists(), "{outcome:?}");
 }
 
 #[test]

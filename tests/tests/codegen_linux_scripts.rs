@@ -1,7 +1,8 @@
 //! Our headers against those of Linux's own scripts, byte for byte, for every table of a Linux source tree.
 //!
-//! The tree is named by `CALLGATE_LINUX_SOURCE` (Debian's package `linux-source-6.12`, unpacked; only `*.tbl` and
-//! `scripts/` are used). Without it the test says that it was skipped.
+//! The tree is named by `CALLGATE_LINUX_SOURCE`, or several are, with colons between them (Debian's packages
+//! `linux-source-6.1` and `linux-source-6.12`, unpacked; only `*.tbl` and `scripts/` are used). Without it the test says
+//! that it was skipped.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,13 +13,21 @@ use callgate_codegen::{AbiFilter, Table};
 
 #[test]
 fn headers_are_those_of_linux_scripts() {
-    let Some(tree) = std::env::var_os("CALLGATE_LINUX_SOURCE").map(PathBuf::from) else {
+    let trees = std::env::var_os("CALLGATE_LINUX_SOURCE").filter(|trees| !trees.is_empty());
+    let Some(trees) = trees else {
         eprintln!("SKIPPED: CALLGATE_LINUX_SOURCE names no Linux source tree");
         return;
     };
+    for tree in std::env::split_paths(&trees) {
+        compare(&tree);
+    }
+}
+
+/// Every table of a tree, with every choice of its rows and the options that Linux's Makefiles use.
+fn compare(tree: &Path) {
     let out = tempfile::tempdir().expect("a temporary directory");
     let mut tables = Vec::new();
-    find_tables(&tree, &mut tables);
+    find_tables(tree, &mut tables);
     assert!(!tables.is_empty(), "no tables below {}", tree.display());
     let (mut compared, mut refused) = (0, 0);
     let syscalltbl = std::fs::read_to_string(tree.join("scripts/syscalltbl.sh")).expect("Linux's script");
@@ -54,7 +63,7 @@ fn headers_are_those_of_linux_scripts() {
                 if emit_nr {
                     args.push("--emit-nr");
                 }
-                let theirs = script(&tree, "syscallhdr.sh", &args, path, &out.path().join("unistd_64__x-y.h"));
+                let theirs = script(tree, "syscallhdr.sh", &args, path, &out.path().join("unistd_64__x-y.h"));
                 let options = Unistd {
                     abis: filter.clone(),
                     offset: offset.map(str::to_owned),
@@ -66,7 +75,7 @@ fn headers_are_those_of_linux_scripts() {
                 compared += 1;
             }
             let args: &[&str] = if choice.is_empty() { &[] } else { &["--abis", choice] };
-            let theirs = script(&tree, "syscalltbl.sh", args, path, &out.path().join("syscalls.h"));
+            let theirs = script(tree, "syscalltbl.sh", args, path, &out.path().join("syscalls.h"));
             match (theirs, emit::syscalls(&table, &filter)) {
                 (Some(theirs), Ok(ours)) => {
                     let theirs = if dash_is_none { theirs } else { without_dashes(&theirs) };
@@ -78,7 +87,11 @@ fn headers_are_those_of_linux_scripts() {
             compared += 1;
         }
     }
-    println!("{} tables, {compared} outputs compared ({refused} refused by both), 0 differences", tables.len());
+    println!(
+        "{}: {} tables, {compared} outputs compared ({refused} refused by both), 0 differences",
+        tree.display(),
+        tables.len()
+    );
 }
 
 /// What a script of the tree writes, or `None` if it refuses.

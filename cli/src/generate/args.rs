@@ -7,6 +7,20 @@ use clap::{Args, Subcommand, ValueEnum};
 /// `gen`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum GenCommand {
+    #[command(flatten)]
+    One(Output),
+    /// Make all that the lines of FILE ask for; each table is read once.
+    #[command(after_help = BATCH_EXAMPLES)]
+    Batch {
+        /// A line an output, as it would follow `callgate gen`; blank lines and those that begin with `#` say nothing.
+        /// `-` is standard input.
+        file: PathBuf,
+    },
+}
+
+/// What can be made.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Output {
     /// The C header with the numbers, as Linux's syscallhdr.sh makes it.
     #[command(after_help = UNISTD_EXAMPLES)]
     Unistd(UnistdArgs),
@@ -44,7 +58,8 @@ Examples:
   callgate gen rust -o nr.rs
   callgate gen system-map | grep __x64_sys_write
   callgate gen wrappers c -o calls.h
-  callgate gen markdown -o SYSCALLS.md";
+  callgate gen markdown -o SYSCALLS.md
+  callgate gen batch headers.list";
 
 const UNISTD_EXAMPLES: &str = "\
 Examples:
@@ -87,6 +102,15 @@ Examples:
 const MARKDOWN_EXAMPLES: &str = "\
 Example:
   callgate gen markdown -o SYSCALLS.md";
+
+const BATCH_EXAMPLES: &str = "\
+Words are separated by blanks. Files are named from the directory that callgate is called in.
+
+Example, a part of what Linux makes for x86:
+  unistd --abis i386 syscall_32.tbl -o unistd_32.h
+  unistd --abis i386 --prefix ia32_ syscall_32.tbl -o unistd_32_ia32.h
+  unistd --abis common,64 syscall_64.tbl -o unistd_64.h
+  syscalls --abis common,64 syscall_64.tbl -o syscalls_64.h";
 
 /// What all of them take.
 #[derive(Clone, Debug, Default, Args)]
@@ -147,7 +171,7 @@ pub(crate) enum Language {
     Rust,
 }
 
-impl GenCommand {
+impl Output {
     /// Its name on the command line.
     pub(crate) fn name(&self) -> &'static str {
         match self {

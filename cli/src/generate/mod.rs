@@ -1,10 +1,13 @@
 //! `callgate gen`: headers, listings and functions from a table.
 
 mod args;
+mod batch;
 mod reference;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use callgate_codegen::dispatch::Dispatch;
 use callgate_codegen::image::Image;
@@ -12,21 +15,46 @@ use callgate_codegen::{AbiFilter, Table, TableError, default_abis, emit, write_i
 
 use crate::exit::{Failure, Result};
 use crate::image;
-use args::{Language, UnistdArgs};
+use args::{Language, Output, UnistdArgs};
 use reference::Programs;
 
 pub(crate) use args::{EXAMPLES, GenCommand};
 
 /// Makes what is asked for.
 pub(crate) fn generate(command: &GenCommand) -> Result {
-    let text = match text(command) {
+    match command {
+        GenCommand::One(output) => make(output, &mut Tables::default()),
+        GenCommand::Batch { file } => batch::batch(file),
+    }
+}
+
+/// The tables that have been read, each once.
+#[derive(Default)]
+struct Tables(HashMap<Option<PathBuf>, Table>);
+
+impl Tables {
+    /// The table in a file, or the one that this kernel was built with.
+    fn read(&mut self, path: Option<&Path>) -> Result<&Table, TableError> {
+        match self.0.entry(path.map(Path::to_owned)) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => Ok(new.insert(match path {
+                Some(path) => Table::read(path)?,
+                None => Table::parse(image::TABLE_PATH, image::TABLE)?,
+            })),
+        }
+    }
+}
+
+/// Makes one output and puts it where it belongs.
+fn make(output: &Output, tables: &mut Tables) -> Result {
+    let text = match text(output, tables) {
         Ok(text) => text?,
         Err(error) => {
             eprintln!("{error}");
             return Ok(1);
         }
     };
-    match &command.table().output {
+    match &output.table().output {
         Some(path) => {
             // /dev/stdout and its like are written to, not replaced.
             let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
@@ -44,25 +72,25 @@ pub(crate) fn generate(command: &GenCommand) -> Result {
 }
 
 /// What is to be written, unless the table is wrong or something else is.
-fn text(command: &GenCommand) -> Result<Result<String>, TableError> {
-    if let GenCommand::Json(args) = command
+fn text(command: &Output, tables: &mut Tables) -> Result<Result<String>, TableError> {
+    if let Output::Json(args) = command
         && args.schema
     {
         return Ok(Ok(emit::JSON_SCHEMA.to_owned()));
     }
     let args = command.table();
-    let table = table(args.table.as_deref())?;
-    let abis = args.abis.as_deref().map_or_else(|| default_abis(&table), AbiFilter::new);
+    let table = tables.read(args.table.as_deref())?;
+    let abis = args.abis.as_deref().map_or_else(|| default_abis(table), AbiFilter::new);
     Ok(Ok(match command {
-        GenCommand::Unistd(args) => unistd(&table, abis, args),
-        GenCommand::Syscalls(_) => emit::syscalls(&table, &abis)?,
-        GenCommand::Rust(_) => emit::rust(&table, &abis)?,
-        GenCommand::Kallsyms(_) | GenCommand::SystemMap(_) => {
+        Output::Unistd(args) => unistd(table, abis, args),
+        Output::Syscalls(_) => emit::syscalls(table, &abis)?,
+        Output::Rust(_) => emit::rust(table, &abis)?,
+        Output::Kallsyms(_) | Output::SystemMap(_) => {
             let image = if args.table.is_none() && args.abis.is_none() {
                 Ok(image::built_in())
             } else {
                 let ia32 = Table::parse("syscall_32.tbl", image::IA32_TABLE)?;
-                let dispatch = Dispatch::new((&table, &abis), Some((&ia32, &AbiFilter::all())))?;
+                let dispatch = Dispatch::new((table, &abis), Some((&ia32, &AbiFilter::all())))?;
                 Image::new(&dispatch, "callgate\n")
             };
             let image = match image {
@@ -70,14 +98,14 @@ fn text(command: &GenCommand) -> Result<Result<String>, TableError> {
                 Err(error) => return Ok(Err(Failure::own(format!("the kernel image can't be assembled: {error}")))),
             };
             match command {
-                GenCommand::Kallsyms(_) => emit::kallsyms(&image),
+                Output::Kallsyms(_) => emit::kallsyms(&image),
                 _ => emit::system_map(&image),
             }
         }
-        GenCommand::Prototypes(_) | GenCommand::Wrappers(_) | GenCommand::Json(_) | GenCommand::Markdown(_) => {
+        Output::Prototypes(_) | Output::Wrappers(_) | Output::Json(_) | Output::Markdown(_) => {
             // One row a number, as for an array of handlers.
             table.ascending_rows(&abis)?;
-            return Ok(of_handlers(command, &table, &abis, reference::programs(&table)?));
+            return Ok(of_handlers(command, table, &abis, reference::programs(table)?));
         }
     }))
 }
@@ -94,7 +122,7 @@ fn unistd(table: &Table, abis: AbiFilter, args: &UnistdArgs) -> String {
 }
 
 /// What is made of the handlers' types, which only this kernel's own tables have.
-fn of_handlers(command: &GenCommand, table: &Table, abis: &AbiFilter, programs: Option<Programs>) -> Result<String> {
+fn of_handlers(command: &Output, table: &Table, abis: &AbiFilter, programs: Option<Programs>) -> Result<String> {
     let name = command.name();
     let Some(programs) = programs else {
         return Err(Failure::own(format!(
@@ -105,25 +133,18 @@ fn of_handlers(command: &GenCommand, table: &Table, abis: &AbiFilter, programs: 
     };
     let reference = reference::reference(table, abis, programs);
     Ok(match command {
-        GenCommand::Wrappers(_) if programs == Programs::Ia32 => {
+        Output::Wrappers(_) if programs == Programs::Ia32 => {
             return Err(Failure::own(format!(
                 "`gen {name}` makes functions for 64-bit programs, and {} is the table of 32-bit ones",
                 table.path()
             )));
         }
-        GenCommand::Wrappers(args) if args.language == Language::C => emit::wrappers_c(&reference),
-        GenCommand::Wrappers(_) => emit::wrappers_rust(&reference),
-        GenCommand::Json(_) => emit::json(&reference),
-        GenCommand::Markdown(_) => emit::markdown(&reference),
+        Output::Wrappers(args) if args.language == Language::C => emit::wrappers_c(&reference),
+        Output::Wrappers(_) => emit::wrappers_rust(&reference),
+        Output::Json(_) => emit::json(&reference),
+        Output::Markdown(_) => emit::markdown(&reference),
         _ => emit::prototypes(&reference),
     })
-}
-
-fn table(path: Option<&Path>) -> Result<Table, TableError> {
-    match path {
-        Some(path) => Table::read(path),
-        None => Table::parse(image::TABLE_PATH, image::TABLE),
-    }
 }
 
 #[cfg(test)]
@@ -131,8 +152,8 @@ mod tests {
     use super::args::{JsonArgs, TableArgs, WrappersArgs};
     use super::*;
 
-    fn made(command: &GenCommand) -> String {
-        text(command).unwrap().unwrap()
+    fn made(command: &Output) -> String {
+        text(command, &mut Tables::default()).unwrap().unwrap()
     }
 
     fn all() -> TableArgs {
@@ -141,10 +162,10 @@ mod tests {
 
     #[test]
     fn the_built_in_table_makes_headers() {
-        let header = made(&GenCommand::Unistd(UnistdArgs::default()));
+        let header = made(&Output::Unistd(UnistdArgs::default()));
         assert!(header.contains("#define __NR_write 1\n") && !header.contains("__NR_syscalls"), "{header}");
-        assert!(made(&GenCommand::Syscalls(all())).contains("__SYSCALL(1, sys_write)\n"));
-        assert!(made(&GenCommand::Rust(all())).contains("__NR_write: u32 = 1;"));
+        assert!(made(&Output::Syscalls(all())).contains("__SYSCALL(1, sys_write)\n"));
+        assert!(made(&Output::Rust(all())).contains("__NR_write: u32 = 1;"));
     }
 
     #[test]
@@ -155,36 +176,36 @@ mod tests {
             emit_nr: true,
             ..UnistdArgs::default()
         };
-        let header = made(&GenCommand::Unistd(args));
+        let header = made(&Output::Unistd(args));
         assert!(header.contains("#define __NR_my_write (BASE + 1)\n") && header.contains("__NR_my_syscalls"));
     }
 
     #[test]
     fn the_listing_is_that_of_the_image_that_a_table_makes() {
-        let built_in = made(&GenCommand::SystemMap(all()));
+        let built_in = made(&Output::SystemMap(all()));
         assert!(built_in.starts_with("ffffffff81000000 T entry_SYSCALL_64\n"));
         assert!(built_in.contains(" __x64_sys_write\n"));
         let abis = Some("common,64".to_owned());
-        assert_eq!(built_in, made(&GenCommand::SystemMap(TableArgs { abis, ..all() })));
+        assert_eq!(built_in, made(&Output::SystemMap(TableArgs { abis, ..all() })));
     }
 
     #[test]
     fn what_is_made_of_handlers_has_their_types() {
-        let prototypes = made(&GenCommand::Prototypes(all()));
+        let prototypes = made(&Output::Prototypes(all()));
         let write = "asmlinkage long sys_write(unsigned int fd, const char __user *buf, size_t count);\n";
         assert!(prototypes.contains(write), "{prototypes}");
-        let c = GenCommand::Wrappers(WrappersArgs { language: Language::C, table: all() });
+        let c = Output::Wrappers(WrappersArgs { language: Language::C, table: all() });
         assert!(made(&c).contains("sys_write(unsigned int fd, const char *buf, size_t count)"));
-        let rust = GenCommand::Wrappers(WrappersArgs { language: Language::Rust, table: all() });
+        let rust = Output::Wrappers(WrappersArgs { language: Language::Rust, table: all() });
         assert!(made(&rust).contains("pub fn write(") || made(&rust).contains("pub unsafe fn write("));
-        let page = made(&GenCommand::Markdown(all()));
+        let page = made(&Output::Markdown(all()));
         let line = page.lines().find(|line| line.starts_with("| 1 | `write` |"));
         assert!(line.is_some_and(|line| line.contains("kernel/src/fs/read_write.rs:")), "{line:?}");
         assert!(page.contains("| 134 | `uselib` | | not implemented | |"), "{page}");
-        let json = made(&GenCommand::Json(JsonArgs::default()));
+        let json = made(&Output::Json(JsonArgs::default()));
         let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(parsed["calls"][1]["args"][2]["type"], "size_t");
-        let schema = made(&GenCommand::Json(JsonArgs { schema: true, table: all() }));
+        let schema = made(&Output::Json(JsonArgs { schema: true, table: all() }));
         assert!(serde_json::from_str::<serde_json::Value>(&schema).is_ok());
     }
 
