@@ -16,13 +16,22 @@ use crate::memory::{AccessError, Memory, Mmu, PAGE_MASK, PAGE_SIZE, Privilege};
 
 use super::decode::{Decoded, decode};
 use super::int;
-use super::op::Op;
+use super::op::{Num, Op};
 
 /// Most instructions in a block.
 pub(super) const MAX_OPS: usize = 64;
 
+/// Most direct branches in a block.
+const MAX_BRANCHES: usize = 6;
+
+/// From so many instructions on, a block ends at the next branch.
+const MAX_OPS_AFTER: usize = 32;
+
 /// Decoded instructions kept before all are dropped: bounds host memory at about 64 MiB.
 const MAX_KEPT: usize = 2 << 20;
+
+/// Most epochs whose numbers are known.
+const MAX_EPOCHS: usize = 1 << 10;
 
 /// Entries of the table of jump targets.
 const JUMPS: usize = 4096;
@@ -34,27 +43,82 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy)]
 pub(super) struct Link {
     /// When it is valid.
-    pub(super) epoch: u64,
+    pub(super) epoch: u32,
     /// Index of the block.
     pub(super) target: u32,
 }
 
 const UNLINKED: Link = Link { epoch: 0, target: NONE };
 
-/// A basic block: entered at its start only, and left at its end unless something stops it.
+/// A block: entered at its start only, and left at its end unless a branch is taken before or something stops it. What
+/// running it needs, in one cache line.
+#[repr(align(64))]
 pub(super) struct Block {
-    /// Its instructions; the last may be a branch, or a comparison and a branch in one.
+    /// Its instructions; a comparison and a branch may be in one.
     pub(super) ops: Box<[Op]>,
-    /// How many instructions that is.
-    pub(super) count: u64,
-    /// Address of the first instruction.
-    pub(super) start: u64,
+    /// Its direct branches, by their number in `Op::aux`; the last may be at its end.
+    pub(super) branches: Box<[Branch]>,
+    /// Successor at the end.
+    pub(super) next: Cell<Link>,
+    /// Where the branch at the end leads.
+    pub(super) last: Cell<Link>,
     /// Address after the last instruction.
     pub(super) end: u64,
-    /// Successors: where it falls through to, and where its direct branch goes.
-    pub(super) links: [Cell<Link>; 2],
+    /// How many instructions it has.
+    pub(super) count: u32,
+}
+
+const _: () = assert!(size_of::<Block>() == 64);
+
+/// A direct branch.
+pub(super) struct Branch {
+    /// Its successor, unless it is at the block's end.
+    pub(super) link: Cell<Link>,
+    /// Where it goes.
+    pub(super) target: u64,
+    /// How many instructions of the block come after it.
+    pub(super) after: u32,
+}
+
+/// By which of its ways a block leads to another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Its end.
+    Next,
+    /// The branch at its end.
+    Last,
+    /// One of its branches.
+    Side(Num),
+}
+
+impl Block {
+    /// What is remembered of a way.
+    #[inline(always)]
+    pub(super) fn link(&self, way: Way) -> &Cell<Link> {
+        match way {
+            Way::Next => &self.next,
+            Way::Last => &self.last,
+            Way::Side(number) => self.branches.get(number as usize).map_or(&self.last, |branch| &branch.link),
+        }
+    }
+
+    /// The target of a branch.
+    pub(super) fn target(&self, way: Way) -> u64 {
+        let branch = match way {
+            Way::Next => None,
+            Way::Last => self.branches.last(),
+            Way::Side(number) => self.branches.get(number as usize),
+        };
+        branch.map_or(self.end, |branch| branch.target)
+    }
+}
+
+/// What there is to know of a block besides.
+struct Origin {
+    /// Address of the first instruction.
+    start: u64,
     /// Blocks and links that lead here, and perhaps some that no longer do.
-    incoming: RefCell<Vec<(u32, u8)>>,
+    incoming: RefCell<Vec<(u32, Way)>>,
     frame: u32,
     /// The frame that the last instruction's last bytes are in, if that is another.
     second: Option<u32>,
@@ -106,10 +170,16 @@ pub(super) struct Cache {
     /// What instructions there are.
     model: CpuModel,
     blocks: Vec<Block>,
+    /// Of the same blocks.
+    origins: Vec<Origin>,
     free: Vec<u32>,
     by_address: Map<(u32, u64), u32>,
     pages: Map<u32, CodePage>,
     jumps: Box<[Jump; JUMPS]>,
+    /// Numbers of times: those in which links and jumps recorded are valid, by what makes them so.
+    epochs: Map<u64, u32>,
+    /// The last that was asked for.
+    epoch: (u64, u32),
     /// Instructions in `blocks`.
     kept: usize,
     /// How many blocks were ever removed: an index is good as long as this stands still.
@@ -123,10 +193,13 @@ impl Cache {
         Self {
             model,
             blocks: Vec::new(),
+            origins: Vec::new(),
             free: Vec::new(),
             by_address: Map::default(),
             pages: Map::default(),
             jumps: Box::new([Jump { address: 0, link: UNLINKED }; JUMPS]),
+            epochs: Map::default(),
+            epoch: (0, 0),
             kept: 0,
             removed: 0,
             seen_writes: 0,
@@ -143,9 +216,37 @@ impl Cache {
         self.removed
     }
 
+    /// Where a block starts.
+    pub(super) fn start(&self, index: u32) -> u64 {
+        self.origins[index as usize].start
+    }
+
     /// The time in which links and jumps recorded now are valid. Never 0.
-    pub(super) fn epoch(mmu: &Mmu<'_>) -> u64 {
-        mmu.code_generation() << 1 | u64::from(mmu.privilege() == Privilege::User)
+    #[inline(always)]
+    pub(super) fn epoch(&mut self, mmu: &Mmu<'_>) -> u32 {
+        let key = mmu.code_generation() << 1 | u64::from(mmu.privilege() == Privilege::User);
+        if self.epoch.0 != key {
+            self.change_epoch(key);
+        }
+        self.epoch.1
+    }
+
+    #[cold]
+    fn change_epoch(&mut self, key: u64) {
+        let newest = self.epochs.values().max().copied().unwrap_or(0).max(self.epoch.1);
+        if newest == u32::MAX {
+            self.reset();
+        } else if self.epochs.len() >= MAX_EPOCHS {
+            // Old times get new numbers when they come again.
+            self.epochs.clear();
+        }
+        let next = if newest == u32::MAX { 1 } else { newest + 1 };
+        self.epoch = (key, *self.epochs.entry(key).or_insert(next));
+    }
+
+    /// Drops everything.
+    fn reset(&mut self) {
+        *self = Self { seen_writes: self.seen_writes, removed: self.removed + 1, ..Self::new(self.model) };
     }
 
     fn slot(address: u64) -> usize {
@@ -163,7 +264,7 @@ impl Cache {
     ///
     /// # Errors
     /// If there is nothing to fetch.
-    pub(super) fn find(&mut self, mmu: &mut Mmu<'_>, address: u64, epoch: u64) -> Result<u32, AccessError> {
+    pub(super) fn find(&mut self, mmu: &mut Mmu<'_>, address: u64, epoch: u32) -> Result<u32, AccessError> {
         let jump = self.jump(address);
         if jump.epoch == epoch {
             return Ok(jump.target);
@@ -183,15 +284,15 @@ impl Cache {
 
     /// Whether a block that crosses into a second page would be fetched from the same frame there as it was decoded from.
     fn still_crosses_into(&self, index: u32, mmu: &Mmu<'_>) -> bool {
-        let block = self.block(index);
-        block.second.is_none_or(|second| mmu.fetch(next_page(block.start)) == Ok(second))
+        let origin = &self.origins[index as usize];
+        origin.second.is_none_or(|second| mmu.fetch(next_page(origin.start)) == Ok(second))
     }
 
     /// Remembers that one way out of a block leads to another.
-    pub(super) fn link(&self, from: u32, way: u8, epoch: u64, target: u32) {
-        let link = &self.block(from).links[usize::from(way & 1)];
+    pub(super) fn link(&self, from: u32, way: Way, epoch: u32, target: u32) {
+        let link = self.block(from).link(way);
         if link.get().target != target {
-            self.block(target).incoming.borrow_mut().push((from, way & 1));
+            self.origins[target as usize].incoming.borrow_mut().push((from, way));
         }
         link.set(Link { epoch, target });
     }
@@ -223,18 +324,20 @@ impl Cache {
     /// Removes a block. It may be in the list of another page still, and its slot is reused then, so that dropping that
     /// page may drop a fresh block: harmless.
     fn remove(&mut self, index: u32) {
-        let block = &mut self.blocks[index as usize];
+        let (block, origin) = (&mut self.blocks[index as usize], &mut self.origins[index as usize]);
         if block.ops.is_empty() {
             return;
         }
-        let key = (block.frame, block.start);
+        let key = (origin.frame, origin.start);
         self.removed += 1;
         self.kept -= block.ops.len();
         block.ops = Box::default();
-        block.links = [const { Cell::new(UNLINKED) }; 2];
-        let incoming = block.incoming.take();
+        block.branches = Box::default();
+        block.next = Cell::new(UNLINKED);
+        block.last = Cell::new(UNLINKED);
+        let incoming = origin.incoming.take();
         for (from, way) in incoming {
-            let link = &self.blocks[from as usize].links[usize::from(way)];
+            let link = self.blocks[from as usize].link(way);
             if link.get().target == index {
                 link.set(UNLINKED);
             }
@@ -257,33 +360,28 @@ impl Cache {
     /// Decodes a block, and watches its frames for writes from now on.
     fn decode(&mut self, mmu: &mut Mmu<'_>, frame: u32, address: u64) -> Result<u32, AccessError> {
         if self.kept >= MAX_KEPT {
-            *self = Self { seen_writes: self.seen_writes, removed: self.removed + 1, ..Self::new(self.model) };
+            self.reset();
         }
-        let decoded = decode_block(self.model, mmu, frame, address, MAX_OPS)?;
-        let count = decoded.ops.len() as u64;
-        let mut ops = decoded.ops;
-        if let Some(fused) = decoded.fused {
-            ops.truncate(ops.len() - 2);
-            ops.push(fused);
-        }
+        let decoded = decode_block(self.model, mmu, frame, address, MAX_OPS, true)?;
         let block = Block {
+            ops: decoded.ops.into(),
+            branches: decoded.branches.into(),
+            next: Cell::new(UNLINKED),
+            last: Cell::new(UNLINKED),
             end: decoded.end,
-            start: address,
-            links: [const { Cell::new(UNLINKED) }; 2],
-            incoming: RefCell::default(),
-            frame,
-            second: decoded.second,
-            ops: ops.into(),
-            count,
+            count: decoded.count,
         };
+        let origin = Origin { start: address, incoming: RefCell::default(), frame, second: decoded.second };
         self.kept += block.ops.len();
         let index = match self.free.pop() {
             Some(index) => {
                 self.blocks[index as usize] = block;
+                self.origins[index as usize] = origin;
                 index
             }
             None => {
                 self.blocks.push(block);
+                self.origins.push(origin);
                 (self.blocks.len() - 1) as u32
             }
         };
@@ -306,15 +404,55 @@ fn next_page(address: u64) -> u64 {
 pub(super) struct DecodedBlock {
     /// At least one operation.
     pub(super) ops: Vec<Op>,
+    /// The direct branches among them.
+    pub(super) branches: Vec<Branch>,
+    /// How many instructions they are.
+    pub(super) count: u32,
     /// Address after the last.
     pub(super) end: u64,
-    /// The last two as one, if that is possible.
-    fused: Option<Op>,
     /// The frame that the only instruction crosses into.
     second: Option<u32>,
+    /// Those whose flags may be for nothing.
+    pending: int::Pending,
 }
 
-/// Decodes up to `max` instructions: those of one page, or one that crosses into the next page.
+impl DecodedBlock {
+    /// One instruction more. If `fuse` is set, a comparison and the branch after it become one operation, and flags that
+    /// are not read are not set.
+    fn push(&mut self, mut op: Op, instruction: &Instruction, previous: Option<&Instruction>, fuse: bool) {
+        if int::branches_directly(instruction) {
+            op.aux = Num::new(self.branches.len());
+            let (target, after) = (instruction.near_branch_target(), self.count + 1);
+            self.branches.push(Branch { link: Cell::new(UNLINKED), target, after });
+        }
+        self.count += 1;
+        if fuse {
+            for (index, step) in self.pending.next(instruction, self.ops.len()) {
+                if let Some(op) = self.ops.get_mut(index) {
+                    op.step = step;
+                }
+            }
+        }
+        if let (true, Some(first), Some(previous)) = (fuse, self.ops.last_mut(), previous)
+            && let Some(step) = int::fuse(previous, instruction)
+        {
+            (first.step, first.aux) = (step, op.aux);
+            return;
+        }
+        self.ops.push(op);
+    }
+
+    /// Whether to decode what follows a branch too: if that may be executed next, as the most frequent way.
+    fn goes_on_after(&self, instruction: &Instruction) -> bool {
+        instruction.is_jcc_short_or_near()
+            && instruction.near_branch_target() > instruction.ip()
+            && self.branches.len() < MAX_BRANCHES
+            && (self.count as usize) < MAX_OPS_AFTER
+    }
+}
+
+/// Decodes up to `max` instructions: those of one page, or one that crosses into the next page. Only kept blocks, which
+/// `fuse` means, go on after branches that may not be taken.
 ///
 /// # Errors
 /// If the first instruction goes on in a page that can't be fetched from.
@@ -324,42 +462,50 @@ pub(super) fn decode_block(
     frame: u32,
     address: u64,
     max: usize,
+    fuse: bool,
 ) -> Result<DecodedBlock, AccessError> {
     // The offset of an instruction in its block fits in a byte; the longest instruction has 15 bytes.
     let mut bytes = [0; 256 + 16];
     let in_page = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(bytes.len());
     mmu.memory().read(frame, (address & PAGE_MASK) as usize, &mut bytes[..in_page]);
-    let mut ops: Vec<Op> = Vec::with_capacity(8);
-    let mut fused = None;
-    let mut previous = Instruction::default();
+    let mut block = DecodedBlock {
+        ops: Vec::with_capacity(16),
+        branches: Vec::new(),
+        count: 0,
+        end: address,
+        second: None,
+        pending: int::Pending::default(),
+    };
+    let mut previous = None;
     let mut at = 0;
-    while ops.len() < max && at < in_page {
+    while (block.count as usize) < max && at < in_page {
         let Ok(offset) = u8::try_from(at) else { break };
         match decode(model, &bytes[at..in_page], address.wrapping_add(at as u64)) {
             Decoded::Op { instruction, mut op, len, ends_block } => {
-                op.offset = offset;
-                if let (Some(first), Some(exec)) = (ops.last(), int::fuse(&previous, &instruction)) {
-                    fused = Some(Op { exec, disp: op.imm, ..*first });
-                }
-                ops.push(op);
+                (op.offset, op.before) = (offset, block.count as u8);
+                block.push(op, &instruction, previous.as_ref(), fuse);
                 at += len;
-                if ends_block {
+                if ends_block && !(fuse && block.goes_on_after(&instruction)) {
                     break;
                 }
-                previous = instruction;
+                previous = Some(instruction);
             }
             Decoded::Truncated if at == 0 => {
                 let second = mmu.fetch(next_page(address))?;
                 mmu.memory().read(second, 0, &mut bytes[in_page..in_page + 15]);
-                if let Decoded::Op { op, len, .. } = decode(model, &bytes[..in_page + 15], address) {
-                    ops.push(op);
+                if let Decoded::Op { instruction, op, len, .. } = decode(model, &bytes[..in_page + 15], address) {
+                    block.push(op, &instruction, None, false);
                     at = len;
                 }
-                let end = address.wrapping_add(at as u64);
-                return Ok(DecodedBlock { ops, end, fused: None, second: Some(second) });
+                block.second = Some(second);
+                break;
             }
             Decoded::Truncated => break,
         }
     }
-    Ok(DecodedBlock { ops, end: address.wrapping_add(at as u64), fused, second: None })
+    for branch in &mut block.branches {
+        branch.after = block.count - branch.after;
+    }
+    block.end = address.wrapping_add(at as u64);
+    Ok(block)
 }

@@ -10,24 +10,21 @@ use crate::flags::{Flags, rflags};
 use crate::memory::{AccessError, Mmu, Privilege, Word};
 use crate::{Cpu, CpuModel, Space};
 
-use super::op::{Num, Op, Stop};
-
-/// The block is left at its end.
-pub(crate) const FALLS_THROUGH: u8 = 0;
-/// The block is left by a branch whose target is always the same.
-pub(crate) const DIRECT: u8 = 1;
-/// The block is left by a branch whose target is computed.
-pub(crate) const INDIRECT: u8 = 2;
+use super::op::{End, Num, Op, Stop};
 
 /// A processor that runs in a space.
 pub(crate) struct Core<'a> {
     /// General registers; number 16 always reads 0.
     pub(crate) gpr: [u64; 32],
     pub(crate) flags: Flags,
-    /// Where execution goes after the block: set to its end at its start, and changed by branches.
+    /// In a block its end; what leaves it for an address that is computed puts that here.
     pub(crate) rip: u64,
-    /// By which way the block is left: `FALLS_THROUGH` unless a branch says otherwise.
-    pub(crate) way: u8,
+    /// Of [`End::Side`]: the branch's number.
+    pub(crate) side: Num,
+    /// Of [`End::Stopped`]: why.
+    pub(crate) stop: Stop,
+    /// Of [`End::Stopped`]: how many operations come after the one that stopped.
+    pub(crate) unexecuted: usize,
     /// Where the current block starts. Good only when an operation has stopped.
     pub(crate) start: u64,
     /// Instructions left of the budget, those of the current block already taken off.
@@ -59,7 +56,9 @@ impl<'a> Core<'a> {
             gpr,
             flags: cpu.flags,
             rip: cpu.rip,
-            way: 0,
+            side: Num::N0,
+            stop: Stop::Resync,
+            unexecuted: 0,
             start: cpu.rip,
             left: budget,
             end: cpu.instructions.wrapping_add(budget),
@@ -137,6 +136,34 @@ impl<'a> Core<'a> {
         self.mmu.set_privilege(Self::privilege_of(cpl));
     }
 
+    /// Goes on with the next operation of the block.
+    #[inline(always)]
+    pub(crate) fn next(&mut self, rest: &[Op]) -> End {
+        match rest {
+            [op, rest @ ..] => (op.step)(self, op, rest),
+            [] => End::FallsThrough,
+        }
+    }
+
+    /// Goes where a direct branch goes.
+    #[inline(always)]
+    pub(crate) fn branch(&mut self, op: &Op, rest: &[Op]) -> End {
+        if rest.is_empty() {
+            return End::Direct;
+        }
+        self.side = op.aux;
+        End::Side
+    }
+
+    /// Leaves the block because the operation before `rest` stopped.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn stopped(&mut self, rest: &[Op], stop: Stop) -> End {
+        self.stop = stop;
+        self.unexecuted = rest.len();
+        End::Stopped
+    }
+
     /// Address of the instruction that stopped.
     pub(crate) fn ip(&self, op: &Op) -> u64 {
         self.start.wrapping_add(u64::from(op.offset))
@@ -151,13 +178,13 @@ impl<'a> Core<'a> {
     /// The base of the memory operand's segment: in 64-bit mode only fs and gs have one.
     #[inline(always)]
     pub(crate) fn segment_base(&self, op: &Op) -> u64 {
-        if op.seg >= seg::FS as u8 { self.cpu.seg[usize::from(op.seg).min(seg::GS)].base } else { 0 }
+        if op.seg() >= seg::FS as u8 { self.cpu.seg[usize::from(op.seg()).min(seg::GS)].base } else { 0 }
     }
 
     /// The effective address of the memory operand: without its segment's base, as `lea` has it.
     #[inline(always)]
     pub(crate) fn offset(&self, op: &Op) -> u64 {
-        let index = self.gpr[op.index as usize] << (op.scale & 3);
+        let index = self.gpr[op.index as usize].wrapping_mul(op.factor());
         let address = self.gpr[op.base as usize].wrapping_add(index).wrapping_add(op.disp);
         if op.scale & Op::ADDRESS_32 != 0 { u64::from(address as u32) } else { address }
     }
@@ -180,24 +207,26 @@ impl<'a> Core<'a> {
     /// Loads from a linear address, then does the rest of the instruction, which captures nothing. Faster than `load`:
     /// what happens when the page is not cached is out of the way as a whole, so that the rest needs no stack frame.
     #[inline(always)]
-    pub(crate) fn load_then<T: Word, F>(&mut self, op: &Op, address: u64, rest: F) -> Result<(), Stop>
+    pub(crate) fn load_then<T: Word, F>(&mut self, op: &Op, rest: &[Op], address: u64, then: F) -> End
     where
-        F: Fn(&mut Self, &Op, T) -> Result<(), Stop>,
+        F: Fn(&mut Self, &Op, &[Op], T) -> End,
     {
         match self.mmu.cached(address) {
-            Some(value) => rest(self, op, value),
-            None => self.load_slow_then(op, address, rest),
+            Some(value) => then(self, op, rest, value),
+            None => self.load_slow_then(op, rest, address, then),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn load_slow_then<T: Word, F>(&mut self, op: &Op, address: u64, rest: F) -> Result<(), Stop>
+    fn load_slow_then<T: Word, F>(&mut self, op: &Op, rest: &[Op], address: u64, then: F) -> End
     where
-        F: Fn(&mut Self, &Op, T) -> Result<(), Stop>,
+        F: Fn(&mut Self, &Op, &[Op], T) -> End,
     {
-        let value = self.load_slow(address)?;
-        rest(self, op, value)
+        match self.load_slow(address) {
+            Ok(value) => then(self, op, rest, value),
+            Err(stop) => self.stopped(rest, stop),
+        }
     }
 
     /// Stores to a linear address.
@@ -220,29 +249,67 @@ impl<'a> Core<'a> {
 
     /// Stores to a linear address, then does the rest of the instruction, which captures nothing; see `load_then`.
     #[inline(always)]
-    pub(crate) fn store_then<T: Word, F>(&mut self, op: &Op, address: u64, value: T, rest: F) -> Result<(), Stop>
+    pub(crate) fn store_then<T: Word, F>(&mut self, op: &Op, rest: &[Op], address: u64, value: T, then: F) -> End
     where
-        F: Fn(&mut Self, &Op),
+        F: Fn(&mut Self, &Op, &[Op]) -> End,
     {
         match self.mmu.cached_place(address) {
             Some(place) => {
                 place.write(value);
-                rest(self, op);
-                Ok(())
+                then(self, op, rest)
             }
-            None => self.store_slow_then(op, address, value, rest),
+            None => self.store_slow_then(op, rest, address, value, then),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn store_slow_then<T: Word, F>(&mut self, op: &Op, address: u64, value: T, rest: F) -> Result<(), Stop>
+    fn store_slow_then<T: Word, F>(&mut self, op: &Op, rest: &[Op], address: u64, value: T, then: F) -> End
     where
-        F: Fn(&mut Self, &Op),
+        F: Fn(&mut Self, &Op, &[Op]) -> End,
     {
-        self.store_slow(address, value)?;
-        rest(self, op);
-        Ok(())
+        match self.store_slow(address, value) {
+            Ok(()) => then(self, op, rest),
+            Err(stop) => self.stopped(rest, stop),
+        }
+    }
+
+    /// Replaces a value in memory by what `f`, which captures nothing, makes of it; then goes on with the next operation.
+    /// Faults as a write, before anything is read.
+    #[inline(always)]
+    pub(crate) fn modify_then_next<T: Word, F>(&mut self, op: &Op, rest: &[Op], address: u64, f: F) -> End
+    where
+        F: Fn(&mut Self, &Op, T) -> T,
+    {
+        // Two borrows of the core at once: the place is found again for the write, of which the compiler makes nothing.
+        match self.mmu.cached_place::<T>(address).map(|place| place.read()) {
+            Some(value) => {
+                let value = f(self, op, value);
+                if let Some(place) = self.mmu.cached_place(address) {
+                    place.write(value);
+                }
+                self.next(rest)
+            }
+            None => self.modify_slow_then_next(op, rest, address, f),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn modify_slow_then_next<T: Word, F>(&mut self, op: &Op, rest: &[Op], address: u64, f: F) -> End
+    where
+        F: Fn(&mut Self, &Op, T) -> T,
+    {
+        let done = self.check_aligned(address, T::ALIGN).and_then(|()| {
+            self.check_store(address, size_of::<T>())?;
+            let value = self.load_slow(address)?;
+            let value = f(self, op, value);
+            self.store_slow(address, value)
+        });
+        match done {
+            Ok(()) => self.next(rest),
+            Err(stop) => self.stopped(rest, stop),
+        }
     }
 
     /// Replaces a value in memory by what `f` makes of it and the flags. Faults as a write, before anything is read.

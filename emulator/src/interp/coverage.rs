@@ -2,7 +2,7 @@
 
 use iced_x86::{Code, EncodingKind, Instruction, Mnemonic, OpCodeOperandKind as Kind, OpKind, Register};
 
-use super::{int, sse, x87};
+use super::decode;
 use crate::cpuid;
 
 /// An instruction of a code, in its register form or its memory form.
@@ -107,8 +107,7 @@ fn what_cpuid_promises_is_executed() {
         .filter(|code| {
             [false, true].iter().any(|memory| {
                 let i = example(*code, *memory);
-                let selected = int::select(&i).or_else(|| sse::select(&i)).or_else(|| x87::select(&i));
-                cpuid::has(cpuid::CpuModel::V3, &i) && selected.is_none()
+                cpuid::has(cpuid::CpuModel::V3, &i) && decode::select(&i).is_none()
             })
         })
         .filter(|code| !ABSENT.contains(&code.mnemonic()))

@@ -3,8 +3,9 @@
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
 
 use crate::cpuid::{self, CpuModel};
+use crate::seg;
 
-use super::op::{Exec, Num, Op, Stop};
+use super::op::{End, Exec, Num, Op, Step, Stop};
 use super::{core::Core, int, sse, x87};
 
 /// What the bytes at an address are.
@@ -34,19 +35,33 @@ pub(crate) fn decode(model: CpuModel, bytes: &[u8], ip: u64) -> Decoded {
         }
         return Decoded::Op {
             instruction,
-            op: pack(&instruction, undefined),
+            op: pack(&instruction, called, undefined),
             len: instruction.len().max(1),
             ends_block: true,
         };
     }
-    let exec = if cpuid::has(model, &instruction) {
-        int::select(&instruction).or_else(|| sse::select(&instruction)).or_else(|| x87::select(&instruction))
-    } else {
-        None
-    };
-    let ends_block = exec.is_none() || int::ends_block(&instruction);
-    let op = pack(&instruction, exec.unwrap_or(missing));
+    let action = if cpuid::has(model, &instruction) { select(&instruction) } else { None };
+    let ends_block = action.is_none() || int::ends_block(&instruction);
+    let (step, exec) = action.unwrap_or((called, missing));
+    let op = pack(&instruction, step, exec);
     Decoded::Op { instruction, op, len: instruction.len(), ends_block }
+}
+
+/// What executes an instruction, if it is one of ours.
+pub(super) fn select(instruction: &Instruction) -> Option<(Step, Exec)> {
+    if let Some(step) = int::select_step(instruction).or_else(|| sse::select_step(instruction)) {
+        return Some((step, undefined));
+    }
+    let exec = int::select(instruction).or_else(|| sse::select(instruction)).or_else(|| x87::select(instruction));
+    exec.map(|exec| (called as Step, exec))
+}
+
+/// An operation that has a function for itself alone.
+fn called(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    match (op.exec)(core, op) {
+        Ok(()) => core.next(rest),
+        Err(stop) => core.stopped(rest, stop),
+    }
 }
 
 /// No instruction at all.
@@ -76,23 +91,22 @@ fn number(register: Register) -> Num {
 }
 
 /// Packs the operands: all there are, whatever `exec` uses.
-pub(crate) fn pack(instruction: &Instruction, exec: Exec) -> Op {
+pub(crate) fn pack(instruction: &Instruction, step: Step, exec: Exec) -> Op {
     let mut op = Op {
+        step,
         exec,
         imm: 0,
         disp: 0,
         base: Num::ZERO,
         index: Num::ZERO,
         scale: 0,
-        seg: 3,
         dst: Num::N0,
         src: Num::N0,
         aux: Num::N0,
         offset: 0,
+        before: 0,
     };
-    if instruction.is_stack_instruction() {
-        op.seg = 2;
-    }
+    op.set_seg(if instruction.is_stack_instruction() { seg::SS } else { seg::DS } as u8);
     let mut registers = [Num::N0; 3];
     let mut count = 0;
     for i in 0..instruction.op_count() {
@@ -115,14 +129,11 @@ pub(crate) fn pack(instruction: &Instruction, exec: Exec) -> Op {
             | OpKind::MemorySegESI
             | OpKind::MemorySegEDI
             | OpKind::MemoryESEDI => {
-                op.seg = segment(instruction.memory_segment(), Register::None);
-                op.scale = Op::ADDRESS_32;
+                op.set_seg(segment(instruction.memory_segment(), Register::None));
+                op.scale |= Op::ADDRESS_32;
             }
             OpKind::MemorySegRSI | OpKind::MemorySegRDI => {
-                op.seg = segment(instruction.memory_segment(), Register::None);
-            }
-            OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64 => {
-                op.imm = instruction.near_branch_target()
+                op.set_seg(segment(instruction.memory_segment(), Register::None));
             }
             OpKind::Immediate8_2nd => op.imm |= u64::from(instruction.immediate8_2nd()) << 32,
             _ => {
@@ -136,6 +147,9 @@ pub(crate) fn pack(instruction: &Instruction, exec: Exec) -> Op {
         registers[2] = registers[1];
     }
     [op.dst, op.src, op.aux] = registers;
+    if instruction.is_call_near() || instruction.is_call_near_indirect() {
+        op.imm = instruction.next_ip();
+    }
     op
 }
 
@@ -165,7 +179,7 @@ fn pack_memory(instruction: &Instruction, op: &mut Op) {
         // Gathers have no immediate.
         op.imm = index.number() as u64;
     }
-    op.scale = instruction.memory_index_scale().trailing_zeros() as u8 & 3;
+    op.scale |= instruction.memory_index_scale() as u8 & 15;
     let narrow = |register: Register| register.is_gpr32() || register == Register::EIP;
     if narrow(base)
         || narrow(index)
@@ -178,5 +192,5 @@ fn pack_memory(instruction: &Instruction, op: &mut Op) {
         // was not negative both are the same.
         op.scale |= Op::ADDRESS_32;
     }
-    op.seg = segment(instruction.memory_segment(), base);
+    op.set_seg(segment(instruction.memory_segment(), base));
 }

@@ -2,9 +2,29 @@
 
 use super::core::Core;
 
-/// What an instruction does. Chosen at decode by operation, operand size and operand kinds, so that it has nothing left
-/// to find out. On `Err` with [`Stop::Fault`], [`Stop::NonCanonical`] or [`Stop::CodeWrite`] it has changed nothing.
+/// Executes an instruction and those that follow it in its block, by calling the next one's function last of all: the
+/// compiler makes that a jump. A function is chosen at decode by operation, operand size and operand kinds, so that it has
+/// nothing left to find out.
+pub(crate) type Step = for<'a> fn(&mut Core<'a>, &Op, &[Op]) -> End;
+
+/// Executes an instruction alone. On `Err` with [`Stop::Fault`], [`Stop::NonCanonical`] or [`Stop::CodeWrite`] it has
+/// changed nothing.
 pub(crate) type Exec = for<'a> fn(&mut Core<'a>, &Op) -> Result<(), Stop>;
+
+/// How a block is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// At its end, to the instruction after it.
+    FallsThrough,
+    /// By its last instruction, a branch whose target is always the same.
+    Direct,
+    /// By such a branch before its end: the one with the number `core.side`.
+    Side,
+    /// To `core.rip`.
+    Indirect,
+    /// The instruction before the last `core.unexecuted` ones stopped, as `core.stop` says.
+    Stopped,
+}
 
 /// Why execution can't simply go on with the next operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +76,15 @@ impl Num {
     }
 }
 
-/// An instruction, decoded once. 32 bytes.
+/// An instruction, decoded once. 40 bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Op {
-    /// Does it.
+    /// Does it, and what follows.
+    pub(crate) step: Step,
+    /// Does it, if `step` is [`called`](super::decode).
     pub(crate) exec: Exec,
-    /// The immediate operand, sign-extended as the instruction does, or a near branch's target address; the
-    /// number of a fourth register operand or of a gather's index register.
+    /// The immediate operand, sign-extended as the instruction does; the number of a fourth register operand or of a
+    /// gather's index register; of calls the address to return to.
     pub(crate) imm: u64,
     /// Memory operand: displacement, with rip already added for rip-relative ones.
     pub(crate) disp: u64,
@@ -70,22 +92,52 @@ pub(crate) struct Op {
     pub(crate) base: Num,
     /// Memory operand: index register, or [`Num::ZERO`].
     pub(crate) index: Num,
-    /// Memory operand: bits 0 and 1 are the shift of the index; [`Op::ADDRESS_32`].
+    /// Memory operand: the low four bits are the index's factor, the next three the number of the segment, after
+    /// overrides and defaults; [`Op::ADDRESS_32`].
     pub(crate) scale: u8,
-    /// Memory operand: number of the segment, after overrides and defaults.
-    pub(crate) seg: u8,
     /// First register operand (of the r/m and reg fields), by iced's operand order: a general register's number (for byte
     /// registers twice that, plus 1 for ah, ch, dh and bh), an xmm, mm, st, segment or control register's number.
     pub(crate) dst: Num,
     /// Second register operand.
     pub(crate) src: Num,
-    /// Third register operand (VEX); the second again if there are two.
+    /// Third register operand (VEX); the second again if there are two. Of direct branches, their number in the block.
     pub(crate) aux: Num,
     /// Offset of the instruction in its block, in bytes.
     pub(crate) offset: u8,
+    /// How many instructions of its block come before it.
+    pub(crate) before: u8,
 }
 
 impl Op {
     /// In `scale`: the address is cut to 32 bits.
     pub(crate) const ADDRESS_32: u8 = 0x80;
+
+    /// Number of the memory operand's segment.
+    #[inline(always)]
+    pub(crate) fn seg(&self) -> u8 {
+        self.scale >> 4 & 7
+    }
+
+    /// What the index register is multiplied with. A shift would need the host's cl, where something else is.
+    #[inline(always)]
+    pub(crate) fn factor(&self) -> u64 {
+        u64::from(self.scale & 15)
+    }
+
+    /// Sets the number of the memory operand's segment.
+    pub(crate) fn set_seg(&mut self, seg: u8) {
+        self.scale = self.scale & !(7 << 4) | (seg & 7) << 4;
+    }
 }
+
+/// The [`Step`] of a function that executes one instruction alone.
+macro_rules! step {
+    ($exec:expr) => {{
+        let step: $crate::interp::op::Step = |core, op, rest| match $exec(core, op) {
+            Ok(()) => core.next(rest),
+            Err(stop) => core.stopped(rest, stop),
+        };
+        step
+    }};
+}
+pub(crate) use step;

@@ -6,10 +6,10 @@ use crate::flags::rflags;
 use crate::memory::AccessError;
 use crate::{Exit, seg};
 
-use super::block::{Cache, DecodedBlock, MAX_OPS, decode_block};
-use super::core::{Core, DIRECT, FALLS_THROUGH};
+use super::block::{Cache, DecodedBlock, MAX_OPS, Way, decode_block};
+use super::core::Core;
 use super::int;
-use super::op::{Op, Stop};
+use super::op::{End, Op, Stop};
 
 /// Runs until something happens.
 pub(super) fn run(cache: &mut Cache, core: &mut Core<'_>) -> Exit {
@@ -35,31 +35,37 @@ fn run_blocks(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
     if core.needs_care() {
         return run_with_care(cache, core);
     }
-    let epoch = Cache::epoch(&core.mmu);
+    let epoch = cache.epoch(&core.mmu);
     let mut index = match cache.find(&mut core.mmu, core.rip, epoch) {
         Ok(index) => index,
         Err(error) => return fetch_failed(core, error),
     };
     loop {
         let block = cache.block(index);
-        let Some(left) = core.left.checked_sub(block.count) else {
+        let Some(left) = core.left.checked_sub(u64::from(block.count)) else {
+            core.rip = cache.start(index);
             return run_part(cache, core, MAX_OPS);
         };
         core.left = left;
         core.rip = block.end;
-        core.way = FALLS_THROUGH;
-        for op in &block.ops {
-            if let Err(stop) = (op.exec)(core, op) {
-                let op = *op;
-                return stopped_in_block(cache, core, index, &op, stop);
+        let (link, way) = match core.next(&block.ops) {
+            End::FallsThrough => (block.next.get(), Some(Way::Next)),
+            End::Direct => (block.last.get(), Some(Way::Last)),
+            End::Side => {
+                let way = Way::Side(core.side);
+                if let Some(branch) = block.branches.get(core.side as usize) {
+                    core.left += u64::from(branch.after);
+                }
+                (block.link(way).get(), Some(way))
             }
-        }
-        let link = if core.way <= DIRECT { block.links[usize::from(core.way)].get() } else { cache.jump(core.rip) };
+            End::Indirect => (cache.jump(core.rip), None),
+            End::Stopped => return stopped_in_block(cache, core, index),
+        };
         if link.epoch == epoch {
             index = link.target;
             continue;
         }
-        match successor(cache, core, index, epoch) {
+        match successor(cache, core, index, way, epoch) {
             Ok(target) => index = target,
             Err(exit) => return exit,
         }
@@ -69,7 +75,16 @@ fn run_blocks(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
 /// Finds the block that control goes to, and remembers it.
 #[cold]
 #[inline(never)]
-fn successor(cache: &mut Cache, core: &mut Core<'_>, from: u32, epoch: u64) -> Result<u32, Option<Exit>> {
+fn successor(
+    cache: &mut Cache,
+    core: &mut Core<'_>,
+    from: u32,
+    way: Option<Way>,
+    epoch: u32,
+) -> Result<u32, Option<Exit>> {
+    if let Some(way) = way {
+        core.rip = cache.block(from).target(way);
+    }
     if core.left == 0 {
         // That the next instruction can't be fetched is for the next run to find.
         return Err(Some(Exit::Budget));
@@ -77,8 +92,8 @@ fn successor(cache: &mut Cache, core: &mut Core<'_>, from: u32, epoch: u64) -> R
     let removed = cache.removed();
     match cache.find(&mut core.mmu, core.rip, epoch) {
         Ok(target) => {
-            if core.way <= DIRECT && removed == cache.removed() {
-                cache.link(from, core.way, epoch, target);
+            if let (Some(way), true) = (way, removed == cache.removed()) {
+                cache.link(from, way, epoch, target);
             }
             Ok(target)
         }
@@ -89,16 +104,18 @@ fn successor(cache: &mut Cache, core: &mut Core<'_>, from: u32, epoch: u64) -> R
 /// An operation of a block stopped: those after it are not retired.
 #[cold]
 #[inline(never)]
-fn stopped_in_block(cache: &mut Cache, core: &mut Core<'_>, index: u32, op: &Op, stop: Stop) -> Option<Exit> {
+fn stopped_in_block(cache: &mut Cache, core: &mut Core<'_>, index: u32) -> Option<Exit> {
+    core.start = cache.start(index);
     let block = cache.block(index);
-    core.start = block.start;
-    // Only the last operation may stand for two instructions, and it doesn't stop.
-    let before = block.ops.iter().take_while(|other| other.offset < op.offset).count();
-    core.left += block.count - before as u64 - 1;
-    stopped(cache, core, op, stop)
+    let at = block.ops.len().checked_sub(core.unexecuted + 1)?;
+    let op = *block.ops.get(at)?;
+    // If it stands for two instructions, it is the first that stopped.
+    core.left += u64::from(block.count) - u64::from(op.before) - 1;
+    stopped(cache, core, &op, core.stop)
 }
 
-/// Runs an instruction that is to be stepped, or a block while breakpoints are set.
+/// Runs an instruction that is to be stepped, or a part of a block while breakpoints are set. Kept blocks are of no use:
+/// some of their operations stand for two instructions.
 #[cold]
 #[inline(never)]
 fn run_with_care(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
@@ -123,36 +140,7 @@ fn run_with_care(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
         }
         return exit;
     }
-    let epoch = Cache::epoch(&core.mmu);
-    match cache.find(&mut core.mmu, core.rip, epoch) {
-        Ok(index) if cache.block(index).count <= core.left => run_watched(cache, core, index),
-        Ok(_) => run_part(cache, core, MAX_OPS),
-        Err(error) => fetch_failed(core, error),
-    }
-}
-
-/// Runs a block up to the first instruction that touches data which is watched.
-fn run_watched(cache: &mut Cache, core: &mut Core<'_>, index: u32) -> Option<Exit> {
-    let block = cache.block(index);
-    core.left -= block.count;
-    (core.start, core.rip, core.way) = (block.start, block.end, FALLS_THROUGH);
-    core.trap_shadow = false;
-    for (i, op) in block.ops.iter().enumerate() {
-        if let Err(stop) = (op.exec)(core, op) {
-            let op = *op;
-            let exit = stopped_in_block(cache, core, index, &op, stop);
-            return if stop == Stop::Resync { trap(core, false) } else { exit };
-        }
-        if core.mmu.watch().is_some_and(|watch| watch.hit()) {
-            if let Some(next) = block.ops.get(i + 1) {
-                // Only the last operation may stand for two instructions.
-                core.left += block.count - (i as u64 + 1);
-                core.rip = core.ip(next);
-            }
-            return trap(core, false);
-        }
-    }
-    None
+    run_part(cache, core, MAX_OPS)
 }
 
 /// Runs a part of a block, decoded for this once: as many instructions as the budget has, and at most `most`.
@@ -168,18 +156,18 @@ fn run_part(cache: &mut Cache, core: &mut Core<'_>, most: usize) -> Option<Exit>
     let decoded = core.mmu.fetch(start).and_then(|frame| {
         // What this writes into its own instructions must be noticed.
         core.mmu.mark_code(frame);
-        decode_block(core.model, &core.mmu, frame, start, most)
+        decode_block(core.model, &core.mmu, frame, start, most, false)
     });
-    let DecodedBlock { ops, end, .. } = match decoded {
+    let block = match decoded {
         Ok(decoded) => decoded,
         Err(error) => return fetch_failed(core, error),
     };
     core.start = start;
     core.trap_shadow = false;
-    for (i, op) in ops.iter().enumerate() {
+    for (i, op) in block.ops.iter().enumerate() {
         core.left -= 1;
-        core.rip = ops.get(i + 1).map_or(end, |next| core.ip(next));
-        if let Err(stop) = (op.exec)(core, op) {
+        core.rip = block.ops.get(i + 1).map_or(block.end, |next| core.ip(next));
+        if let Err(stop) = run_op(core, &block, op) {
             let exit = stopped(cache, core, op, stop);
             // An instruction that ran to its end is trapped after, as if nothing had stopped it.
             return if stop == Stop::Resync { exit.or_else(|| trap(core, stepping)) } else { exit };
@@ -189,6 +177,20 @@ fn run_part(cache: &mut Cache, core: &mut Core<'_>, most: usize) -> Option<Exit>
         }
     }
     None
+}
+
+/// Runs one operation of a block alone, up to where rip says where it leads.
+fn run_op(core: &mut Core<'_>, block: &DecodedBlock, op: &Op) -> Result<(), Stop> {
+    match (op.step)(core, op, &[]) {
+        End::FallsThrough | End::Indirect => Ok(()),
+        End::Direct | End::Side => {
+            if let Some(branch) = block.branches.get(op.aux as usize) {
+                core.rip = branch.target;
+            }
+            Ok(())
+        }
+        End::Stopped => Err(core.stop),
+    }
 }
 
 /// The debug trap after an instruction or an iteration: TF was set when it began, or it touched data that is watched.
@@ -238,7 +240,7 @@ fn stopped(cache: &mut Cache, core: &mut Core<'_>, op: &Op, stop: Stop) -> Optio
             core.left += 1;
             core.rip = core.ip(op);
             if stop == Stop::NonCanonical {
-                let stack = usize::from(op.seg) == seg::SS;
+                let stack = usize::from(op.seg()) == seg::SS;
                 core.fault = Exception::with_code(if stack { vector::SS } else { vector::GP }, 0);
             }
             if let Some(watch) = core.mmu.watch() {
@@ -264,7 +266,7 @@ fn write_code(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
         core.mmu.memory().drop_code(core.code_frame);
         cache.sync(core.mmu.memory());
         let decoded = match core.mmu.fetch(address) {
-            Ok(frame) => decode_block(core.model, &core.mmu, frame, address, 1),
+            Ok(frame) => decode_block(core.model, &core.mmu, frame, address, 1, false),
             Err(error) => Err(error),
         };
         let decoded = match decoded {
@@ -274,9 +276,8 @@ fn write_code(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
         let op = decoded.ops.first()?;
         core.start = address;
         core.rip = decoded.end;
-        core.way = 0;
         core.left -= 1;
-        match (op.exec)(core, op) {
+        match run_op(core, &decoded, op) {
             Ok(()) => return trap(core, stepping),
             Err(Stop::Resync) => return trap(core, stepping),
             // It writes two such frames.

@@ -15,14 +15,25 @@ const ENTRIES: usize = 512;
 /// A tag that no access has: page addresses have zeros in their low bits.
 const NONE: u64 = 1;
 
+/// 32 bytes, so that an index is a shift and a mask.
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 struct Entry {
     /// The page that may be read, or NONE.
     read: u64,
     /// The page that may be written directly, or NONE.
     write: u64,
-    /// Where the page's frame begins: PAGE_SIZE bytes that stay mapped while the owner of the table lives.
-    host: NonNull<u8>,
+    /// Where address 0 would be, if the host's memory around the page's frame were the guest's around the page: this and
+    /// an address in the page lie in the frame, PAGE_SIZE bytes that stay mapped while the owner of the table lives.
+    origin: *mut u8,
+}
+
+impl Entry {
+    /// Where an address in the page lies in the host.
+    #[inline(always)]
+    fn host(&self, address: u64) -> *mut u8 {
+        self.origin.wrapping_add(address as usize)
+    }
 }
 
 /// A value that loads and stores move: any bytes of its size are one.
@@ -81,7 +92,7 @@ macro_rules! byte_words {
 byte_words!(10 16 32);
 
 /// A writable place of a guest's memory, within one page.
-pub(crate) struct Place<'a, T>(NonNull<u8>, PhantomData<(&'a Table, T)>);
+pub(crate) struct Place<'a, T>(*mut u8, PhantomData<(&'a Table, T)>);
 
 impl<T: Word> Place<'_, T> {
     #[inline(always)]
@@ -107,7 +118,7 @@ pub(super) struct Table {
 impl Table {
     /// With nothing cached.
     pub(super) fn new() -> Box<Self> {
-        Box::new(Self { entries: [Entry { read: NONE, write: NONE, host: NonNull::dangling() }; ENTRIES] })
+        Box::new(Self { entries: [Entry { read: NONE, write: NONE, origin: std::ptr::null_mut() }; ENTRIES] })
     }
 
     #[inline(always)]
@@ -130,8 +141,8 @@ impl Table {
         }
         // SAFETY: the tag is the address of the page that the access ends in. Were it not the page where it begins too,
         // the entry would be that of another page's index; with equal index the access would have to be longer than a
-        // page. So all its bytes lie in the one page, whose frame is mapped from `host` on.
-        Some(unsafe { entry.host.add((address & PAGE_MASK) as usize).cast::<T>().read_unaligned() })
+        // page. So all its bytes lie in the one page, whose frame is mapped where `origin` says.
+        Some(unsafe { entry.host(address).cast::<T>().read_unaligned() })
     }
 
     /// The place of a value, if its page is cached as writable and it doesn't cross into another.
@@ -141,8 +152,8 @@ impl Table {
         if entry.write != Self::last_page::<T>(address) {
             return None;
         }
-        // SAFETY: as for `read`: the access lies within the one page that `host` maps.
-        Some(Place(unsafe { entry.host.add((address & PAGE_MASK) as usize) }, PhantomData))
+        // As for `read`: the access lies within the one page, which is what `Place` relies on.
+        Some(Place(entry.host(address), PhantomData))
     }
 
     /// From `address` on, the bytes of its page, if it is cached with the permission asked for: start and count.
@@ -152,9 +163,7 @@ impl Table {
         if (if write { entry.write } else { entry.read }) != address & !PAGE_MASK {
             return None;
         }
-        let offset = (address & PAGE_MASK) as usize;
-        // SAFETY: an offset within the page.
-        Some((unsafe { entry.host.add(offset) }, PAGE_SIZE - offset))
+        Some((NonNull::new(entry.host(address))?, PAGE_SIZE - (address & PAGE_MASK) as usize))
     }
 
     /// Caches a translation.
@@ -164,7 +173,8 @@ impl Table {
     pub(super) unsafe fn insert(&mut self, address: u64, host: NonNull<u8>, writable: bool) {
         let page = address & !PAGE_MASK;
         let write = if writable { page } else { NONE };
-        self.entries[Self::index(address)] = Entry { read: page, write, host };
+        let origin = host.as_ptr().wrapping_sub(page as usize);
+        self.entries[Self::index(address)] = Entry { read: page, write, origin };
     }
 
     /// Forgets a page.

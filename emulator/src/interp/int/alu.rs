@@ -3,7 +3,7 @@
 use iced_x86::{ConditionCode, Instruction, Mnemonic};
 
 use crate::interp::core::Core;
-use crate::interp::op::{Exec, Op, Stop};
+use crate::interp::op::{End, Op, Step, Stop, step};
 
 use super::arith::{
     Adc, Add, And, Binary, Cmp, Dec, Inc, Neg, Not, Or, Sbb, Sub, Test, Unary, Xor, add, by_condition, condition, sub,
@@ -13,7 +13,7 @@ use super::operand::{
 };
 
 /// The function for an instruction of this file.
-pub(super) fn select(i: &Instruction) -> Option<Exec> {
+pub(super) fn select(i: &Instruction) -> Option<Step> {
     match i.mnemonic() {
         Mnemonic::Mov => mov(i),
         Mnemonic::Add => binary::<Add>(i),
@@ -40,7 +40,7 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
     }
 }
 
-fn mov(i: &Instruction) -> Option<Exec> {
+fn mov(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
         Form::RR => mov_rr::<T>,
         Form::RI => mov_ri::<T>,
@@ -51,35 +51,35 @@ fn mov(i: &Instruction) -> Option<Exec> {
     }))
 }
 
-fn mov_rr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn mov_rr<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let value = T::get(core, op.src);
     T::set(core, op.dst, value);
-    Ok(())
+    core.next(rest)
 }
 
-fn mov_ri<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn mov_ri<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     T::set(core, op.dst, T::cut(op.imm));
-    Ok(())
+    core.next(rest)
 }
 
-fn mov_rm<T: Int, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    core.load_then(op, A::ea(core, op), |core, op, value: T| {
+fn mov_rm<T: Int, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.load_then(op, rest, A::ea(core, op), |core, op, rest, value: T| {
         T::set(core, op.dst, value);
-        Ok(())
+        core.next(rest)
     })
 }
 
-fn mov_mr<T: Int, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn mov_mr<T: Int, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     // The only register operand is the first one packed.
     let value = T::get(core, op.dst);
-    core.store(A::ea(core, op), value)
+    core.store_then(op, rest, A::ea(core, op), value, |core, _, rest| core.next(rest))
 }
 
-fn mov_mi<T: Int, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    core.store(A::ea(core, op), T::cut(op.imm))
+fn mov_mi<T: Int, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.store_then(op, rest, A::ea(core, op), T::cut(op.imm), |core, _, rest| core.next(rest))
 }
 
-fn binary<B: Binary>(i: &Instruction) -> Option<Exec> {
+fn binary<B: Binary>(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
         Form::RR => binary_rr::<T, B>,
         Form::RI => binary_ri::<T, B>,
@@ -90,63 +90,64 @@ fn binary<B: Binary>(i: &Instruction) -> Option<Exec> {
     }))
 }
 
-fn binary_rr<T: Int, B: Binary>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn binary_rr<T: Int, B: Binary>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let (a, b) = (T::get(core, op.dst), T::get(core, op.src));
     let result = B::apply(&mut core.flags, a, b);
     if B::WRITES {
         T::set(core, op.dst, result);
     }
-    Ok(())
+    core.next(rest)
 }
 
-fn binary_ri<T: Int, B: Binary>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn binary_ri<T: Int, B: Binary>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let a = T::get(core, op.dst);
     let result = B::apply(&mut core.flags, a, T::cut(op.imm));
     if B::WRITES {
         T::set(core, op.dst, result);
     }
-    Ok(())
+    core.next(rest)
 }
 
-fn binary_rm<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    core.load_then(op, A::ea(core, op), |core, op, b: T| {
+fn binary_rm<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.load_then(op, rest, A::ea(core, op), |core, op, rest, b: T| {
         let a = T::get(core, op.dst);
         let result = B::apply(&mut core.flags, a, b);
         if B::WRITES {
             T::set(core, op.dst, result);
         }
-        Ok(())
+        core.next(rest)
     })
 }
 
-fn binary_mr<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn binary_mr<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let address = A::ea(core, op);
     if B::WRITES {
-        let b = T::get(core, op.dst);
-        core.modify(address, move |flags, a| B::apply(flags, a, b))
+        core.modify_then_next(op, rest, address, |core, op, a: T| {
+            let b = T::get(core, op.dst);
+            B::apply(&mut core.flags, a, b)
+        })
     } else {
-        core.load_then(op, address, |core, op, a| {
+        core.load_then(op, rest, address, |core, op, rest, a: T| {
             let b = T::get(core, op.dst);
             B::apply(&mut core.flags, a, b);
-            Ok(())
+            core.next(rest)
         })
     }
 }
 
-fn binary_mi<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn binary_mi<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let address = A::ea(core, op);
     if B::WRITES {
-        let b = T::cut(op.imm);
-        core.modify(address, move |flags, a| B::apply(flags, a, b))
+        core.modify_then_next(op, rest, address, |core, op, a: T| B::apply(&mut core.flags, a, T::cut(op.imm)))
     } else {
-        core.load_then(op, address, |core, op, a| {
+        core.load_then(op, rest, address, |core, op, rest, a: T| {
             B::apply(&mut core.flags, a, T::cut(op.imm));
-            Ok(())
+            core.next(rest)
         })
     }
 }
 
-fn unary<U: Unary>(i: &Instruction) -> Option<Exec> {
+fn unary<U: Unary>(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
         Form::R => unary_r::<T, U>,
         Form::M(kind) => by_address!(kind, A => unary_m::<T, U, A>),
@@ -154,18 +155,18 @@ fn unary<U: Unary>(i: &Instruction) -> Option<Exec> {
     }))
 }
 
-fn unary_r<T: Int, U: Unary>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn unary_r<T: Int, U: Unary>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let a = T::get(core, op.dst);
     let result = U::apply(&mut core.flags, a);
     T::set(core, op.dst, result);
-    Ok(())
+    core.next(rest)
 }
 
-fn unary_m<T: Int, U: Unary, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    core.modify(A::ea(core, op), |flags, a: T| U::apply(flags, a))
+fn unary_m<T: Int, U: Unary, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.modify_then_next(op, rest, A::ea(core, op), |core, _, a: T| U::apply(&mut core.flags, a))
 }
 
-fn lea(i: &Instruction) -> Option<Exec> {
+fn lea(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match address_kind(i) {
         AddressKind::Base => lea_plain::<T, Base>,
         AddressKind::Indexed => lea_plain::<T, Indexed>,
@@ -173,20 +174,20 @@ fn lea(i: &Instruction) -> Option<Exec> {
     }))
 }
 
-fn lea_plain<T: Int, A: Address>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn lea_plain<T: Int, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let value = T::cut(A::ea(core, op));
     T::set(core, op.dst, value);
-    Ok(())
+    core.next(rest)
 }
 
 /// Without the segment's base, whatever the prefix.
-fn lea_any<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn lea_any<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let value = T::cut(core.offset(op));
     T::set(core, op.dst, value);
-    Ok(())
+    core.next(rest)
 }
 
-fn extend<const SIGNED: bool>(i: &Instruction) -> Option<Exec> {
+fn extend<const SIGNED: bool>(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => by_size!(operand_size(i, 1), F => Some(match form(i) {
         Form::RR => extend_rr::<T, F, SIGNED>,
         Form::RM(kind) => by_address!(kind, A => extend_rm::<T, F, A, SIGNED>),
@@ -194,23 +195,23 @@ fn extend<const SIGNED: bool>(i: &Instruction) -> Option<Exec> {
     })))
 }
 
-fn extend_rr<T: Int, F: Int, const SIGNED: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn extend_rr<T: Int, F: Int, const SIGNED: bool>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let value = F::get(core, op.src);
     T::set(core, op.dst, T::cut(if SIGNED { value.signed() } else { value.wide() }));
-    Ok(())
+    core.next(rest)
 }
 
-fn extend_rm<T: Int, F: Int, A: Address, const SIGNED: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    core.load_then(op, A::ea(core, op), |core, op, value: F| {
+fn extend_rm<T: Int, F: Int, A: Address, const SIGNED: bool>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.load_then(op, rest, A::ea(core, op), |core, op, rest, value: F| {
         T::set(core, op.dst, T::cut(if SIGNED { value.signed() } else { value.wide() }));
-        Ok(())
+        core.next(rest)
     })
 }
 
-fn exchange(i: &Instruction) -> Option<Exec> {
+fn exchange(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
-        Form::RR => xchg_rr::<T>,
-        Form::MR(_) | Form::RM(_) => xchg_mr::<T>,
+        Form::RR => step!(xchg_rr::<T>),
+        Form::MR(_) | Form::RM(_) => step!(xchg_mr::<T>),
         _ => return None,
     }))
 }
@@ -233,17 +234,17 @@ fn xchg_mr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     Ok(())
 }
 
-fn xadd(i: &Instruction) -> Option<Exec> {
+fn xadd(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
-        Form::RR => xadd_rr::<T>,
-        Form::MR(_) => xadd_mr::<T>,
+        Form::RR => step!(xadd_rr::<T>),
+        Form::MR(_) => step!(xadd_mr::<T>),
         _ => return None,
     }))
 }
 
 fn xadd_rr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let (a, b) = (T::get(core, op.dst), T::get(core, op.src));
-    let sum = add(&mut core.flags, a, b, false);
+    let sum = add(&mut core.flags, a, b);
     // With one register twice, the sum stays.
     T::set(core, op.src, a);
     T::set(core, op.dst, sum);
@@ -255,16 +256,16 @@ fn xadd_mr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let mut old = T::ZERO;
     core.modify(core.ea(op), |flags, a| {
         old = a;
-        add(flags, a, b, false)
+        add(flags, a, b)
     })?;
     T::set(core, op.dst, old);
     Ok(())
 }
 
-fn cmpxchg(i: &Instruction) -> Option<Exec> {
+fn cmpxchg(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
-        Form::RR => cmpxchg_rr::<T>,
-        Form::MR(_) => cmpxchg_mr::<T>,
+        Form::RR => step!(cmpxchg_rr::<T>),
+        Form::MR(_) => step!(cmpxchg_mr::<T>),
         _ => return None,
     }))
 }
@@ -272,7 +273,7 @@ fn cmpxchg(i: &Instruction) -> Option<Exec> {
 fn cmpxchg_rr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let accumulator = T::register(0);
     let (expected, old) = (T::get(core, accumulator), T::get(core, op.dst));
-    sub(&mut core.flags, expected, old, false);
+    sub(&mut core.flags, expected, old);
     if expected == old {
         let value = T::get(core, op.src);
         T::set(core, op.dst, value);
@@ -288,7 +289,7 @@ fn cmpxchg_mr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let mut old = T::ZERO;
     core.modify(core.ea(op), |flags, a| {
         old = a;
-        sub(flags, expected, a, false);
+        sub(flags, expected, a);
         if a == expected { value } else { a }
     })?;
     if old != expected {
@@ -304,7 +305,7 @@ pub(super) fn condition_number(i: &Instruction) -> u8 {
 }
 
 /// CMOVcc and SETcc. Jcc is with the branches.
-fn conditional(i: &Instruction) -> Option<Exec> {
+fn conditional(i: &Instruction) -> Option<Step> {
     let set = i.op_count() == 1;
     if i.is_jcc_short_or_near() || i.op_count() > 2 {
         return None;
@@ -318,28 +319,30 @@ fn conditional(i: &Instruction) -> Option<Exec> {
     }))
 }
 
-fn setcc_r<const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn setcc_r<const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let value = u8::from(condition::<C>(&core.flags));
     u8::set(core, op.dst, value);
-    Ok(())
+    core.next(rest)
 }
 
-fn setcc_m<const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    core.store(core.ea(op), u8::from(condition::<C>(&core.flags)))
+fn setcc_m<const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    let value = u8::from(condition::<C>(&core.flags));
+    core.store_then(op, rest, core.ea(op), value, |core, _, rest| core.next(rest))
 }
 
 /// A 32-bit target's upper half is cleared even if nothing is moved.
-fn cmov_rr<T: Int, const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn cmov_rr<T: Int, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let from = if condition::<C>(&core.flags) { op.src } else { op.dst };
     let value = T::get(core, from);
     T::set(core, op.dst, value);
-    Ok(())
+    core.next(rest)
 }
 
 /// Memory is read whatever the condition says.
-fn cmov_rm<T: Int, const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    let loaded = core.load::<T>(core.ea(op))?;
-    let old = T::get(core, op.dst);
-    T::set(core, op.dst, if condition::<C>(&core.flags) { loaded } else { old });
-    Ok(())
+fn cmov_rm<T: Int, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.load_then(op, rest, core.ea(op), |core, op, rest, loaded: T| {
+        let old = T::get(core, op.dst);
+        T::set(core, op.dst, if condition::<C>(&core.flags) { loaded } else { old });
+        core.next(rest)
+    })
 }

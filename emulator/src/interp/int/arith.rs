@@ -1,10 +1,10 @@
 //! Arithmetic on values and flags, without operands.
 //!
-//! Carries are worked out for all bits at once: of a sum, a carry leaves bit i if both operands have it, or if one has and
-//! the result has not; of a difference alike with the first operand inverted. Shifted so that the operand's top bit is
-//! bit 63, they are what `Flags::carries` wants.
+//! Flags are left to `Flags` wherever it can work them out later. Where it can't, with a carry in, the carries are worked
+//! out for all bits at once: of a sum, a carry leaves bit i if both operands have it, or if one has and the result has not;
+//! of a difference alike with the first operand inverted.
 
-use crate::flags::Flags;
+use crate::flags::{Flags, rflags};
 
 use super::operand::Int;
 
@@ -22,39 +22,54 @@ pub(super) trait Unary {
     fn apply<T: Int>(flags: &mut Flags, a: T) -> T;
 }
 
+/// `a + b`.
 #[inline(always)]
-fn set_result<T: Int>(flags: &mut Flags, a: T, b: T, result: T, carries: u64) {
-    flags.zero = result.signed();
-    flags.sign = result.signed();
-    flags.carries = carries << (64 - T::BITS);
-    flags.adjust = a.wide() ^ b.wide() ^ result.wide();
-}
-
-#[inline(always)]
-pub(super) fn add<T: Int>(flags: &mut Flags, a: T, b: T, carry: bool) -> T {
-    let (x, y) = (a.wide(), b.wide());
-    let result = T::cut(x.wrapping_add(y).wrapping_add(u64::from(carry)));
-    let r = result.wide();
-    set_result(flags, a, b, result, x & y | (x | y) & !r);
+pub(super) fn add<T: Int>(flags: &mut Flags, a: T, b: T) -> T {
+    let result = T::cut(a.wide().wrapping_add(b.wide()));
+    flags.set_sum(T::ADDITION, a.wide(), result.wide());
     result
 }
 
+/// `a - b`.
 #[inline(always)]
-pub(super) fn sub<T: Int>(flags: &mut Flags, a: T, b: T, borrow: bool) -> T {
+pub(super) fn sub<T: Int>(flags: &mut Flags, a: T, b: T) -> T {
+    let result = T::cut(a.wide().wrapping_sub(b.wide()));
+    flags.set_sum(T::SUBTRACTION, a.wide(), result.wide());
+    result
+}
+
+/// CF, AF and OF of a sum or difference, from the carries out of its bits.
+#[inline(always)]
+fn carried<T: Int>(a: T, b: T, result: T, carries: u64) -> u64 {
+    let top = carries >> (T::BITS - 1) & 1;
+    let overflow = top ^ carries >> (T::BITS - 2) & 1;
+    top | (a.wide() ^ b.wide() ^ result.wide()) & rflags::AF | overflow << 11
+}
+
+/// `a + b + CF`.
+#[inline(always)]
+fn add_with_carry<T: Int>(flags: &mut Flags, a: T, b: T) -> T {
     let (x, y) = (a.wide(), b.wide());
-    let result = T::cut(x.wrapping_sub(y).wrapping_sub(u64::from(borrow)));
-    let r = result.wide();
-    set_result(flags, a, b, result, !x & y | (!x | y) & r);
+    let result = T::cut(x.wrapping_add(y).wrapping_add(u64::from(flags.cf())));
+    let others = carried(a, b, result, x & y | (x | y) & !result.wide());
+    flags.set_result(result.signed(), others);
+    result
+}
+
+/// `a - b - CF`.
+#[inline(always)]
+fn sub_with_borrow<T: Int>(flags: &mut Flags, a: T, b: T) -> T {
+    let (x, y) = (a.wide(), b.wide());
+    let result = T::cut(x.wrapping_sub(y).wrapping_sub(u64::from(flags.cf())));
+    let others = carried(a, b, result, !x & y | (!x | y) & result.wide());
+    flags.set_result(result.signed(), others);
     result
 }
 
 /// Flags of a logical result: CF and OF are cleared; AF, which the manual leaves undefined, too.
 #[inline(always)]
 pub(super) fn logic<T: Int>(flags: &mut Flags, result: T) -> T {
-    flags.zero = result.signed();
-    flags.sign = result.signed();
-    flags.carries = 0;
-    flags.adjust = 0;
+    flags.set_result(result.signed(), 0);
     result
 }
 
@@ -73,13 +88,13 @@ macro_rules! binaries {
 
 binaries! {
     /// ADD
-    Add |flags, a, b| add(flags, a, b, false);
+    Add |flags, a, b| add(flags, a, b);
     /// ADC
-    Adc |flags, a, b| { let carry = flags.cf(); add(flags, a, b, carry) };
+    Adc |flags, a, b| add_with_carry(flags, a, b);
     /// SUB
-    Sub |flags, a, b| sub(flags, a, b, false);
+    Sub |flags, a, b| sub(flags, a, b);
     /// SBB
-    Sbb |flags, a, b| { let carry = flags.cf(); sub(flags, a, b, carry) };
+    Sbb |flags, a, b| sub_with_borrow(flags, a, b);
     /// AND
     And |flags, a, b| logic(flags, T::cut(a.wide() & b.wide()));
     /// OR
@@ -96,7 +111,7 @@ impl Binary for Cmp {
 
     #[inline(always)]
     fn apply<T: Int>(flags: &mut Flags, a: T, b: T) -> T {
-        sub(flags, a, b, false)
+        sub(flags, a, b)
     }
 }
 
@@ -128,20 +143,22 @@ macro_rules! unaries {
 unaries! {
     /// INC, which keeps CF.
     Inc |flags, a| {
-        let carry = flags.cf();
-        let result = add(flags, a, T::cut(1), false);
-        flags.set_cf(carry);
+        let result = T::cut(a.wide().wrapping_add(1));
+        let overflow = u64::from(result.signed() as i64 == i64::MIN >> (64 - T::BITS)) << 11;
+        let adjust = (a.wide() ^ result.wide()) & rflags::AF;
+        flags.set_result(result.signed(), u64::from(flags.cf()) | adjust | overflow);
         result
     };
     /// DEC, which keeps CF.
     Dec |flags, a| {
-        let carry = flags.cf();
-        let result = sub(flags, a, T::cut(1), false);
-        flags.set_cf(carry);
+        let result = T::cut(a.wide().wrapping_sub(1));
+        let overflow = u64::from(a.signed() as i64 == i64::MIN >> (64 - T::BITS)) << 11;
+        let adjust = (a.wide() ^ result.wide()) & rflags::AF;
+        flags.set_result(result.signed(), u64::from(flags.cf()) | adjust | overflow);
         result
     };
     /// NEG
-    Neg |flags, a| sub(flags, T::default(), a, false);
+    Neg |flags, a| sub(flags, T::default(), a);
     /// NOT, which keeps all flags.
     Not |_flags, a| T::cut(!a.wide());
 }
@@ -155,8 +172,7 @@ pub(super) trait Shift {
 /// Flags of a shift's result.
 #[inline(always)]
 fn shifted<T: Int>(flags: &mut Flags, result: T, carry: bool, overflow: bool) -> T {
-    logic(flags, result);
-    flags.set_cf_of(carry, overflow);
+    flags.set_result(result.signed(), u64::from(carry) | u64::from(overflow) << 11);
     result
 }
 
@@ -339,8 +355,8 @@ pub(super) fn condition<const C: u8>(flags: &Flags) -> bool {
         3 => flags.cf() | flags.zf(),
         4 => flags.sf(),
         5 => flags.pf(),
-        6 => flags.sf() != flags.of(),
-        _ => flags.zf() | (flags.sf() != flags.of()),
+        6 => flags.less(),
+        _ => flags.zf() | flags.less(),
     };
     holds != (C & 1 != 0)
 }

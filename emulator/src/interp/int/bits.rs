@@ -5,13 +5,13 @@ use iced_x86::{Instruction, Mnemonic, OpKind};
 use crate::cpu::reg;
 use crate::exit::{Exception, vector};
 use crate::interp::core::Core;
-use crate::interp::op::{Exec, Num, Op, Stop};
+use crate::interp::op::{Num, Op, Step, Stop, step};
 
 use super::arith::logic;
 use super::operand::{Form, Int, by_size, form, operand_size};
 
 /// The function for an instruction of this file.
-pub(super) fn select(i: &Instruction) -> Option<Exec> {
+pub(super) fn select(i: &Instruction) -> Option<Step> {
     match i.mnemonic() {
         Mnemonic::Bt => bit::<KEEP>(i),
         Mnemonic::Bts => bit::<SET>(i),
@@ -26,7 +26,7 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Mnemonic::Blsmsk => from_rm::<Blsmsk>(i),
         Mnemonic::Blsi => from_rm::<Blsi>(i),
         Mnemonic::Movbe => movbe(i),
-        Mnemonic::Bswap => by_size!(operand_size(i, 0), T => Some(bswap::<T>)),
+        Mnemonic::Bswap => by_size!(operand_size(i, 0), T => Some(step!(bswap::<T>))),
         Mnemonic::Adcx => from_rm::<Adcx>(i),
         Mnemonic::Adox => from_rm::<Adox>(i),
         Mnemonic::Andn => three::<Andn>(i),
@@ -40,8 +40,8 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Mnemonic::Rorx => rorx(i),
         Mnemonic::Mulx => mulx(i),
         Mnemonic::Crc32 => crc32(i),
-        Mnemonic::Cmpxchg8b => Some(cmpxchg8b),
-        Mnemonic::Cmpxchg16b => Some(cmpxchg16b),
+        Mnemonic::Cmpxchg8b => Some(step!(cmpxchg8b)),
+        Mnemonic::Cmpxchg16b => Some(step!(cmpxchg16b)),
         _ => None,
     }
 }
@@ -52,12 +52,12 @@ const SET: u8 = 1;
 const RESET: u8 = 2;
 const COMPLEMENT: u8 = 3;
 
-fn bit<const DO: u8>(i: &Instruction) -> Option<Exec> {
+fn bit<const DO: u8>(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
-        Form::RR => bit_rr::<T, DO>,
-        Form::RI => bit_ri::<T, DO>,
-        Form::MR(_) => bit_mr::<T, DO>,
-        Form::MI(_) => bit_mi::<T, DO>,
+        Form::RR => step!(bit_rr::<T, DO>),
+        Form::RI => step!(bit_ri::<T, DO>),
+        Form::MR(_) => step!(bit_mr::<T, DO>),
+        Form::MI(_) => step!(bit_mi::<T, DO>),
         _ => return None,
     }))
 }
@@ -150,9 +150,7 @@ from_rm! {
     };
     /// POPCNT clears all flags but ZF.
     Popcnt |core, _old, a| {
-        logic(&mut core.flags, a);
-        // Neither sign nor even parity.
-        core.flags.sign = 1;
+        core.flags.set_status(u64::from(a.wide() == 0) << 6);
         T::cut(u64::from(a.wide().count_ones()))
     };
     Blsr |core, _old, a| {
@@ -185,10 +183,10 @@ from_rm! {
     };
 }
 
-fn from_rm<F: FromRm>(i: &Instruction) -> Option<Exec> {
+fn from_rm<F: FromRm>(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
-        Form::RR => from_r::<T, F>,
-        Form::RM(_) => from_m::<T, F>,
+        Form::RR => step!(from_r::<T, F>),
+        Form::RM(_) => step!(from_m::<T, F>),
         _ => return None,
     }))
 }
@@ -208,10 +206,10 @@ fn from_m<T: Int, F: FromRm>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     Ok(())
 }
 
-fn scan<const FORWARD: bool>(i: &Instruction) -> Option<Exec> {
+fn scan<const FORWARD: bool>(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
-        Form::RR => scan_r::<T, FORWARD>,
-        Form::RM(_) => scan_m::<T, FORWARD>,
+        Form::RR => step!(scan_r::<T, FORWARD>),
+        Form::RM(_) => step!(scan_m::<T, FORWARD>),
         _ => return None,
     }))
 }
@@ -250,10 +248,10 @@ fn bswap<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     Ok(())
 }
 
-fn movbe(i: &Instruction) -> Option<Exec> {
+fn movbe(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
-        Form::RM(_) => movbe_load::<T>,
-        Form::MR(_) => movbe_store::<T>,
+        Form::RM(_) => step!(movbe_load::<T>),
+        Form::MR(_) => step!(movbe_store::<T>),
         _ => return None,
     }))
 }
@@ -335,9 +333,9 @@ three! {
     Shrx false |_core, a, b| T::cut(a.wide() >> (b.wide() % u64::from(T::BITS)));
 }
 
-fn three<O: Three>(i: &Instruction) -> Option<Exec> {
+fn three<O: Three>(i: &Instruction) -> Option<Step> {
     let memory = i.op_kind(1) == OpKind::Memory || i.op_kind(2) == OpKind::Memory;
-    by_size!(operand_size(i, 0), T => Some(if memory { three_m::<T, O> } else { three_r::<T, O> }))
+    by_size!(operand_size(i, 0), T => Some(if memory { step!(three_m::<T, O>) } else { step!(three_r::<T, O>) }))
 }
 
 fn three_r<T: Int, O: Three>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
@@ -355,10 +353,10 @@ fn three_m<T: Int, O: Three>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     Ok(())
 }
 
-fn rorx(i: &Instruction) -> Option<Exec> {
+fn rorx(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
-        Form::RR => rorx_r::<T>,
-        Form::RM(_) => rorx_m::<T>,
+        Form::RR => step!(rorx_r::<T>),
+        Form::RM(_) => step!(rorx_m::<T>),
         _ => return None,
     }))
 }
@@ -380,9 +378,9 @@ fn rorx_m<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     Ok(())
 }
 
-fn mulx(i: &Instruction) -> Option<Exec> {
+fn mulx(i: &Instruction) -> Option<Step> {
     let memory = i.op_kind(2) == OpKind::Memory;
-    by_size!(operand_size(i, 0), T => Some(if memory { mulx_m::<T> } else { mulx_r::<T> }))
+    by_size!(operand_size(i, 0), T => Some(if memory { step!(mulx_m::<T>) } else { step!(mulx_r::<T>) }))
 }
 
 fn mulx_by<T: Int>(core: &mut Core<'_>, op: &Op, operand: T) {
@@ -404,10 +402,10 @@ fn mulx_m<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     Ok(())
 }
 
-fn crc32(i: &Instruction) -> Option<Exec> {
+fn crc32(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 1), T => Some(match form(i) {
-        Form::RR => crc32_r::<T>,
-        Form::RM(_) => crc32_m::<T>,
+        Form::RR => step!(crc32_r::<T>),
+        Form::RM(_) => step!(crc32_m::<T>),
         _ => return None,
     }))
 }

@@ -7,15 +7,14 @@ use iced_x86::{Instruction, Mnemonic};
 
 use crate::flags::Flags;
 use crate::interp::core::Core;
-use crate::interp::op::{Exec, Op, Stop};
+use crate::interp::op::{End, Op, Step};
 
 use super::alu::condition_number;
 use super::arith::{Add, And, Binary, Cmp, Dec, Inc, Sub, Test, Unary, by_condition, condition};
-use super::branch::direct;
-use super::operand::{Form, Int, form, operand_size};
+use super::operand::{Address, Form, Int, by_address, form, operand_size};
 
-/// A pair as one operation: that of the first instruction, which has no memory operand, with the branch's target in `disp`.
-pub(crate) fn fuse(first: &Instruction, branch: &Instruction) -> Option<Exec> {
+/// A pair as one operation: that of the first instruction, with the branch's number.
+pub(crate) fn fuse(first: &Instruction, branch: &Instruction) -> Option<Step> {
     if !branch.is_jcc_short_or_near() {
         return None;
     }
@@ -97,53 +96,67 @@ macro_rules! outcome_of_result {
 }
 outcome_of_result!(Test And Add Inc Dec);
 
-fn binary<B: Binary + Outcome>(first: &Instruction, branch: &Instruction) -> Option<Exec> {
+fn binary<B: Binary + Outcome>(first: &Instruction, branch: &Instruction) -> Option<Step> {
     by_usual_size!(operand_size(first, 0), T => by_condition!(condition_number(branch), C => Some(match form(first) {
         Form::RR => binary_rr::<T, B, C>,
         Form::RI => binary_ri::<T, B, C>,
+        Form::RM(kind) if !B::WRITES => by_address!(kind, A => binary_rm::<T, B, A, C>),
+        Form::MR(kind) if !B::WRITES => by_address!(kind, A => binary_mr::<T, B, A, C>),
+        Form::MI(kind) if !B::WRITES => by_address!(kind, A => binary_mi::<T, B, A, C>),
         _ => return None,
     })))
 }
 
-fn unary<U: Unary + Outcome>(first: &Instruction, branch: &Instruction) -> Option<Exec> {
+fn unary<U: Unary + Outcome>(first: &Instruction, branch: &Instruction) -> Option<Step> {
     by_usual_size!(operand_size(first, 0), T => by_condition!(condition_number(branch), C => Some(match form(first) {
         Form::R => unary_r::<T, U, C>,
         _ => return None,
     })))
 }
 
+/// Does the first instruction with its operands, and branches.
 #[inline(always)]
-fn branch_if(core: &mut Core<'_>, op: &Op, holds: bool) -> Result<(), Stop> {
-    if holds {
-        direct(core, op.disp);
+fn finish<T: Int, B: Binary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op], a: T, b: T) -> End {
+    let result = B::apply(&mut core.flags, a, b);
+    if B::WRITES {
+        T::set(core, op.dst, result);
     }
-    Ok(())
+    if B::holds::<T, C>(&core.flags, a, b, result) { core.branch(op, rest) } else { core.next(rest) }
 }
 
-fn binary_rr<T: Int, B: Binary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn binary_rr<T: Int, B: Binary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let (a, b) = (T::get(core, op.dst), T::get(core, op.src));
-    let result = B::apply(&mut core.flags, a, b);
-    if B::WRITES {
-        T::set(core, op.dst, result);
-    }
-    let holds = B::holds::<T, C>(&core.flags, a, b, result);
-    branch_if(core, op, holds)
+    finish::<T, B, C>(core, op, rest, a, b)
 }
 
-fn binary_ri<T: Int, B: Binary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    let (a, b) = (T::get(core, op.dst), T::cut(op.imm));
-    let result = B::apply(&mut core.flags, a, b);
-    if B::WRITES {
-        T::set(core, op.dst, result);
-    }
-    let holds = B::holds::<T, C>(&core.flags, a, b, result);
-    branch_if(core, op, holds)
+fn binary_ri<T: Int, B: Binary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    let a = T::get(core, op.dst);
+    finish::<T, B, C>(core, op, rest, a, T::cut(op.imm))
 }
 
-fn unary_r<T: Int, U: Unary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+fn binary_rm<T: Int, B: Binary + Outcome, A: Address, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.load_then(op, rest, A::ea(core, op), |core, op, rest, b: T| {
+        let a = T::get(core, op.dst);
+        finish::<T, B, C>(core, op, rest, a, b)
+    })
+}
+
+fn binary_mr<T: Int, B: Binary + Outcome, A: Address, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.load_then(op, rest, A::ea(core, op), |core, op, rest, a: T| {
+        let b = T::get(core, op.dst);
+        finish::<T, B, C>(core, op, rest, a, b)
+    })
+}
+
+fn binary_mi<T: Int, B: Binary + Outcome, A: Address, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.load_then(op, rest, A::ea(core, op), |core, op, rest, a: T| {
+        finish::<T, B, C>(core, op, rest, a, T::cut(op.imm))
+    })
+}
+
+fn unary_r<T: Int, U: Unary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let a = T::get(core, op.dst);
     let result = U::apply(&mut core.flags, a);
     T::set(core, op.dst, result);
-    let holds = U::holds::<T, C>(&core.flags, a, a, result);
-    branch_if(core, op, holds)
+    if U::holds::<T, C>(&core.flags, a, a, result) { core.branch(op, rest) } else { core.next(rest) }
 }

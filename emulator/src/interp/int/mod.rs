@@ -5,20 +5,22 @@ mod arith;
 mod bits;
 mod branch;
 mod far;
+mod flagless;
 mod fused;
 mod interrupt;
 mod muldiv;
-mod operand;
+pub(super) mod operand;
 mod segment;
 mod shift;
 mod stack;
 mod string;
 mod system;
 
-use iced_x86::{FlowControl, Instruction};
+use iced_x86::{FlowControl, Instruction, OpKind};
 
-use super::op::Exec;
+use super::op::{Exec, Step};
 
+pub(super) use flagless::Pending;
 pub(super) use fused::fuse;
 pub(super) use interrupt::{Source, deliver};
 
@@ -29,19 +31,44 @@ pub(crate) fn select(instruction: &Instruction) -> Option<Exec> {
         segment::select,
         system::select,
         string::select,
-        alu::select,
         stack::select,
-        branch::select,
         far::select,
-        shift::select,
-        muldiv::select,
-        bits::select,
         interrupt::select,
     ];
     families.iter().find_map(|select| select(instruction))
 }
 
+/// The function that executes an instruction and goes on, if it is one of the many that programs consist of.
+pub(crate) fn select_step(instruction: &Instruction) -> Option<Step> {
+    if uses_special_registers(instruction) {
+        return None;
+    }
+    let families = [
+        alu::select,
+        stack::select_step,
+        branch::select,
+        shift::select,
+        muldiv::select,
+        bits::select,
+        system::select_step,
+    ];
+    families.iter().find_map(|select| select(instruction))
+}
+
+/// Whether a segment, control or debug register is an operand.
+fn uses_special_registers(instruction: &Instruction) -> bool {
+    (0..instruction.op_count()).any(|i| {
+        let register = instruction.op_register(i);
+        register.is_segment_register() || register.is_cr() || register.is_dr() || register.is_tr()
+    })
+}
+
 /// Whether decoding of a block must end after an instruction.
 pub(crate) fn ends_block(instruction: &Instruction) -> bool {
     instruction.flow_control() != FlowControl::Next || system::ends_block(instruction)
+}
+
+/// Whether it is a branch whose target is always the same.
+pub(crate) fn branches_directly(instruction: &Instruction) -> bool {
+    matches!(instruction.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64)
 }

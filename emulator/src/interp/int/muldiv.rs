@@ -7,30 +7,30 @@ use iced_x86::{Instruction, Mnemonic};
 use crate::cpu::reg;
 use crate::exit::{Exception, vector};
 use crate::interp::core::Core;
-use crate::interp::op::{Exec, Num, Op, Stop};
+use crate::interp::op::{Num, Op, Step, Stop, step};
 
 use super::operand::{Form, Int, by_size, form, operand_size};
 
 /// The function for an instruction of this file.
-pub(super) fn select(i: &Instruction) -> Option<Exec> {
-    let one_operand = |register: fn(usize) -> Option<Exec>| register(operand_size(i, 0));
+pub(super) fn select(i: &Instruction) -> Option<Step> {
+    let one_operand = |register: fn(usize) -> Option<Step>| register(operand_size(i, 0));
     let memory = matches!(form(i), Form::M(_));
     match (i.mnemonic(), memory) {
-        (Mnemonic::Mul, false) => one_operand(|size| by_size!(size, T => Some(wide_r::<T, Mul>))),
-        (Mnemonic::Mul, true) => one_operand(|size| by_size!(size, T => Some(wide_m::<T, Mul>))),
+        (Mnemonic::Mul, false) => one_operand(|size| by_size!(size, T => Some(step!(wide_r::<T, Mul>)))),
+        (Mnemonic::Mul, true) => one_operand(|size| by_size!(size, T => Some(step!(wide_m::<T, Mul>)))),
         (Mnemonic::Imul, _) if i.op_count() > 1 => imul(i),
-        (Mnemonic::Imul, false) => one_operand(|size| by_size!(size, T => Some(wide_r::<T, Imul>))),
-        (Mnemonic::Imul, true) => one_operand(|size| by_size!(size, T => Some(wide_m::<T, Imul>))),
-        (Mnemonic::Div, false) => one_operand(|size| by_size!(size, T => Some(wide_r::<T, Div>))),
-        (Mnemonic::Div, true) => one_operand(|size| by_size!(size, T => Some(wide_m::<T, Div>))),
-        (Mnemonic::Idiv, false) => one_operand(|size| by_size!(size, T => Some(wide_r::<T, Idiv>))),
-        (Mnemonic::Idiv, true) => one_operand(|size| by_size!(size, T => Some(wide_m::<T, Idiv>))),
-        (Mnemonic::Cbw, _) => Some(extend_accumulator::<u16, u8>),
-        (Mnemonic::Cwde, _) => Some(extend_accumulator::<u32, u16>),
-        (Mnemonic::Cdqe, _) => Some(extend_accumulator::<u64, u32>),
-        (Mnemonic::Cwd, _) => Some(extend_into_rdx::<u16>),
-        (Mnemonic::Cdq, _) => Some(extend_into_rdx::<u32>),
-        (Mnemonic::Cqo, _) => Some(extend_into_rdx::<u64>),
+        (Mnemonic::Imul, false) => one_operand(|size| by_size!(size, T => Some(step!(wide_r::<T, Imul>)))),
+        (Mnemonic::Imul, true) => one_operand(|size| by_size!(size, T => Some(step!(wide_m::<T, Imul>)))),
+        (Mnemonic::Div, false) => one_operand(|size| by_size!(size, T => Some(step!(wide_r::<T, Div>)))),
+        (Mnemonic::Div, true) => one_operand(|size| by_size!(size, T => Some(step!(wide_m::<T, Div>)))),
+        (Mnemonic::Idiv, false) => one_operand(|size| by_size!(size, T => Some(step!(wide_r::<T, Idiv>)))),
+        (Mnemonic::Idiv, true) => one_operand(|size| by_size!(size, T => Some(step!(wide_m::<T, Idiv>)))),
+        (Mnemonic::Cbw, _) => Some(step!(extend_accumulator::<u16, u8>)),
+        (Mnemonic::Cwde, _) => Some(step!(extend_accumulator::<u32, u16>)),
+        (Mnemonic::Cdqe, _) => Some(step!(extend_accumulator::<u64, u32>)),
+        (Mnemonic::Cwd, _) => Some(step!(extend_into_rdx::<u16>)),
+        (Mnemonic::Cdq, _) => Some(step!(extend_into_rdx::<u32>)),
+        (Mnemonic::Cqo, _) => Some(step!(extend_into_rdx::<u64>)),
         _ => None,
     }
 }
@@ -141,34 +141,39 @@ fn wide_m<T: Int, W: Wide>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 }
 
 /// IMUL with two and three operands.
-fn imul(i: &Instruction) -> Option<Exec> {
+fn imul(i: &Instruction) -> Option<Step> {
     let three = i.op_count() == 3;
     by_size!(operand_size(i, 0), T => Some(match form(i) {
-        Form::RR if three => imul_rri::<T>,
-        Form::RM(_) if three => imul_rmi::<T>,
-        Form::RR => imul_rr::<T>,
-        Form::RM(_) => imul_rm::<T>,
+        Form::RR if three => step!(imul_rri::<T>),
+        Form::RM(_) if three => step!(imul_rmi::<T>),
+        Form::RR => step!(imul_rr::<T>),
+        Form::RM(_) => step!(imul_rm::<T>),
         _ => return None,
     }))
 }
 
+/// The product, and whether bits of it were lost.
 #[inline(always)]
-fn product<T: Int>(core: &mut Core<'_>, a: T, b: T) -> T {
-    let (result, lost) = if T::BITS == 64 {
+pub(super) fn product<T: Int>(a: T, b: T) -> (T, bool) {
+    if T::BITS == 64 {
         let (result, lost) = (a.signed() as i64).overflowing_mul(b.signed() as i64);
-        (T::cut(result as u64), lost)
-    } else {
-        let product = (a.signed() as i64) * (b.signed() as i64);
-        let result = T::cut(product as u64);
-        (result, result.signed() as i64 != product)
-    };
+        return (T::cut(result as u64), lost);
+    }
+    let product = (a.signed() as i64) * (b.signed() as i64);
+    let result = T::cut(product as u64);
+    (result, result.signed() as i64 != product)
+}
+
+#[inline(always)]
+fn multiply<T: Int>(core: &mut Core<'_>, a: T, b: T) -> T {
+    let (result, lost) = product(a, b);
     core.flags.set_cf_of(lost, lost);
     result
 }
 
 fn imul_rr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let (a, b) = (T::get(core, op.dst), T::get(core, op.src));
-    let result = product(core, a, b);
+    let result = multiply(core, a, b);
     T::set(core, op.dst, result);
     Ok(())
 }
@@ -176,21 +181,21 @@ fn imul_rr<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 fn imul_rm<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let b = core.load::<T>(core.ea(op))?;
     let a = T::get(core, op.dst);
-    let result = product(core, a, b);
+    let result = multiply(core, a, b);
     T::set(core, op.dst, result);
     Ok(())
 }
 
 fn imul_rri<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let a = T::get(core, op.src);
-    let result = product(core, a, T::cut(op.imm));
+    let result = multiply(core, a, T::cut(op.imm));
     T::set(core, op.dst, result);
     Ok(())
 }
 
 fn imul_rmi<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let a = core.load::<T>(core.ea(op))?;
-    let result = product(core, a, T::cut(op.imm));
+    let result = multiply(core, a, T::cut(op.imm));
     T::set(core, op.dst, result);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use iced_x86::{Instruction, OpKind, Register};
 
+use crate::flags::Origin;
 use crate::interp::core::Core;
 use crate::interp::op::{Num, Op};
 use crate::memory::Word;
@@ -11,6 +12,10 @@ use crate::seg;
 pub(super) trait Int: Word + PartialEq + Default {
     /// Bits in it.
     const BITS: u32;
+    /// Where the flags of an addition come from.
+    const ADDITION: Origin;
+    /// Where those of a subtraction come from.
+    const SUBTRACTION: Origin;
     /// The register with number `n` of `reg`, as `Op` encodes it for this size.
     fn register(n: usize) -> Num;
     /// Reads a register.
@@ -27,6 +32,8 @@ pub(super) trait Int: Word + PartialEq + Default {
 
 impl Int for u8 {
     const BITS: u32 = 8;
+    const ADDITION: Origin = Origin::Add8;
+    const SUBTRACTION: Origin = Origin::Sub8;
 
     fn register(n: usize) -> Num {
         Num::new(n * 2)
@@ -63,9 +70,11 @@ impl Int for u8 {
 }
 
 macro_rules! int {
-    ($t:ty, $signed:ty, |$old:ident, $value:ident| $set:expr) => {
+    ($t:ty, $signed:ty, $addition:ident, $subtraction:ident, |$old:ident, $value:ident| $set:expr) => {
         impl Int for $t {
             const BITS: u32 = <$t>::BITS;
+            const ADDITION: Origin = Origin::$addition;
+            const SUBTRACTION: Origin = Origin::$subtraction;
 
             fn register(n: usize) -> Num {
                 Num::new(n)
@@ -100,24 +109,24 @@ macro_rules! int {
         }
     };
 }
-int!(u16, i16, |old, value| old & !0xffff | u64::from(value));
-int!(u32, i32, |_old, value| u64::from(value));
-int!(u64, i64, |_old, value| value);
+int!(u16, i16, Add16, Sub16, |old, value| old & !0xffff | u64::from(value));
+int!(u32, i32, Add32, Sub32, |_old, value| u64::from(value));
+int!(u64, i64, Add64, Sub64, |_old, value| value);
 
 /// How a memory operand's address is computed.
-pub(super) trait Address {
+pub(in crate::interp) trait Address {
     /// The linear address.
     fn ea(core: &Core<'_>, op: &Op) -> u64;
 }
 
 /// A base and a displacement, in a segment without base.
-pub(super) struct Base;
+pub(in crate::interp) struct Base;
 
 /// Base, index and displacement, in a segment without base.
-pub(super) struct Indexed;
+pub(in crate::interp) struct Indexed;
 
 /// Anything.
-pub(super) struct Any;
+pub(in crate::interp) struct Any;
 
 impl Address for Base {
     #[inline(always)]
@@ -129,7 +138,7 @@ impl Address for Base {
 impl Address for Indexed {
     #[inline(always)]
     fn ea(core: &Core<'_>, op: &Op) -> u64 {
-        let index = core.gpr[op.index as usize] << (op.scale & 3);
+        let index = core.gpr[op.index as usize].wrapping_mul(op.factor());
         core.gpr[op.base as usize].wrapping_add(index).wrapping_add(op.disp)
     }
 }
@@ -143,14 +152,14 @@ impl Address for Any {
 
 /// Which [`Address`] an instruction's memory operand is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AddressKind {
+pub(in crate::interp) enum AddressKind {
     Base,
     Indexed,
     Any,
 }
 
 /// Which [`Address`] to compute a memory operand's address with.
-pub(super) fn address_kind(instruction: &Instruction) -> AddressKind {
+pub(in crate::interp) fn address_kind(instruction: &Instruction) -> AddressKind {
     let (base, index) = (instruction.memory_base(), instruction.memory_index());
     let plain = |register: Register| register.is_gpr64() || register == Register::None || register == Register::RIP;
     let narrow = base == Register::None && index == Register::None && instruction.memory_displ_size() == 4;
@@ -277,4 +286,5 @@ macro_rules! by_address {
     };
 }
 
-pub(super) use {by_address, by_size};
+pub(in crate::interp) use by_address;
+pub(super) use by_size;

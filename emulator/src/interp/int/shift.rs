@@ -4,13 +4,13 @@ use iced_x86::{Instruction, Mnemonic, OpKind};
 
 use crate::cpu::reg;
 use crate::interp::core::Core;
-use crate::interp::op::{Exec, Op, Stop};
+use crate::interp::op::{Op, Step, Stop, step};
 
 use super::arith::{Rcl, Rcr, Rol, Ror, Sar, Shift, Shl, Shr, shld, shrd};
 use super::operand::{Form, Int, by_size, form, operand_size};
 
 /// The function for an instruction of this file.
-pub(super) fn select(i: &Instruction) -> Option<Exec> {
+pub(super) fn select(i: &Instruction) -> Option<Step> {
     match i.mnemonic() {
         // SAL is another name that iced has for an encoding of its own.
         Mnemonic::Shl | Mnemonic::Sal => shift::<Shl>(i),
@@ -39,14 +39,14 @@ fn by_imm<T: Int>(op: &Op) -> u32 {
     op.imm as u32 & mask::<T>()
 }
 
-fn shift<S: Shift>(i: &Instruction) -> Option<Exec> {
+fn shift<S: Shift>(i: &Instruction) -> Option<Step> {
     let by_register = i.op_kind(1) == OpKind::Register;
     let in_register = i.op_kind(0) == OpKind::Register;
     by_size!(operand_size(i, 0), T => Some(match (in_register, by_register) {
-        (true, false) => shift_ri::<T, S>,
-        (true, true) => shift_rc::<T, S>,
-        (false, false) => shift_mi::<T, S>,
-        (false, true) => shift_mc::<T, S>,
+        (true, false) => step!(shift_ri::<T, S>),
+        (true, true) => step!(shift_rc::<T, S>),
+        (false, false) => step!(shift_mi::<T, S>),
+        (false, true) => step!(shift_mc::<T, S>),
     }))
 }
 
@@ -75,13 +75,13 @@ fn shift_mc<T: Int, S: Shift>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> 
     core.modify(core.ea(op), |flags, a: T| S::apply(flags, a, count))
 }
 
-fn double<const LEFT: bool>(i: &Instruction) -> Option<Exec> {
+fn double<const LEFT: bool>(i: &Instruction) -> Option<Step> {
     let by_register = i.op_kind(2) == OpKind::Register;
     by_size!(operand_size(i, 0), T => Some(match (form(i), by_register) {
-        (Form::RR, false) => double_r::<T, LEFT, false>,
-        (Form::RR, true) => double_r::<T, LEFT, true>,
-        (Form::MR(_), false) => double_m::<T, LEFT, false>,
-        (Form::MR(_), true) => double_m::<T, LEFT, true>,
+        (Form::RR, false) => step!(double_r::<T, LEFT, false>),
+        (Form::RR, true) => step!(double_r::<T, LEFT, true>),
+        (Form::MR(_), false) => step!(double_m::<T, LEFT, false>),
+        (Form::MR(_), true) => step!(double_m::<T, LEFT, true>),
         _ => return None,
     }))
 }

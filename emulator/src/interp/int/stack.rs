@@ -5,7 +5,7 @@ use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 use crate::cpu::reg;
 use crate::flags::rflags;
 use crate::interp::core::Core;
-use crate::interp::op::{Exec, Op, Stop};
+use crate::interp::op::{End, Exec, Op, Step, Stop};
 
 use super::operand::{Form, Int, form};
 use super::segment;
@@ -16,21 +16,13 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
     let narrow = i.stack_pointer_increment().abs() == 2;
     let sized = |wide: Exec, short: Exec| if narrow { short } else { wide };
     Some(match i.mnemonic() {
-        Mnemonic::Push => match (form(i), i.op_kind(0)) {
-            (Form::R, _) => sized(push_r::<u64>, push_r::<u16>),
-            (Form::M(_), _) => sized(push_m::<u64>, push_m::<u16>),
-            (_, OpKind::Register) => sized(push_segment::<u64>, push_segment::<u16>),
-            _ => sized(push_i::<u64>, push_i::<u16>),
-        },
-        Mnemonic::Pop => match (form(i), i.op_kind(0)) {
-            (Form::R, _) => sized(pop_r::<u64>, pop_r::<u16>),
-            (Form::M(_), _) => sized(pop_m::<u64>, pop_m::<u16>),
+        Mnemonic::Push => sized(push_segment::<u64>, push_segment::<u16>),
+        Mnemonic::Pop => match form(i) {
+            Form::M(_) => sized(pop_m::<u64>, pop_m::<u16>),
             _ => sized(pop_segment::<u64>, pop_segment::<u16>),
         },
         Mnemonic::Pushf | Mnemonic::Pushfq => sized(pushf::<u64>, pushf::<u16>),
         Mnemonic::Popf | Mnemonic::Popfq => sized(popf::<u64>, popf::<u16>),
-        Mnemonic::Leave if i.code() == Code::Leavew => leave::<u16>,
-        Mnemonic::Leave => leave::<u64>,
         Mnemonic::Enter if i.code() == Code::Enterw_imm16_imm8 => enter::<u16>,
         Mnemonic::Enter => enter::<u64>,
         Mnemonic::Lahf => lahf,
@@ -44,25 +36,44 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
     })
 }
 
+/// The function for an instruction of this file that programs execute all the time.
+pub(super) fn select_step(i: &Instruction) -> Option<Step> {
+    // In 64-bit mode an operand on the stack has 16 or 64 bits.
+    let narrow = i.stack_pointer_increment().abs() == 2;
+    let sized = |wide: Step, short: Step| if narrow { short } else { wide };
+    Some(match (i.mnemonic(), form(i)) {
+        (Mnemonic::Push, Form::R) => sized(push_r::<u64>, push_r::<u16>),
+        (Mnemonic::Push, Form::M(_)) => sized(push_m::<u64>, push_m::<u16>),
+        (Mnemonic::Push, _) if i.op0_kind() != OpKind::Register => sized(push_i::<u64>, push_i::<u16>),
+        (Mnemonic::Pop, Form::R) => sized(pop_r::<u64>, pop_r::<u16>),
+        (Mnemonic::Leave, _) if i.code() == Code::Leavew => leave::<u16>,
+        (Mnemonic::Leave, _) => leave::<u64>,
+        _ => return None,
+    })
+}
+
 /// Pushes a value, then does the rest of the instruction, which captures nothing.
 #[inline(always)]
-pub(super) fn push_then<T: Int>(
-    core: &mut Core<'_>,
+pub(super) fn push_then<'a, T: Int>(
+    core: &mut Core<'a>,
     op: &Op,
+    rest: &[Op],
     value: T,
-    rest: impl Fn(&mut Core<'_>, &Op),
-) -> Result<(), Stop> {
+    then: impl Fn(&mut Core<'a>, &Op, &[Op]) -> End,
+) -> End {
     let top = core.gpr[reg::RSP].wrapping_sub(u64::from(T::BITS / 8));
-    core.store_then(op, top, value, move |core, op| {
+    core.store_then(op, rest, top, value, move |core, op, rest| {
         core.gpr[reg::RSP] = core.gpr[reg::RSP].wrapping_sub(u64::from(T::BITS / 8));
-        rest(core, op);
+        then(core, op, rest)
     })
 }
 
 /// Pushes a value.
-#[inline(always)]
-fn push<T: Int>(core: &mut Core<'_>, op: &Op, value: T) -> Result<(), Stop> {
-    push_then(core, op, value, |_, _| ())
+fn push<T: Int>(core: &mut Core<'_>, value: T) -> Result<(), Stop> {
+    let top = core.gpr[reg::RSP].wrapping_sub(u64::from(T::BITS / 8));
+    core.store(top, value)?;
+    core.gpr[reg::RSP] = top;
+    Ok(())
 }
 
 /// Pops a value.
@@ -74,29 +85,31 @@ fn pop<T: Int>(core: &mut Core<'_>) -> Result<T, Stop> {
 }
 
 /// `push rsp` pushes what it was before.
-fn push_r<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    push(core, op, T::get(core, op.dst))
+fn push_r<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    push_then(core, op, rest, T::get(core, op.dst), |core, _, rest| core.next(rest))
 }
 
-fn push_m<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    core.load_then(op, core.ea(op), |core, op, value: T| push(core, op, value))
+fn push_m<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.load_then(op, rest, core.ea(op), |core, op, rest, value: T| {
+        push_then(core, op, rest, value, |core, _, rest| core.next(rest))
+    })
 }
 
-fn push_i<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    push(core, op, T::cut(op.imm))
+fn push_i<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    push_then(core, op, rest, T::cut(op.imm), |core, _, rest| core.next(rest))
 }
 
 fn push_segment<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let selector = segment::selector(core, op.dst);
-    push(core, op, T::cut(u64::from(selector)))
+    push(core, T::cut(u64::from(selector)))
 }
 
 /// `pop rsp` ends with what was popped.
-fn pop_r<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    core.load_then(op, core.gpr[reg::RSP], |core, op, value: T| {
+fn pop_r<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.load_then(op, rest, core.gpr[reg::RSP], |core, op, rest, value: T| {
         core.gpr[reg::RSP] = core.gpr[reg::RSP].wrapping_add(u64::from(T::BITS / 8));
         T::set(core, op.dst, value);
-        Ok(())
+        core.next(rest)
     })
 }
 
@@ -121,8 +134,8 @@ fn pop_segment<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     loaded
 }
 
-fn pushf<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    push(core, op, T::cut(core.flags.rflags() & !(rflags::VM | rflags::RF)))
+fn pushf<T: Int>(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
+    push(core, T::cut(core.flags.rflags() & !(rflags::VM | rflags::RF)))
 }
 
 /// The bits of RFLAGS that POPF and IRET may change at the current privilege.
@@ -153,12 +166,12 @@ fn popf<T: Int>(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
     if (before ^ core.flags.system) & (rflags::TF | rflags::AC) != 0 { Err(Stop::Resync) } else { Ok(()) }
 }
 
-fn leave<T: Int>(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
-    let frame = core.gpr[reg::RBP];
-    let value = core.load::<T>(frame)?;
-    core.gpr[reg::RSP] = frame.wrapping_add(u64::from(T::BITS / 8));
-    T::set(core, T::register(reg::RBP), value);
-    Ok(())
+fn leave<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.load_then(op, rest, core.gpr[reg::RBP], |core, _, rest, value: T| {
+        core.gpr[reg::RSP] = core.gpr[reg::RBP].wrapping_add(u64::from(T::BITS / 8));
+        T::set(core, T::register(reg::RBP), value);
+        core.next(rest)
+    })
 }
 
 /// ENTER: pushes rbp, copies enclosing frames' pointers, and makes room.

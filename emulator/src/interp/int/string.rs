@@ -176,7 +176,7 @@ fn cmps<T: Int, const PREFIX: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), St
     repeat::<PREFIX>(core, op, |core, _| {
         let a = core.load::<T>(source(core, op))?;
         let b = core.load::<T>(target(core, op))?;
-        sub(&mut core.flags, a, b, false);
+        sub(&mut core.flags, a, b);
         advance(core, op, reg::RSI, u64::from(T::BITS / 8));
         advance(core, op, reg::RDI, u64::from(T::BITS / 8));
         Ok(goes_on::<PREFIX>(a == b))
@@ -187,7 +187,7 @@ fn scas<T: Int, const PREFIX: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), St
     let a = T::get(core, T::register(reg::RAX));
     repeat::<PREFIX>(core, op, |core, _| {
         let b = core.load::<T>(target(core, op))?;
-        sub(&mut core.flags, a, b, false);
+        sub(&mut core.flags, a, b);
         advance(core, op, reg::RDI, u64::from(T::BITS / 8));
         Ok(goes_on::<PREFIX>(a == b))
     })

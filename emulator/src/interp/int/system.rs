@@ -14,18 +14,24 @@ use crate::debug::{dr6, dr7};
 use crate::exit::{Exception, vector};
 use crate::flags::rflags;
 use crate::interp::core::Core;
-use crate::interp::op::{Exec, Num, Op, Stop};
+use crate::interp::op::{Exec, Num, Op, Step, Stop, step};
 use crate::memory::is_canonical;
 
 use super::operand::{Int, by_size, operand_size};
 use super::stack::load_flags;
 
+/// The function for an instruction that programs pad with.
+pub(super) fn select_step(i: &Instruction) -> Option<Step> {
+    match i.mnemonic() {
+        Mnemonic::Nop | Mnemonic::Endbr64 => Some(step!(nop)),
+        _ => None,
+    }
+}
+
 /// The function for an instruction of this file.
 pub(super) fn select(i: &Instruction) -> Option<Exec> {
     Some(match i.mnemonic() {
-        Mnemonic::Nop
-        | Mnemonic::Pause
-        | Mnemonic::Endbr64
+        Mnemonic::Pause
         | Mnemonic::Endbr32
         | Mnemonic::Reservednop
         | Mnemonic::Prefetch

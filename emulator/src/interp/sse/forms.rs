@@ -174,6 +174,11 @@ pub(super) fn blendv<O: BlendV, S: Source>(core: &mut Core<'_>, op: &Op) -> Resu
 /// `xmm = xmm ∘ source` in floating point.
 pub(super) fn fp<O: Vector, S: Source>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let b = S::get(core, op)?;
+    fp_complete::<O>(core, op, b)
+}
+
+/// The same with the source at hand.
+pub(super) fn fp_complete<O: Vector>(core: &mut Core<'_>, op: &Op, b: V) -> Result<(), Stop> {
     let mut mx = Mx::new(core.cpu.mxcsr);
     let result = O::apply(&mut mx, *view(&core.cpu.xmm[op.dst as usize]), b);
     commit(core, &mx)?;

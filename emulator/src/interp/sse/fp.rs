@@ -55,6 +55,13 @@ impl Mx {
         self.mxcsr & flag::PRECISION != 0
     }
 
+    /// Whether a value of MXCSR has both: then an ordinary result of operands that aren't denormal is all there is to an
+    /// operation.
+    #[inline(always)]
+    fn quick(mxcsr: u32) -> bool {
+        mxcsr & (CONTROL | flag::PRECISION) == USUAL | flag::PRECISION
+    }
+
     /// Does something in software and collects its flags.
     #[inline(always)]
     pub(super) fn soft<R>(&mut self, f: impl FnOnce(&mut Env) -> R) -> R {
@@ -79,6 +86,8 @@ pub(super) trait Real: Copy + PartialEq + PartialOrd {
     fn pack(value: Float) -> Self::Bits;
     /// Neither denormal nor NaN nor infinite; zero is.
     fn ordinary_operand(self) -> bool;
+    /// Not zero and smaller than any normal number.
+    fn denormal(self) -> bool;
     /// A normal number above the smallest, so that underflow is out of the question.
     fn ordinary_result(self) -> bool;
     fn is_zero(self) -> bool;
@@ -119,13 +128,18 @@ macro_rules! real {
             }
             #[inline(always)]
             fn ordinary_operand(self) -> bool {
-                let magnitude = self.abs();
-                self == 0.0 || (<$t>::MIN_POSITIVE..=<$t>::MAX).contains(&magnitude)
+                let least = <$t>::MIN_POSITIVE.to_bits() << 1;
+                let magnitude = self.to_bits() << 1;
+                magnitude == 0 || magnitude.wrapping_sub(least) < (<$t>::INFINITY.to_bits() << 1) - least
+            }
+            #[inline(always)]
+            fn denormal(self) -> bool {
+                (self.to_bits() << 1).wrapping_sub(1) < (<$t>::MIN_POSITIVE.to_bits() << 1) - 1
             }
             #[inline(always)]
             fn ordinary_result(self) -> bool {
-                let magnitude = self.abs();
-                magnitude > <$t>::MIN_POSITIVE && magnitude <= <$t>::MAX
+                let least = (<$t>::MIN_POSITIVE.to_bits() << 1) + 1;
+                (self.to_bits() << 1).wrapping_sub(least) < (<$t>::INFINITY.to_bits() << 1) - least
             }
             #[inline(always)]
             fn is_zero(self) -> bool {
@@ -180,6 +194,11 @@ fn exact_product_f64(x: f64, y: f64, z: f64) -> bool {
 /// An operation on one pair of elements; unary ones look at `b`.
 pub(super) trait Scalar {
     fn apply<T: Real>(mx: &mut Mx, a: T::Bits, b: T::Bits) -> T::Bits;
+    /// The result, if it is an ordinary one that changes nothing in MXCSR.
+    #[inline(always)]
+    fn quick<T: Real>(_mxcsr: u32, _a: T::Bits, _b: T::Bits) -> Option<T::Bits> {
+        None
+    }
 }
 
 /// The exact error of a sum in round-to-nearest is a number; is it zero? (Knuth's TwoSum.)
@@ -211,6 +230,15 @@ macro_rules! arithmetic {
                     }
                 }
                 slow::<T>(mx, x, y, |$env, $x, $y| $soft)
+            }
+
+            #[inline(always)]
+            fn quick<T: Real>(mxcsr: u32, x: T::Bits, y: T::Bits) -> Option<T::Bits> {
+                // An ordinary result has no NaN or infinity among its operands, but for a division by infinity: 0.
+                let ($a, $b) = (T::of(x), T::of(y));
+                let result = $host;
+                let ordinary = !$a.denormal() & !$b.denormal() & result.ordinary_result();
+                (Mx::quick(mxcsr) & ordinary).then(|| result.bits())
             }
         }
     )*};
@@ -250,6 +278,12 @@ impl Scalar for Sqrt {
         }
         slow::<T>(mx, x, x, |env, x, _| softfloat::sqrt(env, T::FORMAT, x))
     }
+
+    #[inline(always)]
+    fn quick<T: Real>(mxcsr: u32, _: T::Bits, x: T::Bits) -> Option<T::Bits> {
+        let result = T::of(x).sqrt();
+        (Mx::quick(mxcsr) & !T::of(x).denormal() & result.ordinary_result()).then(|| result.bits())
+    }
 }
 
 /// The order of two elements, with flags; `None` if unordered.
@@ -277,6 +311,13 @@ macro_rules! min_max {
             fn apply<T: Real>(mx: &mut Mx, x: T::Bits, y: T::Bits) -> T::Bits {
                 let first = compare::<T>(mx, x, y, true) == Some(Ordering::$wins);
                 daz::<T>(mx, if first { x } else { y })
+            }
+
+            #[inline(always)]
+            fn quick<T: Real>(_: u32, x: T::Bits, y: T::Bits) -> Option<T::Bits> {
+                let (a, b) = (T::of(x), T::of(y));
+                let first = a.partial_cmp(&b) == Some(Ordering::$wins);
+                (a.ordinary_operand() & b.ordinary_operand()).then_some(if first { x } else { y })
             }
         }
     )*};
@@ -322,6 +363,11 @@ pub(super) fn round<T: Real>(mx: &mut Mx, x: T::Bits, imm: u8) -> T::Bits {
 /// An operation on whole registers under MXCSR.
 pub(super) trait Vector {
     fn apply(mx: &mut Mx, a: V, b: V) -> V;
+    /// The result, if all its elements are ordinary ones that change nothing in MXCSR.
+    #[inline(always)]
+    fn quick(_mxcsr: u32, _a: V, _b: V) -> Option<V> {
+        None
+    }
 }
 
 /// The same with an immediate.
@@ -362,12 +408,26 @@ impl<O: Scalar> Vector for Ps<O> {
     fn apply(mx: &mut Mx, a: V, b: V) -> V {
         each32(|i| O::apply::<f32>(mx, get(a, i), get(b, i)))
     }
+
+    #[inline(always)]
+    fn quick(mxcsr: u32, a: V, b: V) -> Option<V> {
+        let [x, y, z, w] = [0, 1, 2, 3].map(|i| O::quick::<f32>(mxcsr, get(a, i), get(b, i)));
+        let lanes = [x?, y?, z?, w?];
+        Some(generate::<u32>(|i| lanes[i]))
+    }
 }
 
 impl<O: Scalar> Vector for Pd<O> {
     #[inline(always)]
     fn apply(mx: &mut Mx, a: V, b: V) -> V {
         each64(|i| O::apply::<f64>(mx, get(a, i), get(b, i)))
+    }
+
+    #[inline(always)]
+    fn quick(mxcsr: u32, a: V, b: V) -> Option<V> {
+        let [x, y] = [0, 1].map(|i| O::quick::<f64>(mxcsr, get(a, i), get(b, i)));
+        let lanes = [x?, y?];
+        Some(generate::<u64>(|i| lanes[i]))
     }
 }
 
@@ -376,12 +436,22 @@ impl<O: Scalar> Vector for Ss<O> {
     fn apply(mx: &mut Mx, a: V, b: V) -> V {
         with(a, 0, O::apply::<f32>(mx, get(a, 0), get(b, 0)))
     }
+
+    #[inline(always)]
+    fn quick(mxcsr: u32, a: V, b: V) -> Option<V> {
+        O::quick::<f32>(mxcsr, get(a, 0), get(b, 0)).map(|lane| with(a, 0, lane))
+    }
 }
 
 impl<O: Scalar> Vector for Sd<O> {
     #[inline(always)]
     fn apply(mx: &mut Mx, a: V, b: V) -> V {
         with(a, 0, O::apply::<f64>(mx, get(a, 0), get(b, 0)))
+    }
+
+    #[inline(always)]
+    fn quick(mxcsr: u32, a: V, b: V) -> Option<V> {
+        O::quick::<f64>(mxcsr, get(a, 0), get(b, 0)).map(|lane| with(a, 0, lane))
     }
 }
 

@@ -77,7 +77,7 @@ fn keep(value: Y, bytes: usize) -> Y {
 
 fn address(core: &Core<'_>, op: &Op, index: i64) -> u64 {
     let base = core.gpr[op.base as usize].wrapping_add(op.disp);
-    let offset = base.wrapping_add((index << (op.scale & 3)) as u64);
+    let offset = base.wrapping_add(index.wrapping_mul(op.factor() as i64) as u64);
     let offset = if op.scale & Op::ADDRESS_32 != 0 { u64::from(offset as u32) } else { offset };
     offset.wrapping_add(core.segment_base(op))
 }

@@ -28,6 +28,7 @@ mod mov;
 mod select;
 mod shuffle;
 mod state;
+mod steps;
 mod strings;
 #[cfg(test)]
 pub(super) mod tests;
@@ -39,6 +40,8 @@ pub(super) use cmp::order_flags;
 use fp::Mx;
 
 use super::op::Exec;
+
+pub(super) use steps::select as select_step;
 
 /// The function that executes an instruction, if it is one of ours.
 pub(super) fn select(i: &Instruction) -> Option<Exec> {

@@ -194,6 +194,11 @@ impl Source for Gpr64 {
 pub(super) trait Compute {
     /// Of the destination's old value, its two sources and its immediate.
     fn apply<const L: usize>(mx: &mut Mx, old: Y, a: Y, b: Y, imm: u8) -> Y;
+    /// The result, if it is an ordinary one that changes nothing in MXCSR.
+    #[inline(always)]
+    fn quick<const L: usize>(_mxcsr: u32, _a: Y, _b: Y) -> Option<Y> {
+        None
+    }
 }
 
 /// Integer arithmetic on each half.
@@ -233,6 +238,12 @@ impl<O: Vector> Compute for Fp<O> {
     fn apply<const L: usize>(mx: &mut Mx, _: Y, a: Y, b: Y, _: u8) -> Y {
         halves::<L>(|h| O::apply(mx, a[h], b[h]))
     }
+
+    #[inline(always)]
+    fn quick<const L: usize>(mxcsr: u32, a: Y, b: Y) -> Option<Y> {
+        let high = if L == YMM { O::quick(mxcsr, a[1], b[1])? } else { ZERO };
+        Some([O::quick(mxcsr, a[0], b[0])?, high])
+    }
 }
 
 impl<O: VectorImm> Compute for FpImm<O> {
@@ -253,6 +264,18 @@ impl<O: Vector> Compute for Narrowing<O> {
 /// `destination = source ∘ last source`.
 pub(super) fn vex<C: Compute, B: Operand, const L: usize>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let b = B::get::<L>(core, op)?;
+    match C::quick::<L>(core.cpu.mxcsr, register::<L>(core, op.src), b) {
+        Some(result) => {
+            put::<L>(core, op.dst, result);
+            Ok(())
+        }
+        None => complete::<C, L>(core, op, b),
+    }
+}
+
+/// The same with all that MXCSR may ask for.
+#[inline(always)]
+fn complete<C: Compute, const L: usize>(core: &mut Core<'_>, op: &Op, b: Y) -> Result<(), Stop> {
     let mut mx = Mx::new(core.cpu.mxcsr);
     let (old, a) = (register::<L>(core, op.dst), register::<L>(core, op.src));
     let result = C::apply::<L>(&mut mx, old, a, b, op.imm as u8);
