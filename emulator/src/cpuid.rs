@@ -146,6 +146,11 @@ impl CpuModel {
         self.features().map(|feature| feature.name).filter(|name| !name.is_empty())
     }
 
+    /// Whether it has all extensions that an instruction needs.
+    pub fn executes(self, instruction: &Instruction) -> bool {
+        has(self, instruction)
+    }
+
     /// Whether it has AVX state, which XSAVE saves.
     pub fn has_xsave(self) -> bool {
         self >= V3

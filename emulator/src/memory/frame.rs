@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -112,8 +113,14 @@ impl Memory {
     }
 
     /// Whether both handles are of the same memory.
-    pub(crate) fn same(&self, other: &Self) -> bool {
+    pub fn same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The host's memory object that holds the frames: number `n` lies at `n * PAGE_SIZE`. For engines that map frames
+    /// a second time.
+    pub fn object(&self) -> BorrowedFd<'_> {
+        self.0.mapping.object()
     }
 
     /// Where a frame's bytes lie in the host, for as long as a handle lives.
@@ -121,7 +128,11 @@ impl Memory {
         self.0.mapping.frame(number)
     }
 
-    pub(crate) fn read(&self, number: u32, offset: usize, buf: &mut [u8]) {
+    /// Reads from a frame by its number, as far as the frame reaches. For engines, which keep numbers.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    pub fn read(&self, number: u32, offset: usize, buf: &mut [u8]) {
         self.0.mapping.read(number, offset, buf);
     }
 
@@ -145,7 +156,7 @@ impl Memory {
     }
 
     /// Remembers that instructions of a frame are decoded, and says which version of its content they are of.
-    pub(crate) fn mark_code(&self, number: u32) -> u32 {
+    pub fn mark_code(&self, number: u32) -> u32 {
         let mut frames = self.0.frames.borrow_mut();
         let info = &mut frames.info[number as usize];
         info.code = true;
@@ -157,24 +168,24 @@ impl Memory {
     }
 
     /// The version of a frame's content, as far as decoded instructions care.
-    pub(crate) fn code_version(&self, number: u32) -> u32 {
+    pub fn code_version(&self, number: u32) -> u32 {
         self.0.frames.borrow().info[number as usize].version
     }
 
     /// Grows whenever some decoded frame is written: as long as it stands still, everything decoded is fresh.
     #[inline]
-    pub(crate) fn code_writes(&self) -> u64 {
+    pub fn code_writes(&self) -> u64 {
         self.0.code_writes.get()
     }
 
     /// Grows whenever translation caches must forget which pages they may write.
     #[inline]
-    pub(super) fn write_epoch(&self) -> u64 {
+    pub fn write_epoch(&self) -> u64 {
         self.0.write_epoch.get()
     }
 
     /// Asks to write a frame without further notice; refused as long as decoded instructions would go stale.
-    pub(super) fn cache_writable(&self, number: u32) -> bool {
+    pub fn cache_writable(&self, number: u32) -> bool {
         let info = &mut self.0.frames.borrow_mut().info[number as usize];
         if !info.code {
             info.cached_writable = true;

@@ -5,7 +5,7 @@
 //! addresses, page by page.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
@@ -17,7 +17,7 @@ use super::PAGE_SIZE;
 pub(super) struct Mapping {
     base: NonNull<u8>,
     frames: u32,
-    _object: OwnedFd,
+    object: OwnedFd,
 }
 
 impl Mapping {
@@ -32,7 +32,12 @@ impl Mapping {
         // is nobody else's, so that it can't shrink beneath us.
         let base = unsafe { mmap(std::ptr::null_mut(), len, prot, flags, &object, 0)? };
         let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { base, frames, _object: object })
+        Ok(Self { base, frames, object })
+    }
+
+    /// The memory object: frame `n` is its bytes from `n * PAGE_SIZE` on.
+    pub(super) fn object(&self) -> BorrowedFd<'_> {
+        self.object.as_fd()
     }
 
     /// Where frame `number` begins: PAGE_SIZE bytes from there are ours as long as the mapping lives.

@@ -105,7 +105,15 @@ pub struct Space {
     /// The memory's write epoch that both know of.
     write_epoch: u64,
     code_generation: u64,
+    /// The code generation that it was made with, which no other space has.
+    id: u64,
+    /// Pages that changed since they were last taken; none if those are too many, or nobody has asked yet.
+    changes: Option<Vec<u64>>,
+    wide: bool,
 }
+
+/// More pages than whoever takes the changes wants to hear of one by one.
+const MAX_CHANGES: usize = 512;
 
 /// What a core needs of a space that it runs in; see `Mmu`.
 pub(super) struct Parts<'a> {
@@ -244,6 +252,7 @@ impl Tables {
 impl Space {
     /// A space with nothing mapped.
     pub fn new(memory: &Memory) -> Self {
+        let id = next_generation();
         Self {
             tables: Tables {
                 memory: memory.clone(),
@@ -253,13 +262,48 @@ impl Space {
             user: Tlb::new(),
             supervisor: Tlb::new(),
             write_epoch: memory.write_epoch(),
-            code_generation: next_generation(),
+            code_generation: id,
+            id,
+            changes: None,
+            wide: false,
         }
     }
 
     /// The memory that its frames are of.
     pub fn memory(&self) -> &Memory {
         &self.tables.memory
+    }
+
+    /// A number that no other space has.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Changes whenever a page that could be executed is no longer mapped as it was. No two spaces have the same.
+    #[inline]
+    pub fn code_generation(&self) -> u64 {
+        self.code_generation
+    }
+
+    /// Says whether user pages may be mapped at 4 GiB or above, which some engines leave to others.
+    pub fn set_wide(&mut self, wide: bool) {
+        self.wide = wide;
+    }
+
+    /// What [`Space::set_wide`] has said last; false at first.
+    #[inline]
+    pub fn is_wide(&self) -> bool {
+        self.wide
+    }
+
+    /// The pages that were mapped otherwise, unmapped or protected since the last call; `None` if that may be any page.
+    /// Pages that were mapped where nothing was are not among them. For engines that keep translations of their own.
+    #[inline]
+    pub fn take_changes(&mut self) -> Option<Vec<u64>> {
+        match &mut self.changes {
+            Some(list) => Some(std::mem::take(list)),
+            none => none.replace(Vec::new()),
+        }
     }
 
     pub(super) fn parts(&mut self) -> Parts<'_> {
@@ -341,6 +385,12 @@ impl Space {
     fn changed(&mut self, address: u64, old: u64, new: u64) {
         self.user.flush_page(address);
         self.supervisor.flush_page(address);
+        if let Some(list) = &mut self.changes {
+            list.push(address & !PAGE_MASK);
+            if list.len() > MAX_CHANGES {
+                self.changes = None;
+            }
+        }
         // That a page became writable, or no longer is, is nothing to those who execute it.
         if old & PageFlags::EXEC.bits() != 0 && (old ^ new) & !PageFlags::WRITE.bits() != 0 {
             self.code_generation = next_generation();
@@ -352,6 +402,15 @@ impl Space {
         match self.tables.leaf(address) {
             0 => None,
             entry => Some((self.tables.memory.get((entry >> 12) as u32), PageFlags::from_bits_truncate(entry))),
+        }
+    }
+
+    /// The number of the frame and the permissions of the page that `address` lies in.
+    #[inline]
+    pub fn page(&self, address: u64) -> Option<(u32, PageFlags)> {
+        match self.tables.leaf(address) {
+            0 => None,
+            entry => Some(((entry >> 12) as u32, PageFlags::from_bits_truncate(entry))),
         }
     }
 
