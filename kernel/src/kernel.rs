@@ -9,6 +9,7 @@ use callgate_emulator::{CpuModel, Memory};
 
 use crate::Result;
 use crate::entry::image::ImageInMemory;
+use crate::mm::Layout;
 use crate::observer::Observer;
 use crate::random::Random;
 use crate::sched::RunQueue;
@@ -35,6 +36,8 @@ pub struct Config {
     pub cpu: CpuModel,
     /// The way that system calls take.
     pub entry: EntryRoute,
+    /// Where the parts of address spaces go.
+    pub layout: Layout,
     /// Virtual clock and seeded randomness, for runs that can be repeated.
     pub deterministic: Option<u64>,
     /// Instructions in user mode after which the run is ended.
@@ -51,6 +54,7 @@ impl Default for Config {
             max_memory: 4 << 30,
             cpu: CpuModel::default(),
             entry: EntryRoute::Direct,
+            layout: Layout::STANDARD,
             deterministic: None,
             max_instructions: None,
             timeout: None,
@@ -103,6 +107,8 @@ pub struct Kernel {
     pub memory: Memory,
     /// What the processor has. The engine must have the same.
     pub cpu: CpuModel,
+    /// Where the parts of address spaces go.
+    pub layout: Layout,
     /// The clocks.
     pub clock: Clock,
     /// Randomness.
@@ -147,6 +153,7 @@ impl Kernel {
         Ok(Rc::new(Kernel {
             memory,
             cpu: config.cpu,
+            layout: config.layout,
             clock,
             random,
             pids: PidTable::default(),

@@ -15,7 +15,7 @@ use callgate_emulator::Cpu;
 
 use crate::fs::file::File;
 use crate::fs::read_write::kernel_read;
-use crate::mm::{Layout, Mm, PAGE_SIZE};
+use crate::mm::{Mm, PAGE_SIZE};
 use crate::signal::SignalStack;
 use crate::sys::rlimit::RLIMIT_STACK;
 use crate::{Errno, Result, Task};
@@ -76,7 +76,7 @@ pub(crate) fn load(
             file = open(&interpreter.path)?;
             continue;
         }
-        let mut mm = Mm::new(&task.kernel.memory, Layout::STANDARD)?;
+        let mut mm = Mm::new(&task.kernel.memory, task.kernel.layout)?;
         mm.stack_limit = task.rlimit(RLIMIT_STACK);
         let image = elf::load(&mut mm, &file, &head[..n], open)?;
         let mut random = [0; 16];

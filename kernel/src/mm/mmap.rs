@@ -174,7 +174,7 @@ fn place(mm: &Mm, hint: u64, len: u64, flags: MapFlags) -> Result<u64> {
     }
     if hint != 0 {
         let hint = (hint & !(PAGE_SIZE - 1)).max(MMAP_MIN_ADDR);
-        if mm.is_free(hint, len) {
+        if hint.saturating_add(len) <= mm.layout.end && mm.is_free(hint, len) {
             return Ok(hint);
         }
     }

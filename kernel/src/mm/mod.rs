@@ -47,12 +47,18 @@ pub struct Layout {
     pub mmap_base: u64,
     /// The first address above the stack.
     pub stack_top: u64,
+    /// Where nothing goes that isn't told to: hints for mmap(2) end here.
+    pub end: u64,
 }
 
 impl Layout {
     /// Where Linux puts them without randomisation.
     pub const STANDARD: Layout =
-        Layout { pie_base: 0x5555_5555_4000, mmap_base: 0x7fff_f7ff_f000, stack_top: 0x7fff_ffff_f000 };
+        Layout { pie_base: 0x5555_5555_4000, mmap_base: 0x7fff_f7ff_f000, stack_top: 0x7fff_ffff_f000, end: TASK_SIZE };
+
+    /// All below 4 GiB, which some engines run faster, as far as a program fits there.
+    pub const LOW: Layout =
+        Layout { pie_base: 0x5555_4000, mmap_base: 0xf7ff_f000, stack_top: 0xffff_e000, end: 0xffff_e000 };
 }
 
 /// An address space (`mm_struct`).

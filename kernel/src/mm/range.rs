@@ -2,8 +2,11 @@
 
 use callgate_emulator::{Frame, PageFlags};
 
-use super::{MMAP_MIN_ADDR, Mm, PAGE_SIZE, Prot, TASK_SIZE, VmFlags, Vma, page_flags};
+use super::{Layout, MMAP_MIN_ADDR, Mm, PAGE_SIZE, Prot, TASK_SIZE, VmFlags, Vma, page_flags};
 use crate::{Errno, Result};
+
+/// An address space with areas beyond this is wide.
+const WIDE: u64 = 1 << 32;
 
 impl Mm {
     /// Maps an area, in place of whatever was there.
@@ -12,6 +15,13 @@ impl Mm {
         let start = vma.start;
         self.vmas.insert(start, vma);
         self.merge_around(start);
+        self.update_width();
+    }
+
+    /// Tells the engine whether all areas lie below 4 GiB.
+    fn update_width(&mut self) {
+        let end = self.vmas.last_key_value().map_or(0, |(_, vma)| vma.end);
+        self.space.set_wide(end > WIDE);
     }
 
     /// Unmaps `len` bytes from `start` on; parts of areas stay.
@@ -21,6 +31,7 @@ impl Mm {
             self.vmas.remove(&vma.start);
         }
         self.space.unmap_range(start, len);
+        self.update_width();
     }
 
     /// Makes areas begin at `start` and at `end` where they straddle them, and returns those between.
@@ -62,7 +73,9 @@ impl Mm {
     /// # Errors
     /// ENOMEM where there is none.
     pub fn find_free(&self, len: u64) -> Result<u64> {
-        self.find_free_below(self.layout.mmap_base, len)
+        let low = self.find_free_below(self.layout.mmap_base, len);
+        // Whoever needs more than there is below 4 GiB gets it above, from the engine that runs all addresses.
+        low.or_else(|_| self.find_free_below(Layout::STANDARD.mmap_base, len))
     }
 
     /// The highest free range of `len` bytes below `limit`.
@@ -193,5 +206,6 @@ pub fn dup_mmap(parent: &mut Mm) -> Result<Mm> {
         }
         child.vmas.insert(vma.start, vma.clone());
     }
+    child.update_width();
     Ok(child)
 }

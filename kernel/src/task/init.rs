@@ -11,7 +11,7 @@ use crate::Result;
 use crate::entry::image::KernelStack;
 use crate::fs::file::FsStruct;
 use crate::kernel::Kernel;
-use crate::mm::{Layout, Mm};
+use crate::mm::Mm;
 use crate::sched::{StateCell, TaskState};
 use crate::signal::{SigSet, SignalStack};
 use crate::sys::cred::Cred;
@@ -23,7 +23,7 @@ impl Task {
     /// ENOMEM without memory, and what opening the streams gives.
     pub(crate) fn init(kernel: &Rc<Kernel>) -> Result<Box<Task>> {
         let pid = kernel.pids.alloc()?;
-        let mm = crate::mm::share(Mm::new(&kernel.memory, Layout::STANDARD)?);
+        let mm = crate::mm::share(Mm::new(&kernel.memory, kernel.layout)?);
         let files = Rc::new(RefCell::new(crate::fs::tty::standard_streams(kernel)?));
         let fs = Rc::new(RefCell::new(FsStruct::new(kernel.vfs.root())));
         let sighand = Rc::default();
