@@ -1,0 +1,363 @@
+//! Translated blocks: where they are, what leads to what.
+//!
+//! A block is kept by its frame and address, so that processes that share frames share translations. But branches that
+//! have been resolved, the jump table and the return stack hold code addresses for guest addresses alone: they are good
+//! as long as the pages that they were resolved through are mapped as they were then. Those pages are the *view*. When
+//! another space runs, or code was mapped otherwise, and the view doesn't hold any more, all that is resolved across
+//! pages is taken back.
+
+use std::collections::HashMap;
+use std::io;
+
+use callgate_emulator::{CpuModel, Memory, PAGE_SIZE, PageFlags, Space};
+
+use crate::code::{Code, ReturnStack};
+use crate::context::{Reason, TABLE_ENTRIES, slot};
+use crate::emit::{Emit, JMP, RCX};
+use crate::stubs::{Stubs, jump_to};
+use crate::translate::{Block, Insn, MAX_PIECE, Request, Site, translate};
+use crate::verify::verify;
+use crate::window::{Shared, WINDOW};
+
+/// Entries of the table of starts that were found last.
+const RECENT: usize = 1024;
+
+/// An instruction's start in translated code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    pub(crate) block: u32,
+    pub(crate) insn: u16,
+    /// Offset in the cache.
+    pub(crate) host: u32,
+    /// What is to be taken off the budget for it: what the code itself doesn't take off, or takes off too much.
+    pub(crate) deduct: i8,
+}
+
+/// Figures of an engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) translated: u64,
+    pub(crate) blocks: u64,
+    pub(crate) flushes: u64,
+    pub(crate) resets: u64,
+    pub(crate) translation: std::time::Duration,
+    pub(crate) verification: std::time::Duration,
+}
+
+/// All translated code of an engine.
+pub(crate) struct Cache {
+    model: CpuModel,
+    code: Code,
+    pub(crate) stubs: Stubs,
+    pub(crate) stack: ReturnStack,
+    blocks: Vec<Block>,
+    sites: Vec<Site>,
+    by_key: HashMap<(u32, u64), u32>,
+    by_frame: HashMap<u32, Vec<u32>>,
+    /// The versions of the frames that blocks are of.
+    versions: HashMap<u32, u32>,
+    /// The count of code writes up to which all versions are known to be right.
+    seen_writes: u64,
+    view: HashMap<u64, u32>,
+    /// The state of executable mappings that the view is known to hold in.
+    generation: u64,
+    /// Sites that are resolved across pages.
+    links: Vec<u32>,
+    /// Entries of the jump table in use.
+    jumps: Vec<u16>,
+    /// Code that blocks are entered through by indirect branches.
+    indirect: HashMap<u32, usize>,
+    recent: Box<[(u64, Start); RECENT]>,
+    /// The return stack must be emptied before code runs.
+    pub(crate) stack_stale: bool,
+    pub(crate) figures: Figures,
+}
+
+const NOWHERE: (u64, Start) = (u64::MAX, Start { block: 0, insn: 0, host: 0, deduct: 0 });
+
+impl Cache {
+    pub(crate) fn new(model: CpuModel, shared: &Shared) -> io::Result<Self> {
+        let stubs = Stubs::new();
+        let mut code = Code::new()?;
+        code.append(&stubs.bytes);
+        let mut stack = ReturnStack::new()?;
+        stack.set_bottom(code.base() + stubs.bottom as u64);
+        let miss = code.base() + stubs.reason(Reason::Miss) as u64;
+        for index in 0..TABLE_ENTRIES {
+            shared.set_jump(index, miss);
+        }
+        Ok(Self {
+            model,
+            code,
+            stubs,
+            stack,
+            blocks: Vec::new(),
+            sites: Vec::new(),
+            by_key: HashMap::new(),
+            by_frame: HashMap::new(),
+            versions: HashMap::new(),
+            seen_writes: 0,
+            view: HashMap::new(),
+            generation: 0,
+            links: Vec::new(),
+            jumps: Vec::new(),
+            indirect: HashMap::new(),
+            recent: Box::new([NOWHERE; RECENT]),
+            stack_stale: true,
+            figures: Figures::default(),
+        })
+    }
+
+    /// The address that code at an offset is executed at.
+    pub(crate) fn host(&self, offset: usize) -> u64 {
+        self.code.base() + offset as u64
+    }
+
+    /// The addresses that code may have.
+    pub(crate) fn range(&self) -> (u64, u64) {
+        (self.code.base(), self.code.base() + crate::code::CODE_BYTES as u64)
+    }
+
+    pub(crate) fn block(&self, number: u32) -> Option<&Block> {
+        self.blocks.get(number as usize)
+    }
+
+    pub(crate) fn site(&self, number: u32) -> Option<&Site> {
+        self.sites.get(number as usize)
+    }
+
+    /// Drops what was written, and takes back what no longer holds in a space.
+    #[inline]
+    pub(crate) fn sync(&mut self, shared: &Shared, space: &Space) {
+        if self.seen_writes != space.memory().code_writes() {
+            self.seen_writes = space.memory().code_writes();
+            if self.versions.iter().any(|(frame, version)| space.memory().code_version(*frame) != *version) {
+                self.flush(shared);
+            }
+        }
+        if self.generation != space.code_generation() {
+            self.generation = space.code_generation();
+            let holds = |(page, frame): (&u64, &u32)| fetch(space, page * PAGE_SIZE as u64) == Some(*frame);
+            if !self.view.iter().all(holds) {
+                self.reset(shared);
+            }
+        }
+    }
+
+    /// Takes back all that was resolved through the view.
+    fn reset(&mut self, shared: &Shared) {
+        self.figures.resets += 1;
+        for site in std::mem::take(&mut self.links) {
+            let Site { at, stub, .. } = self.sites[site as usize];
+            self.code.patch(at, (stub as i64 - at as i64 - 4) as i32);
+        }
+        let miss = self.host(self.stubs.reason(Reason::Miss));
+        for index in self.jumps.drain(..) {
+            shared.set_jump(usize::from(index), miss);
+        }
+        self.view.clear();
+        self.recent.fill(NOWHERE);
+        self.stack_stale = true;
+    }
+
+    /// Drops all code.
+    fn flush(&mut self, shared: &Shared) {
+        self.figures.flushes += 1;
+        self.reset(shared);
+        self.code.truncate(self.stubs.bytes.len());
+        self.blocks.clear();
+        self.sites.clear();
+        self.by_key.clear();
+        self.by_frame.clear();
+        self.versions.clear();
+        self.indirect.clear();
+    }
+
+    /// The translated code of a guest address, if there is some.
+    #[inline]
+    pub(crate) fn find(&mut self, space: &Space, address: u64) -> Option<Start> {
+        let (known, start) = self.recent[address as usize % RECENT];
+        if known == address {
+            return Some(start);
+        }
+        self.find_slowly(space, address)
+    }
+
+    fn find_slowly(&mut self, space: &Space, address: u64) -> Option<Start> {
+        let frame = fetch(space, address)?;
+        let start = match self.by_key.get(&(frame, address)) {
+            Some(number) => self.at(*number, 0),
+            None => self.inside(frame, address)?,
+        };
+        self.view.insert(address / PAGE_SIZE as u64, frame);
+        self.recent[address as usize % RECENT] = (address, start);
+        Some(start)
+    }
+
+    fn at(&self, block: u32, insn: u16) -> Start {
+        let translated = &self.blocks[block as usize];
+        match insn {
+            0 => Start { block, insn, host: translated.entry as u32, deduct: 0 },
+            _ => {
+                let host = translated.insns[usize::from(insn)].host;
+                // The code counts the whole block, if it hasn't yet.
+                let counted = insn >= u16::from(translated.check);
+                let deduct = if counted { translated.count as i8 - insn as i8 } else { -(insn as i8) };
+                Start { block, insn, host, deduct }
+            }
+        }
+    }
+
+    /// An instruction within a block.
+    fn inside(&self, frame: u32, address: u64) -> Option<Start> {
+        self.by_frame.get(&frame)?.iter().find_map(|number| {
+            let block = &self.blocks[*number as usize];
+            if !(block.start..block.end).contains(&address) {
+                return None;
+            }
+            let offset = (address - block.start) as u16;
+            let insn = block.insns.binary_search_by_key(&offset, |insn| insn.guest).ok()?;
+            Some(self.at(*number, insn as u16))
+        })
+    }
+
+    /// The instruction whose code an offset lies in.
+    pub(crate) fn instruction_at(&self, offset: usize) -> Option<(u32, u16, Insn)> {
+        let number = self.blocks.partition_point(|block| block.entry <= offset).checked_sub(1)?;
+        let block = &self.blocks[number];
+        if offset >= block.after {
+            return None;
+        }
+        let insn = block.insns.partition_point(|insn| insn.host as usize <= offset).checked_sub(1)?;
+        Some((number as u32, insn as u16, block.insns[insn]))
+    }
+
+    /// Translates from an address on. None if that can't be: the interpreter finds out why.
+    pub(crate) fn translate(&mut self, shared: &Shared, space: &Space, address: u64) -> Option<Start> {
+        let began = std::time::Instant::now();
+        let frame = fetch(space, address).filter(|_| address < WINDOW)?;
+        let memory: &Memory = space.memory();
+        let version = memory.mark_code(frame);
+        if !self.code.has_room(2 * MAX_PIECE) || self.versions.get(&frame).is_some_and(|known| *known != version) {
+            self.flush(shared);
+        }
+        self.versions.insert(frame, version);
+        let mut page = [0; PAGE_SIZE];
+        memory.read(frame, 0, &mut page);
+        let request = Request {
+            model: self.model,
+            address,
+            page: &page,
+            origin: self.code.len(),
+            first_block: self.blocks.len(),
+            first_site: self.sites.len(),
+        };
+        let piece = translate(&request, &self.stubs, &|at| self.by_key.contains_key(&(frame, at)))?;
+        let verifying = std::time::Instant::now();
+        self.figures.translation += verifying - began;
+        let verified = self.verify(&piece.bytes);
+        self.figures.verification += verifying.elapsed();
+        if let Err(refused) = verified {
+            debug_assert!(false, "{refused} of {address:#x}: {:02x?}", piece.bytes);
+            return None;
+        }
+        let first = self.blocks.len() as u32;
+        self.code.append(&piece.bytes);
+        self.figures.blocks += piece.blocks.len() as u64;
+        for block in piece.blocks {
+            let number = self.blocks.len() as u32;
+            self.figures.translated += u64::from(block.count);
+            self.by_key.insert((frame, block.start), number);
+            self.by_frame.entry(frame).or_default().push(number);
+            self.blocks.push(block);
+        }
+        let first_site = self.sites.len();
+        self.sites.extend(piece.sites);
+        self.view.insert(address / PAGE_SIZE as u64, frame);
+        // Branches within the page are good as long as the code is.
+        for site in first_site..self.sites.len() {
+            let Site { target, page, .. } = self.sites[site];
+            if target / PAGE_SIZE as u64 == page
+                && let Some(number) = self.by_key.get(&(frame, target))
+            {
+                self.patch(site as u32, self.blocks[*number as usize].entry);
+            }
+        }
+        let start = self.at(first, 0);
+        self.recent[address as usize % RECENT] = (address, start);
+        Some(start)
+    }
+
+    /// Verifies code that will lie behind what there is.
+    fn verify(&self, bytes: &[u8]) -> Result<(), crate::verify::Refused> {
+        let base = self.code.base();
+        verify(bytes, base + self.code.len() as u64, &|target| {
+            self.stubs.entries().any(|stub| base + stub as u64 == target)
+                || self.blocks.binary_search_by_key(&target, |block| base + block.entry as u64).is_ok()
+        })
+    }
+
+    fn patch(&mut self, site: u32, entry: usize) {
+        let at = self.sites[site as usize].at;
+        self.code.patch(at, (entry as i64 - at as i64 - 4) as i32);
+    }
+
+    /// Lets a site lead to a block that was found for it in the space that runs.
+    pub(crate) fn link(&mut self, site: u32, start: Start) {
+        let Site { target, page, .. } = self.sites[site as usize];
+        if start.insn != 0 {
+            return;
+        }
+        self.patch(site, start.host as usize);
+        if target / PAGE_SIZE as u64 != page {
+            self.links.push(site);
+        }
+    }
+
+    /// Lets indirect branches to an address find a block.
+    pub(crate) fn link_indirect(&mut self, shared: &Shared, address: u64, start: Start) {
+        if start.insn != 0 {
+            return;
+        }
+        let entry = match self.indirect.get(&start.block) {
+            Some(entry) => *entry,
+            None => {
+                let Some(entry) = self.emit_indirect(address, start.host as usize) else { return };
+                self.indirect.insert(start.block, entry);
+                entry
+            }
+        };
+        let index = address as u16;
+        shared.set_jump(usize::from(index), self.host(entry));
+        self.jumps.push(index);
+    }
+
+    /// Code that makes sure that it was the block at an address that was looked for.
+    fn emit_indirect(&mut self, address: u64, entry: usize) -> Option<usize> {
+        if !self.code.has_room(MAX_PIECE) {
+            return None;
+        }
+        let origin = self.code.len();
+        let mut emit = Emit::new();
+        emit.load(RCX, slot::TARGET);
+        emit.add_address(address, true);
+        emit.skip_if_rcx_0(5);
+        emit.raw(&jump_to(origin + emit.len(), self.stubs.reason(Reason::Miss)));
+        emit.load(RCX, slot::SAVED_RCX);
+        let branch = emit.branch(JMP);
+        let displacement = entry as i64 - (origin + branch + 4) as i64;
+        emit.bytes[branch..branch + 4].copy_from_slice(&(displacement as i32).to_le_bytes());
+        if let Err(refused) = self.verify(&emit.bytes) {
+            debug_assert!(false, "{refused}");
+            return None;
+        }
+        self.code.append(&emit.bytes);
+        Some(origin)
+    }
+}
+
+/// The frame that ring 3 fetches from at an address.
+fn fetch(space: &Space, address: u64) -> Option<u32> {
+    let (frame, flags) = space.page(address)?;
+    flags.contains(PageFlags::USER | PageFlags::EXEC).then_some(frame)
+}

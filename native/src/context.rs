@@ -1,0 +1,124 @@
+//! What translated code finds in memory: the context, at fixed distances below the window that gs points to.
+//!
+//! Translated code has no register to spare for a pointer of ours, so whatever it needs beside the guest's registers it
+//! reads and writes at `gs:[slot]`, with an absolute negative displacement. These are all the places outside the window
+//! that it may touch, and the verifier knows them by this list.
+
+use std::mem::offset_of;
+
+/// The context's distance from the window's base.
+pub(crate) const CONTEXT: i32 = -0x2_0000;
+/// The jump table's distance from the window's base.
+pub(crate) const TABLE: i32 = -0x10_0000;
+/// Entries of the jump table: one for each value of a guest address's low 16 bits.
+pub(crate) const TABLE_ENTRIES: usize = 1 << 16;
+/// Bytes of the jump table.
+pub(crate) const TABLE_BYTES: usize = TABLE_ENTRIES * 8;
+/// Bytes of the context's mapping.
+pub(crate) const CONTEXT_BYTES: usize = 4096;
+
+/// Temporary homes that one instruction may need.
+pub(crate) const TEMPORARIES: usize = 4;
+
+/// The host register that holds the guest's rsp.
+pub(crate) const STACK: u8 = 15;
+/// The host register that counts the budget down.
+pub(crate) const BUDGET: u8 = 14;
+/// The guest registers that live in the context while translated code runs: those whose host registers are taken.
+pub(crate) const HOMED: [u8; 2] = [14, 15];
+
+/// Why translated code was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Reason {
+    /// A direct branch that leads to no translated code yet; `argument` is its site.
+    Link = 0,
+    /// An indirect branch, to `target`, that the jump table doesn't know.
+    Miss = 1,
+    /// The budget has not enough left for the block `argument`.
+    Budget = 2,
+    /// `syscall`, at the end of block `argument`.
+    Syscall = 3,
+    /// An instruction that is not translated, after the block `argument`.
+    Interpret = 4,
+    /// The host raised a signal.
+    Fault = 5,
+}
+
+/// The state that is shared with translated code, and what entering and leaving it need.
+#[repr(C)]
+pub(crate) struct Context {
+    /// The guest's registers while translated code doesn't run; 14 and 15 always.
+    pub(crate) gpr: [u64; 16],
+    pub(crate) flags: u64,
+    pub(crate) budget: i64,
+    /// rcx, while it is used for the target of a branch.
+    pub(crate) saved_rcx: u64,
+    /// Where an indirect branch goes.
+    pub(crate) target: u64,
+    /// Registers that are borrowed during one instruction.
+    pub(crate) temporary: [u64; TEMPORARIES],
+    pub(crate) fs_base: u64,
+    pub(crate) gs_base: u64,
+    pub(crate) reason: u32,
+    pub(crate) argument: u32,
+    /// Registers of a string instruction.
+    pub(crate) string: [u64; 3],
+    /// The window's base.
+    pub(crate) window: u64,
+    /// Where every way out ends: `enter::leave`.
+    pub(crate) leave: u64,
+    /// Where to start.
+    pub(crate) entry: u64,
+    /// The context itself, as Rust sees it.
+    pub(crate) this: u64,
+    /// The stack of translated code: return addresses alone.
+    pub(crate) stack: u64,
+    pub(crate) host_rsp: u64,
+    pub(crate) host_gs: u64,
+    pub(crate) host_mxcsr: u32,
+    pub(crate) mxcsr: u32,
+    /// The guest's vector registers: low halves and high halves.
+    pub(crate) xmm: u64,
+    pub(crate) ymm_high: u64,
+    /// Of a signal: where, its trap number, the address and the error code.
+    pub(crate) fault_rip: u64,
+    pub(crate) fault_trap: u64,
+    pub(crate) fault_address: u64,
+    pub(crate) fault_code: u64,
+}
+
+const _: () = assert!(size_of::<Context>() <= CONTEXT_BYTES);
+
+/// Displacements from gs.
+pub(crate) mod slot {
+    use super::{CONTEXT, Context, offset_of};
+
+    const fn at(offset: usize) -> i32 {
+        CONTEXT + offset as i32
+    }
+
+    pub(crate) const fn gpr(number: u8) -> i32 {
+        at(offset_of!(Context, gpr)) + number as i32 * 8
+    }
+
+    pub(crate) const fn temporary(number: usize) -> i32 {
+        at(offset_of!(Context, temporary)) + number as i32 * 8
+    }
+
+    pub(crate) const fn string(number: usize) -> i32 {
+        at(offset_of!(Context, string)) + number as i32 * 8
+    }
+
+    pub(crate) const SAVED_RCX: i32 = at(offset_of!(Context, saved_rcx));
+    pub(crate) const TARGET: i32 = at(offset_of!(Context, target));
+    pub(crate) const FS_BASE: i32 = at(offset_of!(Context, fs_base));
+    pub(crate) const GS_BASE: i32 = at(offset_of!(Context, gs_base));
+    pub(crate) const REASON: i32 = at(offset_of!(Context, reason));
+    pub(crate) const ARGUMENT: i32 = at(offset_of!(Context, argument));
+    pub(crate) const BUDGET: i32 = at(offset_of!(Context, budget));
+    pub(crate) const WINDOW: i32 = at(offset_of!(Context, window));
+    pub(crate) const LEAVE: i32 = at(offset_of!(Context, leave));
+    pub(crate) const THIS: i32 = at(offset_of!(Context, this));
+    pub(crate) const STACK: i32 = at(offset_of!(Context, stack));
+}

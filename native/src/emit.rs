@@ -1,0 +1,222 @@
+//! Host instructions that the translator adds, byte by byte. None of them touches the flags but `sub_budget`.
+
+use iced_x86::{Encoder, Instruction};
+
+use crate::context::{BUDGET, STACK};
+
+/// Host registers by number, as instructions encode them.
+pub(crate) const RCX: u8 = 1;
+pub(crate) const RSP: u8 = 4;
+
+/// A piece of code that is being put together. Branches inside it are relative, so that it may lie anywhere.
+pub(crate) struct Emit {
+    pub(crate) bytes: Vec<u8>,
+    encoder: Encoder,
+}
+
+/// The instruction can't be encoded with the registers that it has now.
+#[derive(Debug)]
+pub(crate) struct Unencodable;
+
+impl Emit {
+    pub(crate) fn new() -> Self {
+        Self { bytes: Vec::with_capacity(1024), encoder: Encoder::new(64) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// An instruction of iced's. Not one with a relative operand.
+    pub(crate) fn instruction(&mut self, instruction: &Instruction) -> Result<(), Unencodable> {
+        self.encoder.encode(instruction, 0).map_err(|_| Unencodable)?;
+        let bytes = self.encoder.take_buffer();
+        self.bytes.extend_from_slice(&bytes);
+        self.encoder.set_buffer(bytes);
+        self.encoder_clear();
+        Ok(())
+    }
+
+    fn encoder_clear(&mut self) {
+        let mut bytes = self.encoder.take_buffer();
+        bytes.clear();
+        self.encoder.set_buffer(bytes);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn put32(&mut self, value: i32) {
+        self.put(&value.to_le_bytes());
+    }
+
+    /// `op gs:[slot], register` or the reverse, 64 bits wide.
+    fn slot_op(&mut self, opcode: u8, register: u8, slot: i32) {
+        self.put(&[0x65, 0x48 | (register >> 3) << 2, opcode, 0x04 | (register & 7) << 3, 0x25]);
+        self.put32(slot);
+    }
+
+    /// `mov gs:[slot], register`
+    pub(crate) fn store(&mut self, slot: i32, register: u8) {
+        self.slot_op(0x89, register, slot);
+    }
+
+    /// `mov register, gs:[slot]`
+    pub(crate) fn load(&mut self, register: u8, slot: i32) {
+        self.slot_op(0x8b, register, slot);
+    }
+
+    /// `mov dword gs:[slot], value`
+    pub(crate) fn store_imm(&mut self, slot: i32, value: u32) {
+        self.put(&[0x65, 0xc7, 0x04, 0x25]);
+        self.put32(slot);
+        self.put(&value.to_le_bytes());
+    }
+
+    /// `jmp gs:[slot]`
+    pub(crate) fn jump_slot(&mut self, slot: i32) {
+        self.put(&[0x65, 0xff, 0x24, 0x25]);
+        self.put32(slot);
+    }
+
+    /// `lea register, [register + distance]`
+    pub(crate) fn add(&mut self, register: u8, distance: i32) {
+        let rex = 0x48 + (register >> 3) * 5;
+        let sib = (register & 7 == 4).then_some(0x24);
+        let modrm = (register & 7) << 3 | (register & 7);
+        if let Ok(short) = i8::try_from(distance) {
+            self.put(&[rex, 0x8d, 0x40 | modrm]);
+            self.bytes.extend(sib);
+            self.put(&short.to_le_bytes());
+        } else {
+            self.put(&[rex, 0x8d, 0x80 | modrm]);
+            self.bytes.extend(sib);
+            self.put32(distance);
+        }
+    }
+
+    /// Subtracts a guest address below 4 GiB from rcx, or adds it.
+    pub(crate) fn add_address(&mut self, address: u64, subtract: bool) {
+        let sign = if subtract { -1 } else { 1 };
+        let mut rest = address as i64;
+        while rest > 0 {
+            let part = rest.min(i64::from(i32::MAX));
+            self.add(RCX, (part * sign) as i32);
+            rest -= part;
+        }
+    }
+
+    /// `mov to, from`, 64 bits wide.
+    pub(crate) fn mov(&mut self, to: u8, from: u8) {
+        self.put(&[0x48 | (from >> 3) << 2 | to >> 3, 0x89, 0xc0 | (from & 7) << 3 | (to & 7)]);
+    }
+
+    /// `mov register, value`, with the shortest encoding.
+    pub(crate) fn mov_imm(&mut self, register: u8, value: u64) {
+        if let Ok(value) = u32::try_from(value) {
+            if register >= 8 {
+                self.put(&[0x41]);
+            }
+            self.put(&[0xb8 | register & 7]);
+            self.put(&value.to_le_bytes());
+        } else {
+            self.put(&[0x48 | register >> 3, 0xb8 | register & 7]);
+            self.put(&value.to_le_bytes());
+        }
+    }
+
+    /// `mov gs:[r15d + distance], register`, or the reverse: the guest's stack.
+    fn stack_op(&mut self, opcode: u8, register: u8, distance: i8) {
+        self.put(&[0x65, 0x67, 0x49 | (register >> 3) << 2, opcode, 0x40 | (register & 7) << 3 | (STACK & 7)]);
+        self.put(&distance.to_le_bytes());
+    }
+
+    /// Stores on the guest's stack.
+    pub(crate) fn store_stack(&mut self, distance: i8, register: u8) {
+        self.stack_op(0x89, register, distance);
+    }
+
+    /// Loads from the guest's stack.
+    pub(crate) fn load_stack(&mut self, register: u8, distance: i8) {
+        self.stack_op(0x8b, register, distance);
+    }
+
+    /// `mov qword gs:[r15d - 8], value`: what a call or a push of a constant stores.
+    pub(crate) fn store_stack_imm(&mut self, value: u64) {
+        match i32::try_from(value as i64) {
+            Ok(value) => {
+                self.put(&[0x65, 0x67, 0x49, 0xc7, 0x40 | (STACK & 7), 0xf8]);
+                self.put32(value);
+            }
+            Err(_) => {
+                for (distance, part) in [(0xfc, (value >> 32) as u32), (0xf8, value as u32)] {
+                    self.put(&[0x65, 0x67, 0x41, 0xc7, 0x40 | (STACK & 7), distance]);
+                    self.put(&part.to_le_bytes());
+                }
+            }
+        }
+    }
+
+    /// `sub r14, count`; the flags are lost.
+    pub(crate) fn sub_budget(&mut self, count: u8) {
+        self.put(&[0x49, 0x83, 0xe8 | (BUDGET & 7), count]);
+    }
+
+    /// `movzx ecx, cx`
+    pub(crate) fn low_16_of_rcx(&mut self) {
+        self.put(&[0x0f, 0xb7, 0xc9]);
+    }
+
+    /// `jmp gs:[rcx * 8 + table]`, or `call`.
+    pub(crate) fn jump_table(&mut self, table: i32, call: bool) {
+        self.put(&[0x65, 0xff, if call { 0x14 } else { 0x24 }, 0xcd]);
+        self.put32(table);
+    }
+
+    /// `mov rcx, r14; bswap rcx`: ecx is 0 unless the budget is negative.
+    pub(crate) fn budget_sign_to_ecx(&mut self) {
+        self.mov(RCX, BUDGET);
+        self.put(&[0x48, 0x0f, 0xc9]);
+    }
+
+    /// `jrcxz` over `len` bytes.
+    pub(crate) fn skip_if_rcx_0(&mut self, len: u8) {
+        self.put(&[0xe3, len]);
+    }
+
+    /// `jecxz` over `len` bytes.
+    pub(crate) fn skip_if_ecx_0(&mut self, len: u8) {
+        self.put(&[0x67, 0xe3, len]);
+    }
+
+    /// `ret`
+    pub(crate) fn ret(&mut self) {
+        self.put(&[0xc3]);
+    }
+
+    /// Raw bytes of the caller's.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.put(bytes);
+    }
+
+    /// A branch with a displacement of 32 bits, which is filled in later: its place.
+    pub(crate) fn branch(&mut self, opcode: &[u8]) -> usize {
+        self.put(opcode);
+        self.put32(0);
+        self.len() - 4
+    }
+
+    /// Lets a branch of this piece lead to a place in it.
+    pub(crate) fn resolve(&mut self, branch: usize, target: usize) {
+        let displacement = (target as i64 - branch as i64 - 4) as i32;
+        self.bytes[branch..branch + 4].copy_from_slice(&displacement.to_le_bytes());
+    }
+}
+
+/// `jmp rel32`
+pub(crate) const JMP: &[u8] = &[0xe9];
+/// `call rel32`
+pub(crate) const CALL: &[u8] = &[0xe8];
+/// `js rel32`
+pub(crate) const JS: &[u8] = &[0x0f, 0x88];

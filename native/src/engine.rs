@@ -1,0 +1,349 @@
+//! The engine: translated code where code is hot, the interpreter for the rest, one processor state between them.
+
+use std::io;
+
+use callgate_emulator::{Cpu, CpuModel, Delivery, Engine, Exit, Interp, Memory, Space, reg, rflags, seg};
+
+use crate::cache::{Cache, Start};
+use crate::context::{BUDGET, CONTEXT_BYTES, Context, Reason, STACK};
+use crate::signal::{self, Active};
+use crate::stubs::{SAVED_RDI, SAVED_RSI};
+use crate::translate::{MAX_INSTRUCTIONS, NONE};
+use crate::window::{Shared, WINDOW, Windows};
+use crate::{enter, host};
+
+/// Address spaces that have a window at a time.
+const WINDOWS: usize = 8;
+/// How often that usually is.
+const HOT: u8 = 2;
+/// Instructions that the interpreter runs when it has met cold code.
+const CHUNK: u64 = 64;
+/// The usual least budget.
+const LEAST: u64 = 32;
+/// Counters of addresses that came up.
+const COUNTERS: usize = 4096;
+/// Flags that translated code has in the host's flags. All others stay as they are.
+const FLAGS: u64 = rflags::STATUS | rflags::DF;
+/// Flags with which only the interpreter goes on.
+const ODD_FLAGS: u64 = rflags::TF | rflags::AC | rflags::RF | rflags::NT | rflags::VM;
+/// What translated code can execute beyond its budget, and so doesn't get: blocks count in the middle.
+const MARGIN: u64 = MAX_INSTRUCTIONS as u64;
+/// The trap number of a page fault.
+const PAGE_FAULT: u64 = 14;
+
+/// The engine for x86-64 guests on x86-64 hosts.
+pub struct Native {
+    interp: Interp,
+    memory: Memory,
+    shared: Shared,
+    windows: Windows,
+    cache: Cache,
+    counters: Box<[u8; COUNTERS]>,
+    /// The page fault that ended the last run: its page is mapped into the window before it is touched again.
+    faulted: Option<(u64, bool)>,
+    /// How often an address must come up before it is translated.
+    hot: u8,
+    /// With less budget than this the interpreter does it alone: who asks for single steps.
+    least: u64,
+    interpreted: u64,
+    entries: u64,
+    faults: u64,
+}
+
+/// What to do after translated code was left.
+enum Next {
+    /// Go on.
+    Again,
+    /// Let the interpreter run so many instructions.
+    Interpret(u64),
+    /// End the run.
+    End(Exit),
+}
+
+impl Native {
+    /// An engine for spaces of `memory` that has the instructions of a model.
+    ///
+    /// # Errors
+    /// If the host lacks something, with what.
+    pub fn new(memory: &Memory, model: CpuModel) -> io::Result<Self> {
+        host::check()?;
+        signal::install()?;
+        let shared = Shared::new()?;
+        let cache = Cache::new(model, &shared)?;
+        let context = shared.context();
+        // SAFETY: all zeros is a valid context, and nobody else has a reference.
+        let fields = unsafe { &mut *context };
+        fields.this = context as u64;
+        fields.leave = enter::leave as *const () as u64;
+        Ok(Self {
+            interp: Interp::with_model(memory, model),
+            memory: memory.clone(),
+            windows: Windows::new(&shared, WINDOWS)?,
+            shared,
+            cache,
+            counters: Box::new([0; COUNTERS]),
+            faulted: None,
+            hot: HOT,
+            least: LEAST,
+            interpreted: 0,
+            entries: 0,
+            faults: 0,
+        })
+    }
+
+    /// Translates whatever comes up, at once, whatever the budget: for tests of translated code.
+    pub fn translate_at_once(&mut self) {
+        (self.hot, self.least) = (0, 0);
+    }
+
+    /// Whether translated code can run this at all.
+    fn suits(cpu: &Cpu, space: &Space) -> bool {
+        cpu.cpl == 3 && !space.is_wide() && cpu.rip < WINDOW && cpu.rflags() & ODD_FLAGS == 0
+    }
+
+    /// Runs the interpreter. None if the instructions it was given are all that ended it.
+    fn interpret(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64, most: u64) -> Option<Exit> {
+        let before = cpu.instructions;
+        let exit = self.interp.run(cpu, space, most.min(*left));
+        let done = cpu.instructions.wrapping_sub(before);
+        self.interpreted += done;
+        *left -= done;
+        (exit != Exit::Budget).then_some(exit)
+    }
+
+    /// Whether an address came up often enough.
+    fn is_hot(&mut self, address: u64) -> bool {
+        let counter = &mut self.counters[(address ^ address >> 12) as usize % COUNTERS];
+        *counter = counter.saturating_add(1);
+        *counter > self.hot
+    }
+
+    /// The translated code of an address, made if it is hot.
+    fn start(&mut self, space: &Space, address: u64) -> Result<Start, u64> {
+        if let Some(start) = self.cache.find(space, address) {
+            return Ok(start);
+        }
+        if address >= WINDOW || !self.is_hot(address) {
+            return Err(CHUNK);
+        }
+        self.cache.translate(&self.shared, space, address).ok_or(CHUNK)
+    }
+
+    /// The block of an address that a branch leads to: code in the middle of another block gets one of its own.
+    fn block_start(&mut self, space: &Space, address: u64) -> Result<Start, u64> {
+        match self.start(space, address)? {
+            start if start.insn == 0 => Ok(start),
+            _ => self.cache.translate(&self.shared, space, address).ok_or(CHUNK),
+        }
+    }
+
+    /// Runs translated code from a start on, and finds out what comes next.
+    fn enter(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64, start: Start, window: usize) -> Next {
+        self.entries += 1;
+        let context = self.shared.context();
+        // The budget is a signed number, and its upper half must be 0.
+        let given = (*left - MARGIN).min(i32::MAX as u64);
+        {
+            // SAFETY: the context is ours, and translated code, which else uses it, doesn't run yet.
+            let fields = unsafe { &mut *context };
+            fields.gpr = cpu.gpr;
+            fields.flags = cpu.rflags() & FLAGS | rflags::FIXED | rflags::IF;
+            fields.budget = given as i64 - i64::from(start.deduct);
+            fields.fs_base = cpu.seg[seg::FS].base;
+            fields.gs_base = cpu.seg[seg::GS].base;
+            fields.window = self.windows.get(window).base();
+            fields.entry = self.cache.host(start.host as usize);
+            fields.mxcsr = cpu.mxcsr;
+            fields.xmm = cpu.xmm.as_mut_ptr() as u64;
+            fields.ymm_high = cpu.ymm_high.as_mut_ptr() as u64;
+            if std::mem::take(&mut self.cache.stack_stale) {
+                fields.stack = self.cache.stack.empty();
+            }
+        }
+        signal::set_active(Some(Active {
+            code: self.cache.range(),
+            way_out: self.cache.host(self.cache.stubs.reason(Reason::Fault)),
+            guard: self.cache.stack.guard(),
+            stack_base: self.cache.stack.empty(),
+            context,
+        }));
+        // SAFETY: all fields are set: the entry is an instruction's start in verified code, the stack is the return
+        // stack's, and `check` has seen that the host has AVX and FSGSBASE.
+        unsafe { enter::enter(context) };
+        signal::set_active(None);
+        // SAFETY: as above; translated code has been left.
+        let fields = unsafe { &mut *context };
+        let system = cpu.rflags() & !FLAGS;
+        cpu.mxcsr = fields.mxcsr;
+        let mut budget = fields.budget;
+        let number = fields.argument;
+        let mut next = Next::Again;
+        let mut fault = None;
+        cpu.rip = match reason(fields.reason) {
+            Reason::Link => self.cache.site(number).map_or(0, |site| site.target),
+            Reason::Miss => fields.target,
+            Reason::Budget => {
+                let block = self.cache.block(number);
+                budget += block.map_or(0, |block| i64::from(block.count - block.check));
+                next = Next::Interpret(CHUNK);
+                let insn = block.and_then(|block| block.insns.get(usize::from(block.check)));
+                block.zip(insn).map_or(0, |(block, insn)| block.start + u64::from(insn.guest))
+            }
+            Reason::Syscall => {
+                let end = self.cache.block(number).map_or(0, |block| block.end);
+                if cpu.delivery == Delivery::Exit {
+                    next = Next::End(Exit::Syscall);
+                    end
+                } else {
+                    budget += 1;
+                    next = Next::Interpret(1);
+                    end.wrapping_sub(2)
+                }
+            }
+            Reason::Interpret => {
+                next = Next::Interpret(CHUNK);
+                self.cache.block(number).map_or(0, |block| block.end)
+            }
+            Reason::Fault => {
+                let (rip, refund) = mend(&self.cache, fields);
+                budget += i64::from(refund);
+                fault = Some((fields.fault_trap, fields.fault_address, fields.fault_code));
+                rip
+            }
+        };
+        cpu.gpr = fields.gpr;
+        cpu.set_rflags(system | fields.flags & FLAGS);
+        let done = (given as i64 - budget).max(0) as u64;
+        cpu.instructions += done;
+        cpu.user_instructions += done;
+        *left -= done;
+        match (reason(fields.reason), fault) {
+            (Reason::Link, _) => {
+                if let Ok(start) = self.block_start(space, cpu.rip) {
+                    self.cache.link(number, start);
+                }
+            }
+            (Reason::Miss, _) => {
+                if let Ok(start) = self.block_start(space, cpu.rip) {
+                    self.cache.link_indirect(&self.shared, cpu.rip, start);
+                }
+            }
+            (Reason::Syscall, _) => {
+                if let Next::End(_) = next {
+                    cpu.gpr[reg::RCX] = cpu.rip;
+                    cpu.gpr[reg::R11] = cpu.rflags();
+                }
+            }
+            (_, Some((trap, address, code))) => {
+                self.faults += 1;
+                let window = self.windows.get(window);
+                let offset = address.wrapping_sub(window.base());
+                let mapped = trap == PAGE_FAULT && window.fill(space, offset, code & 2 != 0);
+                if !mapped {
+                    self.faulted = (trap == PAGE_FAULT && offset < WINDOW).then_some((offset, code & 2 != 0));
+                    next = Next::Interpret(1);
+                }
+            }
+            _ => {}
+        }
+        next
+    }
+}
+
+/// The reason as translated code has left it.
+fn reason(number: u32) -> Reason {
+    [Reason::Link, Reason::Miss, Reason::Budget, Reason::Syscall, Reason::Interpret]
+        .into_iter()
+        .find(|reason| *reason as u32 == number)
+        .unwrap_or(Reason::Fault)
+}
+
+/// After a fault: puts the registers back as they were before the instruction, and gives its address and how many
+/// instructions were counted but not executed.
+fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
+    let mut offset = context.fault_rip.wrapping_sub(cache.host(0)) as usize;
+    if let Some(stub) = cache.stubs.string_at(offset) {
+        for (used, register, home) in [(stub.uses_rsi, reg::RSI, SAVED_RSI), (stub.uses_rdi, reg::RDI, SAVED_RDI)] {
+            if used {
+                let upper = context.string[home] & !0xffff_ffff;
+                context.gpr[register] = context.gpr[register].wrapping_sub(context.window).wrapping_add(upper);
+            }
+        }
+        // The call of the stub.
+        let caller = cache.stack.entry(context.stack).unwrap_or(0);
+        context.stack += 8;
+        offset = caller.wrapping_sub(cache.host(0)).wrapping_sub(1) as usize;
+    }
+    let Some((number, index, insn)) = cache.instruction_at(offset) else {
+        debug_assert!(false, "a fault outside of blocks, at {offset:#x}");
+        return (0, 0);
+    };
+    for (place, register) in insn.borrowed.into_iter().enumerate().filter(|(_, register)| *register != NONE) {
+        let value = context.temporary[place];
+        match register {
+            STACK => context.gpr[reg::RSP] = value,
+            BUDGET => {}
+            other => context.gpr[usize::from(other)] = value,
+        }
+    }
+    if insn.rcx_saved {
+        context.gpr[reg::RCX] = context.saved_rcx;
+    }
+    let block = cache.block(number);
+    let address = block.map_or(0, |block| block.start + u64::from(insn.guest));
+    let executed = index as i8;
+    let refund = block.map_or(0, |block| match index >= u16::from(block.check) {
+        true => block.count as i8 - executed,
+        false => -executed,
+    });
+    (address, refund)
+}
+
+impl Engine for Native {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    /// # Panics
+    /// If `space` is of another memory than the engine.
+    fn run(&mut self, cpu: &mut Cpu, space: &mut Space, budget: u64) -> Exit {
+        assert!(self.memory.same(space.memory()), "a space of another memory");
+        let mut left = budget;
+        if budget < self.least || !Self::suits(cpu, space) && cpu.cpl == 3 {
+            return self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);
+        }
+        let mut window = self.windows.of(&self.shared, space);
+        if let Some((address, write)) = self.faulted.take() {
+            self.windows.get(window).fill(space, address, write);
+        }
+        loop {
+            if left == 0 {
+                return Exit::Budget;
+            }
+            let mut interpret = CHUNK;
+            if Self::suits(cpu, space) {
+                self.cache.sync(&self.shared, space);
+                if let Ok(start) = self.start(space, cpu.rip)
+                    && left as i64 > MARGIN as i64 + i64::from(start.deduct)
+                {
+                    if self.windows.get(window).is_stale(space) {
+                        window = self.windows.of(&self.shared, space);
+                    }
+                    match self.enter(cpu, space, &mut left, start, window) {
+                        Next::Again => continue,
+                        Next::End(exit) => return exit,
+                        Next::Interpret(most) => interpret = most,
+                    }
+                    if left == 0 {
+                        return Exit::Budget;
+                    }
+                }
+            }
+            if let Some(exit) = self.interpret(cpu, space, &mut left, interpret) {
+                return exit;
+            }
+        }
+    }
+}
+
+const _: () = assert!(CONTEXT_BYTES.is_multiple_of(callgate_emulator::PAGE_SIZE));

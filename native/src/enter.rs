@@ -1,0 +1,136 @@
+//! Into translated code and out of it.
+
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+use crate::context::{Context, slot};
+
+/// Runs translated code from `context.entry` on until it leaves; `context.reason` says why.
+///
+/// # Safety
+/// `context` must be the one that is mapped below the window `context.window`, and its fields must be set: the entry is
+/// the start of a verified instruction in the code cache, the stack lies in the return stack with the bottom entry in
+/// place, the vector pointers lead to 32 registers of 16 bytes each. The host must have AVX and user-mode FSGSBASE.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context) {
+    naked_asm!(
+        "push rbx",
+        "push rbp",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "stmxcsr [rdi + {host_mxcsr}]",
+        "mov [rdi + {host_rsp}], rsp",
+        "rdgsbase rax",
+        "mov [rdi + {host_gs}], rax",
+        "mov rax, [rdi + {window}]",
+        "wrgsbase rax",
+        "mov eax, [rdi + {mxcsr}]",
+        "cmp eax, [rdi + {host_mxcsr}]",
+        "je 2f",
+        "ldmxcsr [rdi + {mxcsr}]",
+        "2:",
+        "mov rax, [rdi + {xmm}]",
+        "mov rcx, [rdi + {ymm_high}]",
+        ".irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+        "vmovdqu xmm\\i, [rax + 16 * \\i]",
+        "vinsertf128 ymm\\i, ymm\\i, [rcx + 16 * \\i], 1",
+        ".endr",
+        "push qword ptr [rdi + {flags}]",
+        "popfq",
+        "mov rsp, [rdi + {stack}]",
+        "mov rax, [rdi + {gpr} + 8 * 0]",
+        "mov rcx, [rdi + {gpr} + 8 * 1]",
+        "mov rdx, [rdi + {gpr} + 8 * 2]",
+        "mov rbx, [rdi + {gpr} + 8 * 3]",
+        "mov r15, [rdi + {gpr} + 8 * 4]",
+        "mov rbp, [rdi + {gpr} + 8 * 5]",
+        "mov rsi, [rdi + {gpr} + 8 * 6]",
+        "mov r8, [rdi + {gpr} + 8 * 8]",
+        "mov r9, [rdi + {gpr} + 8 * 9]",
+        "mov r10, [rdi + {gpr} + 8 * 10]",
+        "mov r11, [rdi + {gpr} + 8 * 11]",
+        "mov r12, [rdi + {gpr} + 8 * 12]",
+        "mov r13, [rdi + {gpr} + 8 * 13]",
+        "mov r14, [rdi + {budget}]",
+        "mov rdi, [rdi + {gpr} + 8 * 7]",
+        "jmp qword ptr gs:[{entry}]",
+        host_mxcsr = const offset_of!(Context, host_mxcsr),
+        host_rsp = const offset_of!(Context, host_rsp),
+        host_gs = const offset_of!(Context, host_gs),
+        window = const offset_of!(Context, window),
+        mxcsr = const offset_of!(Context, mxcsr),
+        xmm = const offset_of!(Context, xmm),
+        ymm_high = const offset_of!(Context, ymm_high),
+        flags = const offset_of!(Context, flags),
+        stack = const offset_of!(Context, stack),
+        gpr = const offset_of!(Context, gpr),
+        budget = const offset_of!(Context, budget),
+        entry = const crate::context::CONTEXT + offset_of!(Context, entry) as i32,
+    )
+}
+
+/// Where all ways out of translated code end: what `enter` was called from goes on.
+///
+/// # Safety
+/// Only jumped to from translated code, with gs and the stack as `enter` has set them.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn leave() {
+    naked_asm!(
+        "mov gs:[{gpr} + 8 * 0], rax",
+        "mov gs:[{gpr} + 8 * 1], rcx",
+        "mov gs:[{gpr} + 8 * 2], rdx",
+        "mov gs:[{gpr} + 8 * 3], rbx",
+        "mov gs:[{gpr} + 8 * 4], r15",
+        "mov gs:[{gpr} + 8 * 5], rbp",
+        "mov gs:[{gpr} + 8 * 6], rsi",
+        "mov gs:[{gpr} + 8 * 7], rdi",
+        "mov gs:[{gpr} + 8 * 8], r8",
+        "mov gs:[{gpr} + 8 * 9], r9",
+        "mov gs:[{gpr} + 8 * 10], r10",
+        "mov gs:[{gpr} + 8 * 11], r11",
+        "mov gs:[{gpr} + 8 * 12], r12",
+        "mov gs:[{gpr} + 8 * 13], r13",
+        "mov gs:[{budget}], r14",
+        "mov gs:[{stack}], rsp",
+        "mov rdi, gs:[{this}]",
+        "mov rsp, [rdi + {host_rsp}]",
+        "pushfq",
+        "pop qword ptr [rdi + {flags}]",
+        "cld",
+        "stmxcsr [rdi + {mxcsr}]",
+        "mov eax, [rdi + {mxcsr}]",
+        "cmp eax, [rdi + {host_mxcsr}]",
+        "je 2f",
+        "ldmxcsr [rdi + {host_mxcsr}]",
+        "2:",
+        "mov rax, [rdi + {xmm}]",
+        "mov rcx, [rdi + {ymm_high}]",
+        ".irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+        "vmovdqu [rax + 16 * \\i], xmm\\i",
+        "vextractf128 [rcx + 16 * \\i], ymm\\i, 1",
+        ".endr",
+        "vzeroupper",
+        "mov rax, [rdi + {host_gs}]",
+        "wrgsbase rax",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbp",
+        "pop rbx",
+        "ret",
+        gpr = const slot::gpr(0),
+        budget = const slot::BUDGET,
+        stack = const slot::STACK,
+        this = const slot::THIS,
+        host_rsp = const offset_of!(Context, host_rsp),
+        flags = const offset_of!(Context, flags),
+        mxcsr = const offset_of!(Context, mxcsr),
+        host_mxcsr = const offset_of!(Context, host_mxcsr),
+        xmm = const offset_of!(Context, xmm),
+        ymm_high = const offset_of!(Context, ymm_high),
+        host_gs = const offset_of!(Context, host_gs),
+    )
+}

@@ -1,0 +1,113 @@
+//! Branches.
+//!
+//! A guest's call is a host's call, so that the host predicts the return: the guest's return address goes onto the
+//! guest's stack and the host's onto the return stack. The return loads the guest's address into rcx and returns; where
+//! it lands it is compared with the address that belongs there. What has landed wrongly (a stack was switched, or
+//! rewritten) goes the way of indirect branches: through the jump table, by the low 16 bits of the address, to code that
+//! makes sure that it is the right one. None of this touches the flags: subtraction is `lea`, and comparing is `jrcxz`.
+
+use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind};
+
+use super::{Ending, Outside, Translator, Untranslated};
+use crate::context::{STACK, TABLE, slot};
+use crate::emit::{CALL, JMP, RCX};
+
+impl Translator<'_> {
+    pub(super) fn branch(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {
+        match instruction.flow_control() {
+            FlowControl::ConditionalBranch => self.conditional(instruction),
+            FlowControl::UnconditionalBranch => {
+                self.jump(JMP, instruction.near_branch_target());
+                Ok(Ending::Closed)
+            }
+            FlowControl::IndirectBranch => {
+                self.target_to_rcx(instruction)?;
+                self.emit.store(slot::TARGET, RCX);
+                self.emit.low_16_of_rcx();
+                self.emit.jump_table(TABLE, false);
+                Ok(Ending::Closed)
+            }
+            FlowControl::Call => {
+                self.emit.store_stack_imm(instruction.next_ip());
+                self.emit.add(STACK, -8);
+                self.jump(CALL, instruction.near_branch_target());
+                self.landing(instruction.next_ip());
+                Ok(Ending::Open)
+            }
+            FlowControl::IndirectCall => {
+                self.target_to_rcx(instruction)?;
+                self.emit.store_stack_imm(instruction.next_ip());
+                self.emit.add(STACK, -8);
+                self.emit.store(slot::TARGET, RCX);
+                self.emit.low_16_of_rcx();
+                self.emit.jump_table(TABLE, true);
+                self.landing(instruction.next_ip());
+                Ok(Ending::Open)
+            }
+            FlowControl::Return => {
+                let popped = match instruction.op_count() {
+                    1 => i32::from(instruction.immediate16()),
+                    _ => 0,
+                };
+                self.rcx_saved = true;
+                self.emit.store(slot::SAVED_RCX, RCX);
+                self.emit.load_stack(RCX, 0);
+                self.emit.add(STACK, 8 + popped);
+                self.emit.ret();
+                Ok(Ending::Closed)
+            }
+            _ => Err(Untranslated),
+        }
+    }
+
+    /// Where a return lands that belongs to a call: rcx has the address that it goes to.
+    fn landing(&mut self, address: u64) {
+        self.emit.add_address(address, true);
+        self.emit.skip_if_rcx_0(5);
+        let branch = self.emit.branch(JMP);
+        self.outside.push((branch, Outside::WrongReturn(address)));
+        self.emit.load(RCX, slot::SAVED_RCX);
+    }
+
+    fn conditional(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {
+        if instruction.op0_kind() != OpKind::NearBranch64 {
+            return Err(Untranslated);
+        }
+        let target = instruction.near_branch_target();
+        match instruction.mnemonic() {
+            Mnemonic::Jrcxz | Mnemonic::Jecxz | Mnemonic::Loop => {
+                use iced_x86::Code;
+                let narrow = match instruction.code() {
+                    Code::Jrcxz_rel8_64 => false,
+                    Code::Jecxz_rel8_64 => true,
+                    Code::Loop_rel8_64_RCX => {
+                        self.emit.add(RCX, -1);
+                        self.emit.skip_if_rcx_0(5);
+                        self.jump(JMP, target);
+                        return Ok(Ending::Open);
+                    }
+                    _ => return Err(Untranslated),
+                };
+                // Over the jump that goes on in line, to the one that is taken.
+                if narrow {
+                    self.emit.skip_if_ecx_0(5);
+                } else {
+                    self.emit.skip_if_rcx_0(5);
+                }
+                self.jump(JMP, instruction.next_ip());
+                self.jump(JMP, target);
+                Ok(Ending::Closed)
+            }
+            Mnemonic::Loope | Mnemonic::Loopne | Mnemonic::Jcxz => Err(Untranslated),
+            _ if instruction.is_jcc_short_or_near() => {
+                let condition = instruction.condition_code() as u8 - 1;
+                self.jump(&[0x0f, 0x80 | CONDITIONS[usize::from(condition & 15)]], target);
+                Ok(Ending::Open)
+            }
+            _ => Err(Untranslated),
+        }
+    }
+}
+
+/// Condition codes as instructions encode them, in iced's order: o, no, b, ae, e, ne, be, a, s, ns, p, np, l, ge, le, g.
+const CONDITIONS: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];

@@ -1,0 +1,434 @@
+//! Operands: registers under other names, memory confined.
+
+use iced_x86::{Code, Instruction, InstructionInfoFactory, MemorySize, Mnemonic, OpCodeOperandKind, OpKind, Register};
+
+use super::{NONE, Translator, Untranslated};
+use crate::context::{HOMED, STACK, slot};
+use crate::emit::{RCX, RSP};
+
+/// Registers that are borrowed, the least used first. Not rax, rcx and rdx, which instructions use without naming them
+/// and which branches need.
+const LENDERS: [u8; 8] = [11, 10, 9, 8, 7, 6, 5, 3];
+
+/// The guest's number of a general register of any size.
+pub(super) fn number(register: Register) -> Option<u8> {
+    register.is_gpr().then(|| register.full_register().number() as u8)
+}
+
+/// A general register by number, as wide as another.
+fn like(model: Register, number: u8) -> Register {
+    let n = u32::from(number);
+    if model.is_gpr64() {
+        Register::RAX + n
+    } else if model.is_gpr32() {
+        Register::EAX + n
+    } else if model.is_gpr16() {
+        Register::AX + n
+    } else if n < 4 {
+        Register::AL + n
+    } else {
+        // spl, bpl, sil, dil, r8b …
+        Register::SPL + (n - 4)
+    }
+}
+
+fn is_high_byte(register: Register) -> bool {
+    matches!(register, Register::AH | Register::BH | Register::CH | Register::DH)
+}
+
+/// Whether memory operands, if any, are of the kind that can be confined by a prefix.
+pub(crate) fn plain_memory(instruction: &Instruction) -> bool {
+    (0..instruction.op_count()).all(|i| match instruction.op_kind(i) {
+        OpKind::Memory => {
+            // A bit string reaches as far as its register says.
+            let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
+            !(instruction.is_vsib() || is_moffs(instruction) || bits && instruction.op1_kind() == OpKind::Register)
+        }
+        OpKind::Register | OpKind::NearBranch64 => true,
+        OpKind::MemorySegSI | OpKind::MemorySegESI | OpKind::MemorySegRSI | OpKind::MemorySegDI => false,
+        OpKind::MemorySegEDI | OpKind::MemorySegRDI | OpKind::MemoryESDI => false,
+        OpKind::MemoryESEDI | OpKind::MemoryESRDI => false,
+        OpKind::FarBranch16 | OpKind::FarBranch32 | OpKind::NearBranch16 | OpKind::NearBranch32 => false,
+        _ => true,
+    })
+}
+
+/// mov with an address of 64 bits in the instruction.
+fn is_moffs(instruction: &Instruction) -> bool {
+    matches!(
+        instruction.code(),
+        Code::Mov_AL_moffs8
+            | Code::Mov_AX_moffs16
+            | Code::Mov_EAX_moffs32
+            | Code::Mov_RAX_moffs64
+            | Code::Mov_moffs8_AL
+            | Code::Mov_moffs16_AX
+            | Code::Mov_moffs32_EAX
+            | Code::Mov_moffs64_RAX
+    )
+}
+
+/// Makes a memory operand one in the window: gs, and an address of 32 bits.
+pub(super) fn confine(instruction: &mut Instruction) {
+    let narrow =
+        |register: Register| if register.is_gpr() { like(Register::EAX, register.number() as u8) } else { register };
+    let base = instruction.memory_base();
+    if base.is_ip() {
+        let target = instruction.memory_displacement64();
+        instruction.set_memory_base(Register::None);
+        instruction.set_memory_displ_size(4);
+        instruction.set_memory_displacement64(target & 0xffff_ffff);
+    } else {
+        instruction.set_memory_base(narrow(base));
+        instruction.set_memory_index(narrow(instruction.memory_index()));
+        if instruction.memory_displ_size() == 8 {
+            instruction.set_memory_displ_size(4);
+        }
+        if base == Register::None && instruction.memory_index() == Register::None {
+            instruction.set_memory_displ_size(4);
+            instruction.set_memory_displacement64(instruction.memory_displacement64() & 0xffff_ffff);
+        }
+    }
+    instruction.set_segment_prefix(Register::GS);
+}
+
+/// Makes a register operand the home of a guest register.
+fn set_home(instruction: &mut Instruction, operand: u32, home: i32) {
+    instruction.set_op_kind(operand, OpKind::Memory);
+    instruction.set_memory_base(Register::None);
+    instruction.set_memory_index(Register::None);
+    instruction.set_memory_index_scale(1);
+    // 64-bit addressing: the displacement is negative.
+    instruction.set_memory_displ_size(8);
+    instruction.set_memory_displacement64(i64::from(home) as u64);
+    instruction.set_segment_prefix(Register::GS);
+}
+
+/// The same instruction with register and register-or-memory operands exchanged in the encoding, so that the one which
+/// isn't in a host register can be memory.
+fn exchanged(code: Code) -> Option<Code> {
+    use Code as C;
+    Some(match code {
+        C::Mov_rm64_r64 => C::Mov_r64_rm64,
+        C::Mov_r64_rm64 => C::Mov_rm64_r64,
+        C::Mov_rm32_r32 => C::Mov_r32_rm32,
+        C::Mov_r32_rm32 => C::Mov_rm32_r32,
+        C::Add_rm64_r64 => C::Add_r64_rm64,
+        C::Add_r64_rm64 => C::Add_rm64_r64,
+        C::Sub_rm64_r64 => C::Sub_r64_rm64,
+        C::Sub_r64_rm64 => C::Sub_rm64_r64,
+        C::Xor_rm64_r64 => C::Xor_r64_rm64,
+        C::Xor_r64_rm64 => C::Xor_rm64_r64,
+        C::And_rm64_r64 => C::And_r64_rm64,
+        C::And_r64_rm64 => C::And_rm64_r64,
+        C::Or_rm64_r64 => C::Or_r64_rm64,
+        C::Or_r64_rm64 => C::Or_rm64_r64,
+        C::Cmp_rm64_r64 => C::Cmp_r64_rm64,
+        C::Cmp_r64_rm64 => C::Cmp_rm64_r64,
+        C::Add_rm32_r32 => C::Add_r32_rm32,
+        C::Add_r32_rm32 => C::Add_rm32_r32,
+        C::Sub_rm32_r32 => C::Sub_r32_rm32,
+        C::Sub_r32_rm32 => C::Sub_rm32_r32,
+        C::Xor_rm32_r32 => C::Xor_r32_rm32,
+        C::Xor_r32_rm32 => C::Xor_rm32_r32,
+        C::And_rm32_r32 => C::And_r32_rm32,
+        C::And_r32_rm32 => C::And_rm32_r32,
+        C::Or_rm32_r32 => C::Or_r32_rm32,
+        C::Or_r32_rm32 => C::Or_rm32_r32,
+        C::Cmp_rm32_r32 => C::Cmp_r32_rm32,
+        C::Cmp_r32_rm32 => C::Cmp_rm32_r32,
+        _ => return None,
+    })
+}
+
+/// The size of the register that an operand's encoding lets be memory as well.
+fn size_if_rm(kind: OpCodeOperandKind) -> Option<usize> {
+    match kind {
+        OpCodeOperandKind::r8_or_mem => Some(1),
+        OpCodeOperandKind::r16_or_mem => Some(2),
+        OpCodeOperandKind::r32_or_mem => Some(4),
+        OpCodeOperandKind::r64_or_mem => Some(8),
+        _ => None,
+    }
+}
+
+impl Translator<'_> {
+    /// The general registers that an instruction uses, one bit each.
+    pub(super) fn used(&mut self, instruction: &Instruction) -> u32 {
+        let info: &mut InstructionInfoFactory = &mut self.info;
+        info.info(instruction)
+            .used_registers()
+            .iter()
+            .filter_map(|used| number(used.register()))
+            .fold(0, |set, n| set | 1 << n)
+    }
+
+    fn writes(&mut self, instruction: &Instruction, n: u8) -> bool {
+        self.info.info(instruction).used_registers().iter().any(|used| {
+            number(used.register()) == Some(n)
+                && !matches!(
+                    used.access(),
+                    iced_x86::OpAccess::Read | iced_x86::OpAccess::CondRead | iced_x86::OpAccess::NoMemAccess
+                )
+        })
+    }
+
+    /// Borrows a host register that isn't in `used`: its value goes to a temporary.
+    pub(super) fn borrow(&mut self, used: u32, high_byte: bool) -> Result<u8, Untranslated> {
+        let taken = self.borrowed;
+        let free = LENDERS.iter().find(|n| used >> **n & 1 == 0 && !taken.contains(n) && (!high_byte || **n < 8));
+        let (Some(register), Some(place)) = (free, taken.iter().position(|n| *n == NONE)) else {
+            return Err(Untranslated);
+        };
+        self.borrowed[place] = *register;
+        self.emit.store(slot::temporary(place), *register);
+        Ok(*register)
+    }
+
+    /// Gives all borrowed registers back.
+    pub(super) fn give_back(&mut self) {
+        for (place, register) in self.borrowed.into_iter().enumerate().filter(|(_, register)| *register != NONE) {
+            self.emit.load(register, slot::temporary(place));
+        }
+    }
+
+    /// Gives registers new names, in operands and addresses.
+    fn rename(instruction: &mut Instruction, from: u8, to: u8) {
+        for i in 0..instruction.op_count() {
+            if instruction.op_kind(i) == OpKind::Register {
+                let register = instruction.op_register(i);
+                if number(register) == Some(from) {
+                    instruction.set_op_register(i, like(register, to));
+                }
+            }
+        }
+        if (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory) {
+            let (base, index) = (instruction.memory_base(), instruction.memory_index());
+            if number(base) == Some(from) {
+                instruction.set_memory_base(like(base, to));
+            }
+            if number(index) == Some(from) {
+                instruction.set_memory_index(like(index, to));
+            }
+        }
+    }
+
+    /// Lets all registers of an instruction be in host registers: the guest's rsp by another name, those that live in the
+    /// context in borrowed ones. Gives what must be stored back: register and home.
+    pub(super) fn with_host_registers(
+        &mut self,
+        instruction: &mut Instruction,
+    ) -> Result<[Option<(u8, u8)>; 2], Untranslated> {
+        let mut used = self.used(instruction);
+        let high = (0..instruction.op_count())
+            .any(|i| instruction.op_kind(i) == OpKind::Register && is_high_byte(instruction.op_register(i)));
+        let mut back = [None; 2];
+        let homed = HOMED.map(|n| (n, used >> n & 1 != 0, self.writes(instruction, n)));
+        // First under names that are nobody's, so that r15 of the guest and r15 of the host aren't mixed up.
+        for (place, (n, is_used, written)) in homed.into_iter().enumerate() {
+            if is_used {
+                let register = self.borrow(used, high)?;
+                used |= 1 << register;
+                self.emit.load(register, slot::gpr(n));
+                Self::rename(instruction, n, register);
+                if written {
+                    back[place] = Some((register, n));
+                }
+            }
+        }
+        Self::rename(instruction, RSP, STACK);
+        Ok(back)
+    }
+
+    /// Adds a segment's base to a memory operand of fs or gs, by a borrowed register.
+    pub(super) fn with_segment(&mut self, instruction: &mut Instruction) -> Result<(), Untranslated> {
+        let base_slot = match instruction.segment_prefix() {
+            Register::FS => slot::FS_BASE,
+            Register::GS => slot::GS_BASE,
+            _ => return Ok(()),
+        };
+        let (base, index) = (instruction.memory_base(), instruction.memory_index());
+        if base.is_ip() || base.is_gpr32() || index.is_gpr32() {
+            return Err(Untranslated);
+        }
+        // r15 is the guest's rsp here.
+        let used = self.used(instruction);
+        let register = self.borrow(used, false)?;
+        self.emit.load(register, base_slot);
+        let whole = like(Register::RAX, register);
+        match (base.is_gpr(), index.is_gpr()) {
+            (true, true) => {
+                // lea whole, [whole + base]
+                let address = iced_x86::MemoryOperand::with_base_index(whole, base);
+                let lea = Instruction::with2(Code::Lea_r64_m, whole, address).map_err(|_| Untranslated)?;
+                self.emit.instruction(&lea)?;
+                instruction.set_memory_base(whole);
+            }
+            (true, false) => {
+                instruction.set_memory_index(base);
+                instruction.set_memory_index_scale(1);
+                instruction.set_memory_base(whole);
+            }
+            (false, _) => instruction.set_memory_base(whole),
+        }
+        Ok(())
+    }
+
+    /// An instruction that does what it does with its operands, wherever they are.
+    pub(super) fn plain(&mut self, original: &Instruction) -> Result<(), Untranslated> {
+        let mut instruction = *original;
+        if self.homed_in_place(&mut instruction)? {
+            return Ok(());
+        }
+        let back = self.with_host_registers(&mut instruction)?;
+        if (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory) {
+            self.with_segment(&mut instruction)?;
+            confine(&mut instruction);
+        }
+        self.emit.instruction(&instruction)?;
+        for (register, home) in back.into_iter().flatten() {
+            self.emit.store(slot::gpr(home), register);
+        }
+        self.give_back();
+        Ok(())
+    }
+
+    /// Uses the home of a register as memory operand, if that is the only such operand and the encoding has a place for
+    /// it.
+    fn homed_in_place(&mut self, instruction: &mut Instruction) -> Result<bool, Untranslated> {
+        let operands = instruction.op_count();
+        let is_homed = |register: Register| number(register).is_some_and(|n| HOMED.contains(&n));
+        let registers = (0..operands).filter(|i| instruction.op_kind(*i) == OpKind::Register);
+        let mut homed = registers.filter(|i| is_homed(instruction.op_register(*i)));
+        let (Some(operand), None) = (homed.next(), homed.next()) else { return Ok(false) };
+        let has_memory = (0..operands).any(|i| instruction.op_kind(i) == OpKind::Memory);
+        let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
+        // xchg with memory locks, and what cmpxchg does to an upper half depends on how it ends.
+        let others = matches!(instruction.mnemonic(), Mnemonic::Xchg | Mnemonic::Cmpxchg);
+        if has_memory || bits || others {
+            return Ok(false);
+        }
+        let mut changed = *instruction;
+        if size_if_rm(changed.op_code().op_kind(operand)).is_none() {
+            let Some(code) = exchanged(changed.code()) else { return Ok(false) };
+            changed.set_code(code);
+        }
+        let register = changed.op_register(operand);
+        let Some(size) = size_if_rm(changed.op_code().op_kind(operand)) else { return Ok(false) };
+        let Some(home) = number(register) else { return Ok(false) };
+        let written = self.writes(instruction, home);
+        set_home(&mut changed, operand, slot::gpr(home));
+        if changed.memory_size().size() != size || changed.memory_size() == MemorySize::Unknown {
+            return Ok(false);
+        }
+        Self::rename_registers_only(&mut changed);
+        self.emit.instruction(&changed)?;
+        if written && size == 4 {
+            self.emit.store_imm(slot::gpr(home) + 4, 0);
+        }
+        *instruction = changed;
+        Ok(true)
+    }
+
+    fn rename_registers_only(instruction: &mut Instruction) {
+        for i in 0..instruction.op_count() {
+            if instruction.op_kind(i) == OpKind::Register {
+                let register = instruction.op_register(i);
+                if number(register) == Some(RSP) {
+                    instruction.set_op_register(i, like(register, STACK));
+                }
+            }
+        }
+    }
+
+    /// An address, which isn't accessed.
+    pub(super) fn lea(&mut self, original: &Instruction) -> Result<(), Untranslated> {
+        let mut instruction = *original;
+        let target = instruction.op0_register();
+        let Some(n) = number(target) else { return Err(Untranslated) };
+        if instruction.memory_base().is_ip() {
+            if !target.is_gpr64() && !target.is_gpr32() {
+                return Err(Untranslated);
+            }
+            let mut value = instruction.memory_displacement64();
+            if target.is_gpr32() {
+                value &= 0xffff_ffff;
+            }
+            if HOMED.contains(&n) {
+                self.emit.store_imm(slot::gpr(n), value as u32);
+                self.emit.store_imm(slot::gpr(n) + 4, (value >> 32) as u32);
+            } else {
+                self.emit.mov_imm(if n == RSP { STACK } else { n }, value);
+            }
+            return Ok(());
+        }
+        instruction.set_segment_prefix(Register::None);
+        let back = self.with_host_registers(&mut instruction)?;
+        self.emit.instruction(&instruction)?;
+        for (register, home) in back.into_iter().flatten() {
+            self.emit.store(slot::gpr(home), register);
+        }
+        self.give_back();
+        Ok(())
+    }
+
+    /// Loads what a branch's operand names into rcx, which is saved.
+    pub(super) fn target_to_rcx(&mut self, original: &Instruction) -> Result<(), Untranslated> {
+        self.rcx_saved = true;
+        self.emit.store(slot::SAVED_RCX, RCX);
+        if original.op0_kind() == OpKind::Register {
+            let Some(n) = number(original.op0_register()).filter(|_| original.op0_register().is_gpr64()) else {
+                return Err(Untranslated);
+            };
+            if HOMED.contains(&n) {
+                self.emit.load(RCX, slot::gpr(n));
+            } else if n != RCX {
+                self.emit.mov(RCX, if n == RSP { STACK } else { n });
+            }
+            return Ok(());
+        }
+        self.load_operand(original, 0, RCX)?;
+        // The temporaries keep what they have: a fault of what follows finds the same values there.
+        self.give_back();
+        Ok(())
+    }
+
+    /// `mov register, operand` for a memory operand of 64 bits.
+    pub(super) fn load_operand(
+        &mut self,
+        original: &Instruction,
+        rsp_moved: i64,
+        register: u8,
+    ) -> Result<(), Untranslated> {
+        self.move_operand(original, rsp_moved, register, Code::Mov_r64_rm64)
+    }
+
+    /// Moves between a host register and the memory operand of an instruction.
+    pub(super) fn move_operand(
+        &mut self,
+        original: &Instruction,
+        rsp_moved: i64,
+        register: u8,
+        code: Code,
+    ) -> Result<(), Untranslated> {
+        let mut mov = *original;
+        mov.set_code(code);
+        let (memory, other) = if code == Code::Mov_r64_rm64 { (1, 0) } else { (0, 1) };
+        mov.set_op_kind(memory, OpKind::Memory);
+        mov.set_op_kind(other, OpKind::Register);
+        // A name that is no guest register's: it is set when all others have theirs.
+        mov.set_op_register(other, Register::RAX);
+        if rsp_moved != 0 && number(mov.memory_base()) == Some(RSP) {
+            let displacement = mov.memory_displacement64().wrapping_add(rsp_moved as u64);
+            mov.set_memory_displacement64(displacement);
+            mov.set_memory_displ_size(if mov.memory_base().is_gpr64() { 8 } else { 4 });
+        }
+        let back = self.with_host_registers(&mut mov)?;
+        debug_assert!(back.iter().all(Option::is_none));
+        self.with_segment(&mut mov)?;
+        mov.set_op_register(other, like(Register::RAX, register));
+        confine(&mut mov);
+        self.emit.instruction(&mov)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! Instructions that use the stack or strings without naming them.
+
+use iced_x86::{Code, Instruction, MemorySize, OpKind, Register};
+
+use super::operand::number;
+use super::{Translator, Untranslated};
+use crate::context::{HOMED, STACK, slot};
+use crate::emit::{CALL, RSP};
+
+const RBP: u8 = 5;
+
+/// Prefix, byte form's opcode and operand size of a string instruction, if it is one with a stub.
+pub(super) fn string_key(instruction: &Instruction) -> Option<(Option<u8>, u8, u8)> {
+    use Code as C;
+    let (opcode, size) = match instruction.code() {
+        C::Movsb_m8_m8 => (0xa4, 1),
+        C::Movsw_m16_m16 => (0xa4, 2),
+        C::Movsd_m32_m32 => (0xa4, 4),
+        C::Movsq_m64_m64 => (0xa4, 8),
+        C::Cmpsb_m8_m8 => (0xa6, 1),
+        C::Cmpsw_m16_m16 => (0xa6, 2),
+        C::Cmpsd_m32_m32 => (0xa6, 4),
+        C::Cmpsq_m64_m64 => (0xa6, 8),
+        C::Stosb_m8_AL => (0xaa, 1),
+        C::Stosw_m16_AX => (0xaa, 2),
+        C::Stosd_m32_EAX => (0xaa, 4),
+        C::Stosq_m64_RAX => (0xaa, 8),
+        C::Lodsb_AL_m8 => (0xac, 1),
+        C::Lodsw_AX_m16 => (0xac, 2),
+        C::Lodsd_EAX_m32 => (0xac, 4),
+        C::Lodsq_RAX_m64 => (0xac, 8),
+        C::Scasb_AL_m8 => (0xae, 1),
+        C::Scasw_AX_m16 => (0xae, 2),
+        C::Scasd_EAX_m32 => (0xae, 4),
+        C::Scasq_RAX_m64 => (0xae, 8),
+        _ => return None,
+    };
+    let wide = (0..instruction.op_count()).all(|i| {
+        matches!(
+            instruction.op_kind(i),
+            OpKind::MemorySegRSI | OpKind::MemorySegRDI | OpKind::MemoryESRDI | OpKind::Register
+        )
+    });
+    let based = matches!(instruction.segment_prefix(), Register::FS | Register::GS);
+    let prefix = match (instruction.has_rep_prefix(), instruction.has_repne_prefix()) {
+        (true, _) => Some(0xf3),
+        (_, true) => Some(0xf2),
+        _ => None,
+    };
+    (wide && !based).then_some((prefix, opcode, size))
+}
+
+impl Translator<'_> {
+    pub(super) fn string(&mut self, instruction: &Instruction) -> Result<(), Untranslated> {
+        let (prefix, opcode, size) = string_key(instruction).ok_or(Untranslated)?;
+        let stub = self.stubs.string(prefix, opcode, size).ok_or(Untranslated)?.start;
+        self.branch_to_stub(CALL, stub);
+        Ok(())
+    }
+
+    pub(super) fn push(&mut self, instruction: &Instruction) -> Result<(), Untranslated> {
+        match instruction.code() {
+            Code::Pushq_imm8 | Code::Pushq_imm32 => self.emit.store_stack_imm(instruction.immediate(0)),
+            Code::Push_r64 | Code::Push_rm64 if instruction.op0_kind() == OpKind::Register => {
+                let n = number(instruction.op0_register()).ok_or(Untranslated)?;
+                let register = match n {
+                    RSP => STACK,
+                    n if HOMED.contains(&n) => {
+                        let register = self.borrow(1 << n, false)?;
+                        self.emit.load(register, slot::gpr(n));
+                        register
+                    }
+                    n => n,
+                };
+                self.emit.store_stack(-8, register);
+            }
+            Code::Push_rm64 if instruction.memory_size() == MemorySize::UInt64 => {
+                let used = self.used(instruction);
+                let register = self.borrow(used, false)?;
+                self.load_operand(instruction, 0, register)?;
+                self.emit.store_stack(-8, register);
+            }
+            _ => return Err(Untranslated),
+        }
+        self.emit.add(STACK, -8);
+        self.give_back();
+        Ok(())
+    }
+
+    pub(super) fn pop(&mut self, instruction: &Instruction) -> Result<(), Untranslated> {
+        match instruction.code() {
+            Code::Pop_r64 | Code::Pop_rm64 if instruction.op0_kind() == OpKind::Register => {
+                let n = number(instruction.op0_register()).ok_or(Untranslated)?;
+                if n == RSP {
+                    self.emit.load_stack(STACK, 0);
+                    return Ok(());
+                }
+                if HOMED.contains(&n) {
+                    let register = self.borrow(1 << n, false)?;
+                    self.emit.load_stack(register, 0);
+                    self.emit.store(slot::gpr(n), register);
+                } else {
+                    self.emit.load_stack(n, 0);
+                }
+            }
+            Code::Pop_rm64 => {
+                let used = self.used(instruction);
+                let based = matches!(instruction.segment_prefix(), Register::FS | Register::GS);
+                if based || HOMED.iter().any(|n| used >> n & 1 != 0) {
+                    // Its address would need a register that is borrowed after the stack was read, which can fault.
+                    return Err(Untranslated);
+                }
+                let register = self.borrow(used, false)?;
+                self.emit.load_stack(register, 0);
+                // An address by rsp is worked out when rsp has been moved already.
+                self.move_operand(instruction, 8, register, Code::Mov_rm64_r64)?;
+            }
+            _ => return Err(Untranslated),
+        }
+        self.emit.add(STACK, 8);
+        self.give_back();
+        Ok(())
+    }
+
+    /// leave: rsp from rbp, then rbp from the stack.
+    pub(super) fn leave_frame(&mut self, instruction: &Instruction) -> Result<(), Untranslated> {
+        if instruction.code() != Code::Leaveq {
+            return Err(Untranslated);
+        }
+        // What a fault of the load has to put back is r15.
+        self.borrowed[0] = STACK;
+        self.emit.store(slot::temporary(0), STACK);
+        self.emit.mov(STACK, RBP);
+        self.emit.load_stack(RBP, 0);
+        self.emit.add(STACK, 8);
+        Ok(())
+    }
+}

@@ -1,0 +1,343 @@
+//! The verifier: proves of emitted code that it can't leave the sandbox.
+//!
+//! It shares nothing with the translator but the list of slots: it decodes what was emitted, from the first byte to the
+//! last, and accepts only
+//! - instructions of a list, with general and vector registers as operands, and never rsp;
+//! - memory operands with gs and 32-bit addressing, which reach the window and no further than its guard, or absolute
+//!   ones in the context, of the size and kind that each slot allows;
+//! - branches to the starts of its own instructions, to entries of the code cache, or through the jump table with an
+//!   index of 16 bits;
+//! - calls and plain returns, which move rsp by what the return stack holds: addresses that calls have pushed.
+//!
+//! A call whose target may be anywhere returns behind it, and a return lands behind some call: both are starts.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use iced_x86::{
+    Code, ConditionCode, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory,
+    Mnemonic, OpAccess, OpKind, Register, UsedMemory,
+};
+
+use crate::context::{HOMED, TABLE, TEMPORARIES, slot};
+
+/// The largest access that may begin at a window's last byte.
+const MAX_ACCESS: usize = 64;
+
+/// Extensions whose instructions do nothing but compute and access their operands, and 8086's and its kin, of which
+/// [`BASE`] lists those that do.
+const EXTENSIONS: &[CpuidFeature] = {
+    use CpuidFeature as F;
+    &[
+        F::INTEL8086,
+        F::INTEL186,
+        F::INTEL286,
+        F::INTEL386,
+        F::INTEL486,
+        F::X64,
+        F::CMOV,
+        F::SSE,
+        F::SSE2,
+        F::SSE3,
+        F::SSSE3,
+        F::SSE4_1,
+        F::SSE4_2,
+        F::POPCNT,
+        F::AVX,
+        F::AVX2,
+        F::FMA,
+        F::F16C,
+        F::BMI1,
+        F::BMI2,
+        F::LZCNT,
+        F::MOVBE,
+        F::AES,
+        F::PCLMULQDQ,
+        F::SHA,
+        F::ADX,
+        F::CX8,
+        F::CMPXCHG16B,
+        F::PAUSE,
+        F::PREFETCHW,
+        F::CPUID,
+    ]
+};
+
+fn is_base(feature: CpuidFeature) -> bool {
+    use CpuidFeature as F;
+    matches!(feature, F::INTEL8086 | F::INTEL186 | F::INTEL286 | F::INTEL386 | F::INTEL486 | F::X64 | F::CPUID)
+}
+
+/// Instructions of the base architecture that compute, move or branch, besides the conditional ones.
+const BASE: &[Mnemonic] = {
+    use Mnemonic as M;
+    &[
+        M::Adc,
+        M::Add,
+        M::And,
+        M::Bsf,
+        M::Bsr,
+        M::Bswap,
+        M::Bt,
+        M::Btc,
+        M::Btr,
+        M::Bts,
+        M::Call,
+        M::Cbw,
+        M::Cdq,
+        M::Cdqe,
+        M::Clc,
+        M::Cld,
+        M::Cmc,
+        M::Cmp,
+        M::Cmpxchg,
+        M::Cqo,
+        M::Cwd,
+        M::Cwde,
+        M::Dec,
+        M::Div,
+        M::Idiv,
+        M::Imul,
+        M::Inc,
+        M::Jecxz,
+        M::Jmp,
+        M::Jrcxz,
+        M::Lahf,
+        M::Lea,
+        M::Mov,
+        M::Movsx,
+        M::Movsxd,
+        M::Movzx,
+        M::Mul,
+        M::Neg,
+        M::Not,
+        M::Or,
+        M::Rcl,
+        M::Rcr,
+        M::Ret,
+        M::Rol,
+        M::Ror,
+        M::Sahf,
+        M::Sal,
+        M::Sar,
+        M::Sbb,
+        M::Shl,
+        M::Shld,
+        M::Shr,
+        M::Shrd,
+        M::Stc,
+        M::Std,
+        M::Sub,
+        M::Test,
+        M::Xadd,
+        M::Xchg,
+        M::Xor,
+    ]
+};
+
+/// Whether an instruction is one that may run in the sandbox at all, whatever its operands in memory.
+pub(crate) fn permitted(instruction: &Instruction) -> bool {
+    let features = instruction.cpuid_features();
+    if !features.iter().all(|feature| EXTENSIONS.contains(feature)) {
+        return false;
+    }
+    let is_conditional = instruction.condition_code() != ConditionCode::None;
+    if features.iter().any(|feature| is_base(*feature)) && !is_conditional && !BASE.contains(&instruction.mnemonic()) {
+        return false;
+    }
+    !matches!(instruction.mnemonic(), Mnemonic::Maskmovdqu | Mnemonic::Vmaskmovdqu | Mnemonic::Maskmovq)
+        && (0..instruction.op_count()).all(|i| {
+            let register = instruction.op_register(i);
+            instruction.op_kind(i) != OpKind::Register
+                || register.is_gpr()
+                || (register.is_xmm() || register.is_ymm()) && register.number() < 16
+        })
+}
+
+/// Why code is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The bytes are no instruction, or one that doesn't belong into the sandbox.
+    Instruction,
+    /// rsp, or the budget's register, is used in a way that it may not be.
+    Register,
+    /// A memory operand could reach beyond what code may touch.
+    Memory,
+    /// A branch could lead elsewhere than to an instruction's start.
+    Branch,
+}
+
+/// A refusal, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) why: Refusal,
+    /// Offset from the code's start.
+    pub(crate) at: usize,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "emitted code is refused for its {:?} at {:#x}", self.why, self.at)
+    }
+}
+
+/// Verifies code that will lie at `origin`. `is_entry` says whether other code may be branched to at a place.
+pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -> Result<(), Refused> {
+    let mut decoder = Decoder::with_ip(64, code, origin, DecoderOptions::NONE);
+    let mut info = InstructionInfoFactory::new();
+    let mut starts = HashSet::with_capacity(code.len() / 4);
+    let mut targets = Vec::new();
+    // The last instruction has left a number of 16 bits in rcx.
+    let mut index_ready = false;
+    let mut last_falls_through = false;
+    // Places that may only be reached from the instruction before.
+    let mut bound = HashSet::new();
+    while decoder.can_decode() {
+        let at = decoder.position();
+        let instruction = decoder.decode();
+        let refuse = |why| Err(Refused { why, at });
+        if instruction.is_invalid() || !permitted(&instruction) {
+            return refuse(Refusal::Instruction);
+        }
+        starts.insert(instruction.ip());
+        if !registers_allowed(&mut info, &instruction) {
+            return refuse(Refusal::Register);
+        }
+        match branch(&instruction, index_ready) {
+            Ok(Some(target)) => targets.push((at, target)),
+            Ok(None) => {}
+            Err(()) => return refuse(Refusal::Branch),
+        }
+        let flow = instruction.flow_control();
+        if matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall) && index_ready {
+            bound.insert(instruction.ip());
+        }
+        if !memory_allowed(&mut info, &instruction, index_ready) {
+            return refuse(Refusal::Memory);
+        }
+        index_ready = instruction.code() == Code::Movzx_r32_rm16
+            && instruction.op0_register() == Register::ECX
+            && instruction.op1_kind() == OpKind::Register;
+        last_falls_through =
+            !matches!(flow, FlowControl::UnconditionalBranch | FlowControl::IndirectBranch | FlowControl::Return);
+    }
+    if last_falls_through {
+        return Err(Refused { why: Refusal::Branch, at: code.len() });
+    }
+    let end = origin + code.len() as u64;
+    for (at, target) in targets {
+        let inside = (origin..end).contains(&target);
+        let good = if inside { starts.contains(&target) && !bound.contains(&target) } else { is_entry(target) };
+        if !good {
+            return Err(Refused { why: Refusal::Branch, at });
+        }
+    }
+    Ok(())
+}
+
+/// Whether an instruction leaves alone the registers that are not the guest's: rsp and the budget.
+fn registers_allowed(info: &mut InstructionInfoFactory, instruction: &Instruction) -> bool {
+    let uses_stack =
+        matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall | FlowControl::Return);
+    let counts = match instruction.code() {
+        Code::Sub_rm64_imm8 => instruction.op0_register() == Register::R14 && instruction.immediate8() as i8 >= 0,
+        Code::Lea_r64_m => {
+            instruction.op0_register() == Register::R14
+                && instruction.memory_base() == Register::R14
+                && instruction.memory_index() == Register::None
+                && instruction.memory_displacement64() as i64 <= 0
+        }
+        _ => false,
+    };
+    info.info(instruction).used_registers().iter().all(|used| {
+        let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
+        match used.register().full_register() {
+            Register::RSP => uses_stack,
+            Register::R14 => counts || reads,
+            _ => true,
+        }
+    })
+}
+
+/// The fixed target of a branch.
+fn branch(instruction: &Instruction, index_ready: bool) -> Result<Option<u64>, ()> {
+    match instruction.flow_control() {
+        FlowControl::Next => Ok(None),
+        FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch | FlowControl::Call
+            if instruction.op0_kind() == OpKind::NearBranch64 =>
+        {
+            Ok(Some(instruction.near_branch_target()))
+        }
+        FlowControl::Return if instruction.code() == Code::Retnq => Ok(None),
+        FlowControl::IndirectBranch | FlowControl::IndirectCall => {
+            let through_table = index_ready
+                && matches!(instruction.code(), Code::Jmp_rm64 | Code::Call_rm64)
+                && instruction.op0_kind() == OpKind::Memory
+                && instruction.segment_prefix() == Register::GS
+                && instruction.memory_base() == Register::None
+                && instruction.memory_index() == Register::RCX
+                && instruction.memory_index_scale() == 8
+                && instruction.memory_displacement64() as i64 == i64::from(TABLE);
+            if through_table { Ok(None) } else { Err(()) }
+        }
+        _ => Err(()),
+    }
+}
+
+/// Whether all memory that an instruction touches is the window, a slot, or the return stack by call and return.
+fn memory_allowed(info: &mut InstructionInfoFactory, instruction: &Instruction, index_ready: bool) -> bool {
+    let flow = instruction.flow_control();
+    if matches!(flow, FlowControl::Call | FlowControl::Return) {
+        // The stack, and nothing else: their operands are no memory.
+        return true;
+    }
+    if matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall) {
+        // The jump table, as `branch` has seen.
+        return index_ready;
+    }
+    if instruction.is_vsib() || instruction.is_string_instruction() {
+        return false;
+    }
+    let is_bit_string = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Btc | Mnemonic::Btr | Mnemonic::Bts);
+    if is_bit_string && instruction.op0_kind() == OpKind::Memory && instruction.op1_kind() == OpKind::Register {
+        return false;
+    }
+    info.info(instruction)
+        .used_memory()
+        .iter()
+        .all(|used| instruction.mnemonic() == Mnemonic::Lea || in_window(used) || in_slot(used))
+}
+
+/// A memory access with gs and an effective address of 32 bits.
+fn in_window(used: &UsedMemory) -> bool {
+    let narrow = |register: Register| register == Register::None || register.is_gpr32();
+    used.segment() == Register::GS
+        && used.address_size() == iced_x86::CodeSize::Code32
+        && narrow(used.base())
+        && narrow(used.index())
+        && used.memory_size().size() <= MAX_ACCESS
+}
+
+/// A memory access to a slot, of a kind that the slot allows.
+fn in_slot(used: &UsedMemory) -> bool {
+    if used.segment() != Register::GS || used.base() != Register::None || used.index() != Register::None {
+        return false;
+    }
+    let Ok(at) = i32::try_from(used.displacement() as i64) else { return false };
+    let size = used.memory_size().size();
+    let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead);
+    let homes = HOMED.iter().map(|n| slot::gpr(*n));
+    let temporaries = (0..TEMPORARIES).map(slot::temporary);
+    let mut words = homes.chain(temporaries).chain([slot::SAVED_RCX, slot::TARGET]);
+    if words.any(|word| at >= word && at + size as i32 <= word + 8) {
+        return size != 0;
+    }
+    match at {
+        slot::FS_BASE | slot::GS_BASE => reads && size == 8,
+        slot::ARGUMENT => size == 4,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

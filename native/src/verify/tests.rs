@@ -1,0 +1,300 @@
+//! Code that must be refused, code that must not, and random code against a slower check.
+
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
+
+use super::{Refusal, verify};
+use crate::context::{TABLE, slot};
+
+const ORIGIN: u64 = 0x7000_0000;
+/// The one place outside that may be branched to.
+const ENTRY: u64 = 0x6fff_f000;
+/// jmp to the start of itself: what follows can't be fallen into.
+const END: [u8; 2] = [0xeb, 0xfe];
+
+fn check(code: &[u8]) -> Result<(), Refusal> {
+    let code: Vec<u8> = code.iter().chain(&END).copied().collect();
+    verify(&code, ORIGIN, &|target| target == ENTRY).map_err(|refused| refused.why)
+}
+
+/// The bytes of an absolute operand at `gs:[slot]`, after opcode and with a register field.
+fn at_slot(prefix: &[u8], field: u8, displacement: i32) -> Vec<u8> {
+    [prefix, &[0x04 | field << 3, 0x25], &displacement.to_le_bytes()].concat()
+}
+
+#[test]
+fn what_translation_emits_is_accepted() {
+    let good: [&[u8]; 9] = [
+        // add rax, rcx; mov rax, gs:[ebx + 8]; mov gs:[ebx + ecx * 4 - 4], eax
+        &[0x48, 0x01, 0xc8],
+        &[0x65, 0x67, 0x48, 0x8b, 0x43, 0x08],
+        &[0x65, 0x67, 0x89, 0x44, 0x8b, 0xfc],
+        // lea rax, [rbx + rcx * 8 + 0x12345678]; vpaddb ymm1, ymm2, gs:[eax]
+        &[0x48, 0x8d, 0x84, 0xcb, 0x78, 0x56, 0x34, 0x12],
+        &[0x65, 0x67, 0xc5, 0xed, 0xfc, 0x08],
+        // lock cmpxchg gs:[ebx], ecx; cld; ret
+        &[0x65, 0x67, 0xf0, 0x0f, 0xb1, 0x0b],
+        &[0xfc],
+        &[0xc3],
+        // sub r14, 5
+        &[0x49, 0x83, 0xee, 0x05],
+    ];
+    for code in good {
+        assert_eq!(check(code), Ok(()), "{code:02x?}");
+    }
+    assert_eq!(check(&at_slot(&[0x65, 0x48, 0x89], 1, slot::SAVED_RCX)), Ok(()));
+    assert_eq!(check(&at_slot(&[0x65, 0x48, 0x8b], 1, slot::FS_BASE)), Ok(()));
+    // movzx ecx, cx; jmp gs:[rcx * 8 + table]
+    let jump = [&[0x0f, 0xb7, 0xc9, 0x65, 0xff, 0x24, 0xcd][..], &TABLE.to_le_bytes()].concat();
+    assert_eq!(check(&jump), Ok(()));
+}
+
+#[test]
+fn memory_outside_is_refused() {
+    let bad: [&[u8]; 16] = [
+        // No gs; gs with 64-bit addressing; fs; an absolute address; rip-relative with and without gs.
+        &[0x48, 0x8b, 0x03],
+        &[0x65, 0x48, 0x8b, 0x03],
+        &[0x64, 0x67, 0x48, 0x8b, 0x03],
+        &[0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0],
+        &[0x48, 0x8b, 0x05, 0, 0, 0, 0],
+        &[0x65, 0x48, 0x8b, 0x05, 0, 0, 0, 0],
+        // 67 without gs.
+        &[0x67, 0x8b, 0x03],
+        // movsb, rep stosq, lodsb with both prefixes.
+        &[0xa4],
+        &[0xf3, 0x48, 0xab],
+        &[0x65, 0x67, 0xac],
+        // bts gs:[eax], rcx: as far as rcx says.
+        &[0x65, 0x67, 0x48, 0x0f, 0xab, 0x08],
+        // vpgatherdd xmm0, gs:[eax + xmm1], xmm2
+        &[0x65, 0x67, 0xc4, 0xe2, 0x69, 0x90, 0x04, 0x08],
+        // mov al, [moffs]
+        &[0x65, 0xa0, 0, 0, 0, 0, 0, 0, 0, 0],
+        // Beside the slots.
+        &[0x65, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0],
+        &[0x65, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0x80],
+        // A vector over several slots.
+        &[0x65, 0xc5, 0xfe, 0x7f, 0x04, 0x25, 0x90, 0x00, 0xfe, 0xff],
+    ];
+    for code in bad {
+        let refused = check(code).expect_err("bad memory");
+        assert!(matches!(refused, Refusal::Memory | Refusal::Instruction), "{code:02x?}: {refused:?}");
+    }
+    for (opcode, place) in [
+        (0x89, slot::FS_BASE),
+        (0x89, slot::WINDOW),
+        (0x89, slot::LEAVE),
+        (0x89, slot::THIS),
+        (0x89, slot::STACK),
+        (0x8b, slot::LEAVE),
+        (0x89, TABLE),
+        (0x8b, TABLE),
+        (0x89, slot::ARGUMENT),
+        (0x89, slot::TARGET + 4),
+    ] {
+        assert_eq!(check(&at_slot(&[0x65, 0x48, opcode], 1, place)), Err(Refusal::Memory), "{opcode:x} {place:x}");
+    }
+}
+
+#[test]
+fn instructions_of_the_host_are_refused() {
+    let bad: [&[u8]; 24] = [
+        &[0x0f, 0x05],                   // syscall
+        &[0x0f, 0x34],                   // sysenter
+        &[0xcd, 0x80],                   // int 0x80
+        &[0xcc],                         // int3
+        &[0xf4],                         // hlt
+        &[0xf3, 0x48, 0x0f, 0xae, 0xd8], // wrgsbase rax
+        &[0xf3, 0x48, 0x0f, 0xae, 0xd0], // wrfsbase rax
+        &[0xf3, 0x48, 0x0f, 0xae, 0xc8], // rdgsbase rax
+        &[0x0f, 0x01, 0xef],             // wrpkru
+        &[0x0f, 0x01, 0xd1],             // xsetbv
+        &[0x8e, 0xe8],                   // mov gs, eax
+        &[0x0f, 0xa9],                   // pop gs
+        &[0x65, 0x67, 0x0f, 0xb5, 0x03], // lgs eax, gs:[ebx]
+        &[0x65, 0x67, 0x0f, 0xae, 0x2b], // xrstor
+        &[0x65, 0x67, 0x0f, 0xae, 0x23], // xsave
+        &[0x50],                         // push rax
+        &[0x58],                         // pop rax
+        &[0x9c],                         // pushfq
+        &[0x9d],                         // popfq
+        &[0xc9],                         // leave
+        &[0xc8, 0, 0, 0],                // enter
+        &[0xec],                         // in al, dx
+        &[0x0f, 0x0b],                   // ud2
+        &[0x0f, 0xc7, 0xf0],             // rdrand eax
+    ];
+    for code in bad {
+        assert!(check(code).is_err(), "{code:02x?}");
+    }
+}
+
+#[test]
+fn the_stack_pointer_and_the_budget_are_nobodys() {
+    let bad: [&[u8]; 7] = [
+        &[0x48, 0x83, 0xc4, 0x08], // add rsp, 8
+        &[0x48, 0x89, 0xc4],       // mov rsp, rax
+        &[0x48, 0x89, 0xe0],       // mov rax, rsp
+        &[0x66, 0xbc, 0, 0],       // mov sp, 0
+        &[0x49, 0x83, 0xc6, 0x7f], // add r14, 127
+        &[0x49, 0x83, 0xee, 0xff], // sub r14, -1
+        &[0x4d, 0x8d, 0x76, 0x01], // lea r14, [r14 + 1]
+    ];
+    for code in bad {
+        assert_eq!(check(code), Err(Refusal::Register), "{code:02x?}");
+    }
+}
+
+#[test]
+fn branches_go_to_starts() {
+    let to = |opcode: &[u8], target: u64| {
+        let displacement = (target as i64 - ORIGIN as i64 - opcode.len() as i64 - 4) as i32;
+        [opcode, &displacement.to_le_bytes()].concat()
+    };
+    for opcode in [&[0xe9][..], &[0xe8], &[0x0f, 0x84]] {
+        assert_eq!(check(&to(opcode, ENTRY)), Ok(()));
+        assert_eq!(check(&to(opcode, ENTRY + 1)), Err(Refusal::Branch));
+        assert_eq!(check(&to(opcode, ORIGIN)), Ok(()));
+        assert_eq!(check(&to(opcode, ORIGIN + 1)), Err(Refusal::Branch));
+        assert_eq!(check(&to(opcode, ORIGIN + 100)), Err(Refusal::Branch));
+    }
+    let bad: [&[u8]; 6] = [
+        &[0xff, 0xe0],             // jmp rax
+        &[0xff, 0xd0],             // call rax
+        &[0x65, 0x67, 0xff, 0x23], // jmp gs:[ebx]
+        &[0xc2, 8, 0],             // ret 8
+        &[0xcb],                   // retf
+        &[0x48, 0xcf],             // iretq
+    ];
+    for code in bad {
+        assert!(check(code).is_err(), "{code:02x?}");
+    }
+    // The table with an index that is more than 16 bits, or may be by another way.
+    let jump = [&[0x65, 0xff, 0x24, 0xcd][..], &TABLE.to_le_bytes()].concat();
+    assert_eq!(check(&jump), Err(Refusal::Branch));
+    // jrcxz over movzx
+    let around = [&[0xe3, 0x03, 0x0f, 0xb7, 0xc9][..], &jump].concat();
+    assert_eq!(check(&around), Err(Refusal::Branch));
+    // movzx, something else, jmp
+    let between = [&[0x0f, 0xb7, 0xc9, 0x48, 0xff, 0xc1][..], &jump].concat();
+    assert_eq!(check(&between), Err(Refusal::Branch));
+    // Other tables.
+    let other = [&[0x0f, 0xb7, 0xc9, 0x65, 0xff, 0x24, 0xcd][..], &(TABLE + 8).to_le_bytes()].concat();
+    assert_eq!(check(&other), Err(Refusal::Branch));
+}
+
+#[test]
+fn code_may_not_run_out() {
+    assert!(verify(&[0x90, 0x48, 0x01, 0xc8], ORIGIN, &|_| false).is_err());
+    assert!(verify(&[0x48, 0x01, 0xc8], ORIGIN, &|_| false).is_err());
+    assert!(verify(&[0x48, 0x01], ORIGIN, &|_| false).is_err());
+}
+
+/// What an accepted instruction must at least be, found in another way: from its operands, not from what iced says that
+/// it uses.
+fn is_tame(instruction: &Instruction, previous: &Instruction) -> bool {
+    let memory = (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory);
+    let operands = (0..instruction.op_count()).all(|i| match instruction.op_kind(i) {
+        OpKind::Register => {
+            let register = instruction.op_register(i);
+            register.full_register() != Register::RSP && (register.is_gpr() || register.is_xmm() || register.is_ymm())
+        }
+        OpKind::Memory => true,
+        OpKind::NearBranch64 => true,
+        kind => matches!(
+            kind,
+            OpKind::Immediate8
+                | OpKind::Immediate16
+                | OpKind::Immediate32
+                | OpKind::Immediate64
+                | OpKind::Immediate8to16
+                | OpKind::Immediate8to32
+                | OpKind::Immediate8to64
+                | OpKind::Immediate32to64
+        ),
+    });
+    let (base, index) = (instruction.memory_base(), instruction.memory_index());
+    let narrow = |register: Register| register == Register::None || register.is_gpr32();
+    let displacement = instruction.memory_displacement64() as i64;
+    let addressed = base != Register::None || index != Register::None;
+    let in_window = instruction.memory_segment() == Register::GS
+        && narrow(base)
+        && narrow(index)
+        && (addressed || displacement >> 32 == 0 && instruction.memory_displ_size() == 4);
+    let in_context = instruction.memory_segment() == Register::GS
+        && !addressed
+        && (i64::from(slot::gpr(14))..i64::from(slot::REASON) + 8).contains(&displacement);
+    let through_table = previous.mnemonic() == Mnemonic::Movzx && displacement == i64::from(TABLE);
+    let harmless = instruction.mnemonic() == Mnemonic::Lea
+        || matches!(
+            instruction.mnemonic(),
+            Mnemonic::Prefetchw
+                | Mnemonic::Prefetchnta
+                | Mnemonic::Prefetcht0
+                | Mnemonic::Prefetcht1
+                | Mnemonic::Prefetcht2
+        );
+    let indirect = matches!(instruction.flow_control(), FlowControl::IndirectBranch | FlowControl::IndirectCall);
+    let flow = match instruction.flow_control() {
+        FlowControl::Next
+        | FlowControl::UnconditionalBranch
+        | FlowControl::ConditionalBranch
+        | FlowControl::Call
+        | FlowControl::Return => true,
+        FlowControl::IndirectBranch | FlowControl::IndirectCall => through_table,
+        _ => false,
+    };
+    operands && flow && (!memory || in_window || in_context || harmless || indirect && through_table)
+}
+
+/// A small generator of numbers, the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+#[test]
+fn what_is_accepted_of_random_code_is_tame() {
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut accepted = 0;
+    let good: [&[u8]; 6] = [
+        &[0x65, 0x67, 0x48, 0x8b, 0x43, 0x08],
+        &[0x65, 0x67, 0x89, 0x44, 0x8b, 0xfc],
+        &[0x65, 0x48, 0x89, 0x0c, 0x25, 0x90, 0x00, 0xfe, 0xff],
+        &[0x0f, 0xb7, 0xc9, 0x65, 0xff, 0x24, 0xcd, 0x00, 0x00, 0xf0, 0xff],
+        &[0x65, 0x67, 0xc5, 0xed, 0xfc, 0x08],
+        &[0x49, 0x83, 0xee, 0x05],
+    ];
+    for round in 0..400_000 {
+        let mut code: Vec<u8> = if round % 2 == 0 {
+            (0..1 + numbers.next() % 12).map(|_| numbers.next() as u8).collect()
+        } else {
+            // Good code with some bits turned.
+            let mut code = good[numbers.next() as usize % good.len()].to_vec();
+            for _ in 0..1 + numbers.next() % 3 {
+                let at = numbers.next() as usize % code.len();
+                code[at] ^= 1 << (numbers.next() % 8);
+            }
+            code
+        };
+        code.extend(END);
+        if verify(&code, ORIGIN, &|target| target == ENTRY).is_err() {
+            continue;
+        }
+        accepted += 1;
+        let mut decoder = Decoder::with_ip(64, &code, ORIGIN, DecoderOptions::NONE);
+        let mut previous = Instruction::default();
+        while decoder.can_decode() {
+            let instruction = decoder.decode();
+            assert!(is_tame(&instruction, &previous), "{instruction:?} in {code:02x?}");
+            previous = instruction;
+        }
+    }
+    assert!(accepted > 10_000, "{accepted}");
+}

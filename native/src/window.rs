@@ -1,0 +1,304 @@
+//! Windows: 4 GiB of host addresses that show a guest's address space.
+//!
+//! Hardware checks each access in the page tables. In a window the host's own tables do that: a guest page that has been
+//! touched is the same frame of the same memory object, mapped with the guest's permissions, and everything else is
+//! inaccessible. So a window is a translation cache: filled by host faults, and told by the space what to forget.
+//!
+//! Around it lie inaccessible guards, and below the lower guard what translated code reaches through gs: the context and
+//! the jump table, which all windows share.
+//!
+//! ```text
+//! jump table │ context │ guard │ 4 GiB │ guard
+//!                              └ gs base
+//! ```
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::ptr::NonNull;
+
+use callgate_emulator::{Memory, PAGE_SIZE, PageFlags, Space};
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
+
+use crate::context::{CONTEXT, CONTEXT_BYTES, Context, TABLE, TABLE_BYTES, TABLE_ENTRIES};
+
+/// Bytes of a window.
+pub(crate) const WINDOW: u64 = 1 << 32;
+/// What is reserved below it.
+const BELOW: usize = 2 << 20;
+/// What is reserved above it: more than any access that begins in it can reach.
+const ABOVE: usize = 64 << 10;
+/// Mappings of a window before it starts anew: the host allows 65530 in all.
+const MAX_MAPPINGS: u32 = 6000;
+/// Pages around a fault that are mapped with it, where they lie side by side in the memory object too.
+const FAULT_AROUND: u64 = 32;
+const PAGES: usize = (WINDOW / PAGE_SIZE as u64) as usize;
+
+fn page_number(address: u64) -> usize {
+    (address / PAGE_SIZE as u64) as usize
+}
+
+/// Context and jump table: one memory object that all windows map.
+pub(crate) struct Shared {
+    object: rustix::fd::OwnedFd,
+    base: NonNull<u8>,
+}
+
+impl Shared {
+    const BYTES: usize = CONTEXT_BYTES + TABLE_BYTES;
+
+    pub(crate) fn new() -> io::Result<Self> {
+        let object = memfd_create("context", MemfdFlags::CLOEXEC)?;
+        ftruncate(&object, Self::BYTES as u64)?;
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping where the host likes touches no memory that Rust knows of.
+        let base = unsafe { mmap(std::ptr::null_mut(), Self::BYTES, prot, MapFlags::SHARED, &object, 0)? };
+        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { object, base })
+    }
+
+    /// The context. All zeros is a valid one.
+    pub(crate) fn context(&self) -> *mut Context {
+        self.base.as_ptr().cast()
+    }
+
+    /// Sets an entry of the jump table.
+    pub(crate) fn set_jump(&self, index: usize, host: u64) {
+        assert!(index < TABLE_ENTRIES);
+        // SAFETY: within the mapping, aligned, and read by translated code only, which doesn't run now.
+        unsafe { self.base.as_ptr().add(CONTEXT_BYTES).cast::<u64>().add(index).write(host) };
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: this is what `new` mapped; who has pointers into it has a borrow of self.
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), Self::BYTES) };
+    }
+}
+
+/// One window.
+pub(crate) struct Window {
+    /// The space that it shows.
+    space: u64,
+    /// When it was last entered.
+    used: u64,
+    reserved: NonNull<u8>,
+    mapped: Box<[u64]>,
+    writable: Box<[u64]>,
+    mappings: u32,
+    /// The memory's write epoch that it knows of.
+    write_epoch: u64,
+}
+
+impl Window {
+    const RESERVED: usize = BELOW + WINDOW as usize + ABOVE;
+
+    fn new(shared: &Shared) -> io::Result<Self> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a new mapping where the host likes touches no memory that Rust knows of.
+        let reserved = unsafe { mmap_anonymous(std::ptr::null_mut(), Self::RESERVED, ProtFlags::empty(), flags)? };
+        let reserved = NonNull::new(reserved.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let window = Self {
+            space: 0,
+            used: 0,
+            reserved,
+            mapped: vec![0; PAGES / 64].into(),
+            writable: vec![0; PAGES / 64].into(),
+            mappings: 0,
+            write_epoch: 0,
+        };
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        for (distance, len, offset) in [(CONTEXT, CONTEXT_BYTES, 0), (TABLE, TABLE_BYTES, CONTEXT_BYTES as u64)] {
+            let at = window.base().wrapping_add_signed(i64::from(distance));
+            // SAFETY: the place lies in what was just reserved, which nobody else uses.
+            unsafe {
+                mmap(at as *mut _, len, prot, MapFlags::SHARED | MapFlags::FIXED, shared.object.as_fd(), offset)?
+            };
+        }
+        Ok(window)
+    }
+
+    /// The address of the guest's address 0.
+    pub(crate) fn base(&self) -> u64 {
+        self.reserved.as_ptr() as u64 + BELOW as u64
+    }
+
+    fn has(bits: &[u64], page: usize) -> bool {
+        bits[page / 64] >> (page % 64) & 1 != 0
+    }
+
+    fn set(bits: &mut [u64], page: usize, value: bool) {
+        if value {
+            bits[page / 64] |= 1 << (page % 64);
+        } else {
+            bits[page / 64] &= !(1 << (page % 64));
+        }
+    }
+
+    /// Forgets everything.
+    fn clear(&mut self) {
+        // SAFETY: the window's own addresses are mapped anew, inaccessible; translated code doesn't run now.
+        let cleared = unsafe {
+            let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+            mmap_anonymous(self.base() as *mut _, WINDOW as usize, ProtFlags::empty(), flags)
+        };
+        assert!(cleared.is_ok(), "the host takes back a window");
+        self.mapped.fill(0);
+        self.writable.fill(0);
+        self.mappings = 0;
+    }
+
+    /// Forgets pages.
+    fn forget(&mut self, pages: &[u64]) {
+        for address in pages.iter().filter(|address| **address < WINDOW) {
+            let page = page_number(*address);
+            if Self::has(&self.mapped, page) {
+                let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+                let at = (self.base() + address) as *mut _;
+                // SAFETY: as for `clear`: one page of the window.
+                let unmapped = unsafe { mmap_anonymous(at, PAGE_SIZE, ProtFlags::empty(), flags) };
+                assert!(unmapped.is_ok(), "the host takes back a page of a window");
+                Self::set(&mut self.mapped, page, false);
+                Self::set(&mut self.writable, page, false);
+                self.mappings += 2;
+            }
+        }
+    }
+
+    /// Whether more holds code than when the window was made right.
+    pub(crate) fn is_stale(&self, space: &Space) -> bool {
+        self.write_epoch != space.memory().write_epoch()
+    }
+
+    /// Makes the window right again after changes of the space and of what holds code.
+    fn sync(&mut self, space: &mut Space) {
+        let changes = space.take_changes();
+        let epoch = space.memory().write_epoch();
+        match changes {
+            Some(pages) if self.write_epoch == epoch && self.mappings < MAX_MAPPINGS => self.forget(&pages),
+            _ if self.mappings == 0 => {}
+            _ => self.clear(),
+        }
+        self.write_epoch = epoch;
+    }
+
+    /// Maps the page that an address is in, and some around it, if the space allows the access. False if it doesn't, or
+    /// if nothing was to be done.
+    pub(crate) fn fill(&mut self, space: &Space, address: u64, write: bool) -> bool {
+        let memory = space.memory();
+        let first = address & !(PAGE_SIZE as u64 - 1);
+        let known = if write { &self.writable } else { &self.mapped };
+        if address >= WINDOW || Self::has(known, page_number(address)) {
+            return false;
+        }
+        let Some((frame, writable)) = look(space, memory, first).filter(|(_, writable)| *writable || !write) else {
+            return false;
+        };
+        let (mut start, mut end, mut frame) = (first, first + PAGE_SIZE as u64, frame);
+        let low = first & !(FAULT_AROUND * PAGE_SIZE as u64 - 1);
+        let high = low + FAULT_AROUND * PAGE_SIZE as u64;
+        let extends = |address: u64, wanted: Option<u32>| {
+            wanted.is_some()
+                && space.page(address).map(|(frame, _)| frame) == wanted
+                && look(space, memory, address) == wanted.map(|frame| (frame, writable))
+        };
+        while end < high && extends(end, Some(frame + page_count(first, end))) {
+            end += PAGE_SIZE as u64;
+        }
+        while start > low && extends(start - PAGE_SIZE as u64, frame.checked_sub(1)) {
+            start -= PAGE_SIZE as u64;
+            frame -= 1;
+        }
+        self.map(memory.object(), start, end, frame, writable)
+    }
+
+    fn map(&mut self, object: BorrowedFd<'_>, start: u64, end: u64, frame: u32, writable: bool) -> bool {
+        let mut prot = ProtFlags::READ;
+        prot.set(ProtFlags::WRITE, writable);
+        let flags = MapFlags::SHARED | MapFlags::FIXED | MapFlags::POPULATE;
+        let at = (self.base() + start) as *mut _;
+        let offset = u64::from(frame) * PAGE_SIZE as u64;
+        // SAFETY: the addresses lie in the window, which is ours alone; what is mapped there are frames of the guest's
+        // memory, which no Rust reference points into.
+        if unsafe { mmap(at, (end - start) as usize, prot, flags, object, offset) }.is_err() {
+            return false;
+        }
+        for page in page_number(start)..page_number(end) {
+            Self::set(&mut self.mapped, page, true);
+            Self::set(&mut self.writable, page, writable);
+        }
+        self.mappings += 2;
+        true
+    }
+}
+
+fn page_count(from: u64, to: u64) -> u32 {
+    ((to - from) / PAGE_SIZE as u64) as u32
+}
+
+/// The frame that ring 3 may read at an address, and whether it may be written without notice.
+fn look(space: &Space, memory: &Memory, address: u64) -> Option<(u32, bool)> {
+    let (frame, flags) = space.page(address).filter(|(_, flags)| flags.contains(PageFlags::USER))?;
+    Some((frame, flags.contains(PageFlags::WRITE) && memory.cache_writable(frame)))
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // SAFETY: this is what `new` reserved; translated code doesn't run in it now, nor can it again.
+        let _ = unsafe { munmap(self.reserved.as_ptr().cast(), Self::RESERVED) };
+    }
+}
+
+/// The windows of an engine: the spaces that ran last have one each.
+pub(crate) struct Windows {
+    list: Vec<Window>,
+    most: usize,
+    clock: u64,
+}
+
+impl Windows {
+    /// With one window, so that who can't have any learns it now.
+    pub(crate) fn new(shared: &Shared, most: usize) -> io::Result<Self> {
+        Ok(Self { list: vec![Window::new(shared)?], most, clock: 0 })
+    }
+
+    /// The index of the window that shows a space, as it is now.
+    pub(crate) fn of(&mut self, shared: &Shared, space: &mut Space) -> usize {
+        self.clock += 1;
+        let found = self.list.iter().position(|window| window.space == space.id());
+        let index = found.unwrap_or_else(|| self.take(shared, space.id()));
+        let window = &mut self.list[index];
+        window.used = self.clock;
+        window.sync(space);
+        index
+    }
+
+    /// A window for another space: a new one, or the one that was idle for longest.
+    fn take(&mut self, shared: &Shared, space: u64) -> usize {
+        if self.list.len() < self.most && self.list.iter().all(|window| window.space != 0) {
+            match Window::new(shared) {
+                Ok(window) => self.list.push(window),
+                Err(_) => self.most = self.list.len(),
+            }
+        }
+        let idle = (0..self.list.len()).min_by_key(|index| self.list[*index].used).unwrap_or(0);
+        let window = &mut self.list[idle];
+        window.space = space;
+        if window.mappings > 0 {
+            window.clear();
+        }
+        idle
+    }
+
+    pub(crate) fn get(&mut self, index: usize) -> &mut Window {
+        &mut self.list[index]
+    }
+}
+
+/// Makes a mapping of ours inaccessible: a guard.
+pub(crate) fn guard(at: NonNull<u8>, len: usize) -> io::Result<()> {
+    // SAFETY: the caller's own mapping, into which nothing points.
+    unsafe { mprotect(at.as_ptr().cast(), len, MprotectFlags::empty())? };
+    Ok(())
+}
