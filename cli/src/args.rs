@@ -202,11 +202,11 @@ pub(crate) struct ExplainArgs {
 /// An engine, as the user names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EngineChoice {
-    /// The fastest that this host can run.
+    /// The default: the interpreter.
     Auto,
     /// The interpreter: portable and exact.
     Interp,
-    /// Translation to host code (not built yet).
+    /// Translation to confined host code; needs an x86-64 host with AVX2 and FSGSBASE.
     Native,
 }
 

@@ -14,6 +14,7 @@ mod calls;
 mod color;
 mod demo;
 mod disasm;
+mod engine;
 mod exit;
 mod explain;
 mod generate;

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use callgate_emulator::{CpuModel, Engine, Interp};
+use callgate_emulator::CpuModel;
 use callgate_kernel::fs::tty::Console;
-use callgate_kernel::{Config, EntryRoute, Kernel, Machine, Outcome};
+use callgate_kernel::{Config, EntryRoute, Machine, Outcome};
 
-use crate::args::{CpuChoice, EngineChoice, EntryChoice, GuestArgs, RunArgs};
+use crate::args::{CpuChoice, EntryChoice, GuestArgs, RunArgs};
+use crate::engine::Plan;
 use crate::exit::{Failure, Result, code_of};
 use crate::output::Output;
 use crate::program::Program;
@@ -40,10 +41,7 @@ pub(crate) fn name(guest: &GuestArgs) -> Result<&std::ffi::OsStr> {
 
 /// A machine as the options want it.
 pub(crate) fn machine(guest: &GuestArgs, entry: EntryRoute, console: Console) -> Result<Machine> {
-    let engine: fn(&Kernel) -> Box<dyn Engine> = match guest.engine {
-        EngineChoice::Auto | EngineChoice::Interp => |kernel| Box::new(Interp::with_model(&kernel.memory, kernel.cpu)),
-        EngineChoice::Native => return Err(Failure::own("--engine native is not built yet; interp is")),
-    };
+    let plan = Plan::of(guest.engine)?;
     let config = Config {
         max_memory: guest.max_memory,
         cpu: match guest.cpu {
@@ -52,12 +50,13 @@ pub(crate) fn machine(guest: &GuestArgs, entry: EntryRoute, console: Console) ->
             CpuChoice::V3 => CpuModel::V3,
         },
         entry,
+        layout: plan.layout(),
         deterministic: guest.deterministic,
         max_instructions: guest.max_instructions,
         timeout: guest.timeout,
         console,
     };
-    Machine::new(config, engine)
+    Machine::new(config, |kernel| plan.engine(kernel))
         .map_err(|errno| Failure::own(format!("the machine can't be made: {}", errno.description())))
 }
 
