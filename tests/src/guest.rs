@@ -19,6 +19,9 @@ const CALLGATE_LIMIT: Duration = Duration::from_secs(180);
 /// The two ways of a system call, which must mean the same.
 pub const ENTRIES: [&str; 2] = ["direct", "image"];
 
+/// The engines, which must do the same.
+pub const ENGINES: [&str; 2] = ["interp", "native"];
+
 /// A program and how to run it.
 #[derive(Clone, Debug)]
 pub struct Guest {
@@ -119,8 +122,11 @@ impl Guest {
             self.compare("natively again", &native, &self.native().expect("it ran before"));
             return;
         }
-        for entry in ENTRIES {
-            self.compare(&format!("callgate --entry {entry}"), &native, &self.on_callgate(entry));
+        for engine in ENGINES {
+            for entry in ENTRIES {
+                let how = format!("callgate --engine {engine} --entry {entry}");
+                self.compare(&how, &native, &self.on_callgate(engine, entry));
+            }
         }
     }
 
@@ -149,11 +155,12 @@ impl Guest {
         Some(outcome)
     }
 
-    /// Runs on callgate by the route `entry`.
+    /// Runs on callgate, on an engine and by the route `entry`.
     #[must_use]
-    pub fn on_callgate(&self, entry: &str) -> Outcome {
+    pub fn on_callgate(&self, engine: &str, entry: &str) -> Outcome {
         let directory = tempfile::tempdir().expect("a directory for callgate");
-        let mut args: Vec<OsString> = ["run", "--entry", entry, "--cwd", "/tmp", "--"].map(Into::into).into();
+        let mut args: Vec<OsString> =
+            ["run", "--engine", engine, "--entry", entry, "--cwd", "/tmp", "--"].map(Into::into).into();
         args.push(self.path().into());
         args.extend(self.args.iter().cloned());
         run(callgate::binary(), &args, directory.path(), self.input.as_deref(), CALLGATE_LIMIT)

@@ -26,6 +26,9 @@ struct Args {
     /// How many to run at a time: one for each processor, unless told
     #[arg(long)]
     jobs: Option<usize>,
+    /// Run translated code, not the interpreter
+    #[arg(long)]
+    translated: bool,
     /// Mismatches to show of each code
     #[arg(long, default_value_t = 2)]
     keep: usize,
@@ -44,10 +47,10 @@ fn count(text: &str) -> Result<u64, String> {
 }
 
 fn main() -> ExitCode {
-    let Args { cases, seed, first, only, jobs, keep } = Args::parse();
+    let Args { cases, seed, first, only, translated, jobs, keep } = Args::parse();
     let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
     let start = Instant::now();
-    match run(&Options { seed, cases, first, only, keep, jobs }) {
+    match run(&Options { seed, cases, first, only, translated, keep, jobs }) {
         Ok(report) => {
             let seconds = start.elapsed().as_secs_f64();
             println!("{report}, {seconds:.1} s with {jobs} jobs, {:.0} cases/s", report.cases as f64 / seconds);

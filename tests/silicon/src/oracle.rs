@@ -42,7 +42,7 @@ pub(crate) struct Case {
 /// If the host can't run it, or a child is lost.
 pub fn run(options: &Options) -> io::Result<Report> {
     let Claims { codes, claimed, unrunnable } = {
-        let mut worker = Worker::new()?;
+        let mut worker = Worker::new(options)?;
         claims(&mut worker.native, &mut worker.ours, options)?
     };
     let shared = Shared {
@@ -57,7 +57,8 @@ pub fn run(options: &Options) -> io::Result<Report> {
         return Ok(report);
     }
     let found: io::Result<Vec<_>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..options.jobs.max(1)).map(|_| scope.spawn(|| Worker::new()?.work(&shared))).collect();
+        let threads: Vec<_> =
+            (0..options.jobs.max(1)).map(|_| scope.spawn(|| Worker::new(options)?.work(&shared))).collect();
         let panicked = |_| Err(io::Error::other("a worker has panicked"));
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
     });
@@ -92,10 +93,10 @@ struct Worker {
 }
 
 impl Worker {
-    fn new() -> io::Result<Self> {
+    fn new(options: &Options) -> io::Result<Self> {
         Ok(Self {
             native: Native::new()?,
-            ours: Ours::new(BATCH).ok_or_else(|| io::Error::other("no memory for the core"))?,
+            ours: Ours::new(BATCH, options.translated).ok_or_else(|| io::Error::other("no memory for the core"))?,
             info: InstructionInfoFactory::new(),
             report: Report::default(),
             covered: BTreeSet::new(),

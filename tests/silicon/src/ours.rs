@@ -1,6 +1,6 @@
 //! Runs cases on the core.
 
-use callgate_emulator::{Cpu, Engine, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFlags, Space, seg};
+use callgate_emulator::{Cpu, CpuModel, Engine, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFlags, Space, seg};
 
 use crate::rng::Rng;
 use crate::state::{
@@ -28,7 +28,7 @@ pub(crate) enum Pace {
 /// The core, with code and data mapped where the processor has them.
 pub(crate) struct Ours {
     space: Space,
-    interp: Interp,
+    engine: Box<dyn Engine>,
     fresh: Cpu,
     code: Vec<Frame>,
     writable: Vec<Frame>,
@@ -36,8 +36,8 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    /// With room for so many slots. None if the host has no memory for it.
-    pub(crate) fn new(slots: usize) -> Option<Self> {
+    /// With room for so many slots, on the interpreter or on translated code. None if the host can't have it.
+    pub(crate) fn new(slots: usize, translated: bool) -> Option<Self> {
         let memory = Memory::new(64 << 20).ok()?;
         let mut space = Space::new(&memory);
         let mut map = |start: u64, pages: usize, flags: &dyn Fn(usize) -> PageFlags| -> Option<Vec<Frame>> {
@@ -62,7 +62,14 @@ impl Ours {
         // What Linux has there.
         fresh.seg[seg::CS].selector = 0x33;
         fresh.seg[seg::SS].selector = 0x2b;
-        Some(Self { space, interp: Interp::new(&memory), fresh, code, writable, data })
+        let engine: Box<dyn Engine> = if translated {
+            let mut native = callgate_native::Native::new(&memory, CpuModel::default()).ok()?;
+            native.translate_at_once();
+            Box::new(native)
+        } else {
+            Box::new(Interp::new(&memory))
+        };
+        Some(Self { space, engine, fresh, code, writable, data })
     }
 
     /// Puts the code of some cases into their slots.
@@ -95,7 +102,7 @@ impl Ours {
                 (Pace::Steps, _) => 1,
                 _ => BUDGET,
             };
-            let exit = self.interp.run(&mut cpu, &mut self.space, budget);
+            let exit = self.engine.run(&mut cpu, &mut self.space, budget);
             if exit != Exit::Budget || cpu.instructions >= BUDGET {
                 break exit;
             }

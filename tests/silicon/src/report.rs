@@ -16,6 +16,8 @@ pub struct Options {
     pub first: u64,
     /// Only codes whose name begins so.
     pub only: Option<String>,
+    /// Whether the core's side is translated code.
+    pub translated: bool,
     /// At most so many mismatches of one code are kept.
     pub keep: usize,
     /// How many work at it at a time.
@@ -24,7 +26,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, cases: 300_000, first: 0, only: None, keep: 2, jobs: 1 }
+        Self { seed: 1, cases: 300_000, first: 0, only: None, translated: false, keep: 2, jobs: 1 }
     }
 }
 
