@@ -28,6 +28,9 @@ pub trait AddressSpace {
     /// EIO if it can't be read, ENOMEM without memory.
     fn page(&self, index: u64) -> Result<Frame>;
 
+    /// The frame of page `index` if it is there already.
+    fn cached_page(&self, index: u64) -> Option<Frame>;
+
     /// The object's size in bytes: pages wholly beyond it raise SIGBUS.
     fn size(&self) -> u64;
 }
@@ -233,6 +236,10 @@ impl PageCache {
 impl AddressSpace for PageCache {
     fn page(&self, index: u64) -> Result<Frame> {
         self.grab(index)
+    }
+
+    fn cached_page(&self, index: u64) -> Option<Frame> {
+        self.pages.borrow().get(&index).cloned()
     }
 
     fn size(&self) -> u64 {

@@ -24,7 +24,7 @@ impl From<Errno> for FaultError {
     }
 }
 
-/// Pages of a file that one fault maps at most, around the one that was touched.
+/// Cached pages of a file that one fault maps at most, around the one that was touched (`do_fault_around`).
 const FAULT_AROUND: u64 = 16;
 /// Unmapped bytes that a growing stack leaves to the area below it (`stack_guard_gap`).
 const STACK_GUARD_GAP: u64 = 256 * PAGE_SIZE;
@@ -109,14 +109,17 @@ impl Mm {
                     self.space.map(page, copy, full);
                 } else {
                     self.space.map(page, frame, shared_flags);
-                    // Programs touch their text page after page: save them the faults.
+                    // Programs touch their text page after page: save them the faults, where nothing need be read.
                     let window = page & !(FAULT_AROUND * PAGE_SIZE - 1);
                     let start = window.max(vma.start);
                     let end = (window + FAULT_AROUND * PAGE_SIZE).min(vma.end);
                     for near in (start..end).step_by(PAGE_SIZE as usize) {
                         let index = vma.page_index(near);
-                        if index < pages && self.space.lookup(near).is_none() {
-                            self.space.map(near, mapping.page(index)?, shared_flags);
+                        if index < pages
+                            && self.space.lookup(near).is_none()
+                            && let Some(frame) = mapping.cached_page(index)
+                        {
+                            self.space.map(near, frame, shared_flags);
                         }
                     }
                 }
