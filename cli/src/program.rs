@@ -19,8 +19,8 @@ use crate::exit::{Failure, Result};
 
 /// Where programs are looked for, inside.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// As much of a file as its headers need.
-const HEAD: u64 = 64 << 10;
+/// As much of a file as its headers need: they stand at its beginning.
+const HEAD: usize = 4 << 10;
 
 /// A program of the host.
 #[derive(Debug)]
@@ -64,8 +64,8 @@ impl Program {
             return Err(Failure::not_executable(format!("{shown}: is not executable (chmod +x makes it so)")));
         }
         let file = File::open(&host).map_err(refused)?;
-        let mut head = Vec::new();
-        (&file).take(HEAD).read_to_end(&mut head).map_err(refused)?;
+        let mut head = Vec::with_capacity(HEAD);
+        (&file).take(HEAD as u64).read_to_end(&mut head).map_err(refused)?;
         let interpreter =
             look(&head, metadata.len()).map_err(|what| Failure::not_executable(format!("{shown}: {what}")))?;
         let guest = std::path::absolute(&host).map_err(refused)?;

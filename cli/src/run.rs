@@ -22,7 +22,10 @@ pub(crate) fn run(args: &RunArgs) -> Result {
         machine.kernel.set_observer(Box::new(tracer));
     }
     program.start(&mut machine, &args.guest)?;
-    finish(&mut machine, &args.guest, args.entry.into())
+    let ended = finish(&mut machine, &args.guest, args.entry.into());
+    // The process ends here: the host takes all memory back at once, where we would give it back piece by piece.
+    std::mem::forget(machine);
+    ended
 }
 
 impl From<EntryChoice> for EntryRoute {
