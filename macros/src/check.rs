@@ -120,7 +120,7 @@ fn guess_entry(input: &Input, entries: &Entries) -> Option<(String, Span)> {
     let (word, place) = guessed?;
     let entry = entry_of(&word);
     let known = match entries {
-        Entries::Known(table) => table.entry(&entry).is_some(),
+        Entries::Known(table) => table.name(&entry).is_some(),
         Entries::Unknown | Entries::Unreadable(..) => matches!(input.word, Word::Ident(_)),
     };
     known.then_some((entry, place))
@@ -188,8 +188,8 @@ fn row_name(
             let text = format!("the list of entry points {} can't be read: {why}", path.display());
             Err(Error::new(place, text))
         }
-        Entries::Known(table) => match table.entry(entry) {
-            Some(row) => Ok(Some(row.name.to_owned())),
+        Entries::Known(table) => match table.name(entry) {
+            Some(name) => Ok(Some(name.to_owned())),
             None => Err(Error::new(place, no_row(entry, table))),
         },
     }

@@ -95,9 +95,17 @@ impl Table {
         self.values("next").next().unwrap_or_default()
     }
 
-    /// The row with this entry point.
-    pub(crate) fn entry(&self, entry: &str) -> Option<Row<'_>> {
-        self.rows().find(|row| row.entry == entry)
+    /// What stands after the word of a line that begins with `key` and the word. It is searched for: to look at each
+    /// line would take a build without optimising as long as all else that the macros do.
+    fn value(&self, key: &str, word: &str, gap: char) -> Option<&str> {
+        let line = format!("\n{key} {word}{gap}");
+        let start = self.0.find(&line)? + line.len();
+        self.0.get(start..)?.lines().next()
+    }
+
+    /// The name of the row with this entry point.
+    pub(crate) fn name(&self, entry: &str) -> Option<&str> {
+        self.value("entry", entry, ' ')?.split(' ').next()
     }
 
     /// The row with this name.
@@ -107,10 +115,7 @@ impl Table {
 
     /// The prototype of this entry point, if there is a file of them that has it.
     pub(crate) fn prototype(&self, entry: &str) -> Option<Prototype<'_>> {
-        let mut words = self.values("prototype").find_map(|value| {
-            let mut words = value.split('\t');
-            (words.next() == Some(entry)).then_some(words)
-        })?;
+        let mut words = self.value("prototype", entry, '\t')?.split('\t');
         let (place, text) = (words.next()?, words.next()?);
         let mut parameters = Vec::new();
         while let (Some(class), Some(name), Some(text)) = (words.next(), words.next(), words.next()) {
@@ -170,6 +175,8 @@ mod tests {
         assert_eq!(table.near("sys_writv"), ["sys_write", "sys_writev"]);
         assert!(table.near("sys_mount").is_empty());
         assert_eq!(table.named("stat").map(|row| row.entry), Some("sys_newstat"));
+        assert_eq!(table.name("sys_newstat"), Some("stat"));
+        assert_eq!((table.name("sys_writ"), table.name("write")), (None, None));
         assert_eq!((table.path(), table.next_number()), ("t.tbl", "472"));
     }
 

@@ -2,8 +2,8 @@
 
 use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt as _;
-use syn::parse::Parser as _;
-use syn::{Ident, ItemFn, LitStr};
+use syn::parse::{ParseStream, Parser as _};
+use syn::{Attribute, Block, Expr, Ident, ItemFn, LitStr, Stmt, braced};
 
 /// A use of the attribute.
 pub(crate) struct Input {
@@ -36,9 +36,18 @@ pub(crate) enum Item {
     Broken(TokenStream, syn::Error),
 }
 
+/// A function whose body stays as it is: the compiler has parsed it already, and will again.
+fn function(input: ParseStream<'_>) -> syn::Result<ItemFn> {
+    let (attrs, vis, sig) = (input.call(Attribute::parse_outer)?, input.parse()?, input.parse()?);
+    let body;
+    let brace_token = braced!(body in input);
+    let stmts = vec![Stmt::Expr(Expr::Verbatim(body.parse()?), None)];
+    Ok(ItemFn { attrs, vis, sig, block: Box::new(Block { brace_token, stmts }) })
+}
+
 impl Input {
     pub(crate) fn new(n: usize, attribute: TokenStream, item: TokenStream) -> Self {
-        let item = match syn::parse2(item.clone()) {
+        let item = match function.parse2(item.clone()) {
             Ok(function) => Item::Function(Box::new(function)),
             Err(_) if syn::parse2::<syn::Item>(item.clone()).is_ok() => Item::Other(item),
             Err(error) => Item::Broken(item, error),
