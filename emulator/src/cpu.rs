@@ -177,6 +177,8 @@ pub struct Cpu {
     pub tr: u16,
     /// Linear address of the task state segment.
     pub tr_base: u64,
+    /// Offset of its last byte.
+    pub tr_limit: u32,
     /// The time stamp counter's source.
     pub tsc: Tsc,
 }
@@ -223,6 +225,7 @@ impl Default for Cpu {
             ldtr: 0,
             tr: 0,
             tr_base: 0,
+            tr_limit: 0x67,
             tsc: Tsc::Host(Instant::now()),
         }
     }

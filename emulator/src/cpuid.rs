@@ -128,6 +128,7 @@ const FEATURES: &[Feature] = {
         feature(&[F::CLFLUSHOPT], Leaf7Ebx(23), V3, "clflushopt"),
         feature(&[F::CLWB], Leaf7Ebx(24), V3, "clwb"),
         feature(&[F::SHA], Leaf7Ebx(29), V3, "sha_ni"),
+        feature(&[], Leaf7Ecx(2), V3, "umip"),
         feature(&[F::RDPID], Leaf7Ecx(22), V3, "rdpid"),
         feature(&[F::XSAVEOPT], XsaveEax(0), V3, "xsaveopt"),
         feature(&[F::XSAVEC], XsaveEax(1), V3, "xsavec"),
@@ -210,7 +211,7 @@ const CACHES: [Cache; 4] = [
 ];
 
 /// OSXSAVE: the system has enabled XSAVE, as CR4 says after reset here.
-const OSXSAVE: u32 = 1 << 27;
+pub(crate) const OSXSAVE: u32 = 1 << 27;
 
 fn leaf_1_ecx(model: CpuModel) -> u32 {
     bits!(model, Leaf1Ecx) | if model.has_xsave() { OSXSAVE } else { 0 }

@@ -8,7 +8,7 @@ use callgate_abi::Handler;
 use callgate_emulator::{CpuModel, Memory};
 
 use crate::Result;
-use crate::entry::image::ImageInMemory;
+use crate::entry::image::{GdtInMemory, ImageInMemory};
 use crate::mm::Layout;
 use crate::observer::Observer;
 use crate::random::Random;
@@ -130,6 +130,8 @@ pub struct Kernel {
     /// Figures.
     pub stats: Stats,
     pub(crate) image: Option<Rc<ImageInMemory>>,
+    /// Of the direct route.
+    pub(crate) gdt: Option<GdtInMemory>,
     observer: RefCell<Option<Box<dyn Observer>>>,
     observed: Cell<bool>,
 }
@@ -145,9 +147,9 @@ impl Kernel {
             Some(seed) => (Clock::virtual_clock(), Random::Seeded(Cell::new(seed))),
             None => (Clock::host(), Random::Host),
         };
-        let image = match config.entry {
-            EntryRoute::Direct => None,
-            EntryRoute::Image => Some(Rc::new(ImageInMemory::load(&memory)?)),
+        let (image, gdt) = match config.entry {
+            EntryRoute::Direct => (None, Some(GdtInMemory::load(&memory)?)),
+            EntryRoute::Image => (Some(Rc::new(ImageInMemory::load(&memory)?)), None),
         };
         let vfs = crate::fs::Vfs::new(&memory)?;
         Ok(Rc::new(Kernel {
@@ -165,6 +167,7 @@ impl Kernel {
             init: RefCell::default(),
             stats: Stats::default(),
             image,
+            gdt,
             observer: RefCell::default(),
             observed: Cell::new(false),
         }))

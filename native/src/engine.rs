@@ -2,7 +2,7 @@
 
 use std::io;
 
-use callgate_emulator::{Cpu, CpuModel, Delivery, Engine, Exit, Interp, Memory, Space, reg, rflags, seg};
+use callgate_emulator::{Cpu, CpuModel, Delivery, Engine, Exit, Interp, Memory, Space, dr7, reg, rflags, seg};
 
 use crate::cache::{Cache, Start};
 use crate::context::{BUDGET, CONTEXT_BYTES, Context, Reason, STACK};
@@ -98,7 +98,12 @@ impl Native {
 
     /// Whether translated code can run this at all.
     fn suits(cpu: &Cpu, space: &Space) -> bool {
-        cpu.cpl == 3 && !space.is_wide() && cpu.rip < WINDOW && cpu.rflags() & ODD_FLAGS == 0
+        cpu.cpl == 3
+            && !space.is_wide()
+            && cpu.rip < WINDOW
+            && cpu.rflags() & ODD_FLAGS == 0
+            && cpu.dr[7] & dr7::ENABLES == 0
+            && cpu.has_all_units()
     }
 
     /// Runs the interpreter. None if the instructions it was given are all that ended it.

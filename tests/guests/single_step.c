@@ -61,6 +61,8 @@ int main(void)
 	show("repne scasb that finds", start, true);
 	STEPPED("mov $2, %%ecx\n xor %%eax, %%eax\n lea to(%%rip), %%rdi", "rep stosq\n nop");
 	show("rep stosq", start, true);
+	STEPPED("", "mov %%ss, %%eax\n mov %%eax, %%ss\n nop\n nop");
+	show("a load of ss", start, false);
 	STEPPED("mov $39, %%eax", "syscall\n nop\n nop");
 	show("syscall", start, false);
 	STEPPED("", "movd %%eax, %%xmm0\n cpuid\n rdtsc\n push %%rax\n pop %%rax\n pushfq\n pop %%rax\n and $0x100, %%eax");

@@ -89,6 +89,7 @@ guests! { glibc, Gcc:
     sigrestart,
     sigwait,
     alignment,
+    segments,
     single_step => |guest| guest.flags(&["-O2", "-static", "-no-pie"]).ends_with(0),
     stop,
     threads,

@@ -121,6 +121,8 @@ fn gdt(tss: u64) -> [u64; GDT_ENTRIES] {
     const CODE32: u64 = 0x00cf_9b00_0000_ffff;
     const CODE64: u64 = 0x00af_9b00_0000_ffff;
     const DATA: u64 = 0x00cf_9300_0000_ffff;
+    /// Its limit is the number of the processor, the only one, and its node's.
+    const PROCESSOR: u64 = 0x0040_f500_0000_0000;
     const RING3: u64 = 3 << 45;
     const BUSY_TSS: u64 = 0x8b << 40;
     let mut gdt = [0; GDT_ENTRIES];
@@ -135,6 +137,7 @@ fn gdt(tss: u64) -> [u64; GDT_ENTRIES] {
     set(selector::USER32_CS, CODE32 | RING3);
     set(selector::USER_DS, DATA | RING3);
     set(selector::USER_CS, CODE64 | RING3);
+    set(selector::PROCESSOR, PROCESSOR);
     // A system segment takes two places, the second with the upper half of its address.
     set(selector::TSS, (TSS_SIZE - 1) | (tss & 0xff_ffff) << 16 | BUSY_TSS | (tss >> 24 & 0xff) << 56);
     set(selector::TSS + 8, tss >> 32);

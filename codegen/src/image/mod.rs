@@ -38,6 +38,8 @@ pub mod selector {
     pub const USER_DS: u16 = 0x2b;
     /// Ring 3 code, 64-bit.
     pub const USER_CS: u16 = 0x33;
+    /// What `lsl` tells of it is the number of the processor.
+    pub const PROCESSOR: u16 = 0x7b;
     /// The task-state segment.
     pub const TSS: u16 = 0x40;
 }

@@ -3,7 +3,7 @@
 //! A block is keyed by the frame that it was decoded from and its address, so that processes that share frames (forked
 //! ones, or two runs of one program) share what was decoded; rip-relative addresses can still be worked out at decode.
 //! Blocks know their successors (`links`), and a small table by address finds the targets of indirect branches. Both are
-//! valid for one epoch: one state of one space's executable mappings, and one ring.
+//! valid for one epoch: one state of one space's executable mappings, one ring, and one set of usable units.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -17,6 +17,7 @@ use crate::memory::{AccessError, Memory, Mmu, PAGE_MASK, PAGE_SIZE, Privilege};
 use super::decode::{Decoded, decode};
 use super::int;
 use super::op::{Num, Op};
+use super::units::{Target, Units};
 
 /// Most instructions in a block.
 pub(super) const MAX_OPS: usize = 64;
@@ -120,6 +121,8 @@ struct Origin {
     /// Blocks and links that lead here, and perhaps some that no longer do.
     incoming: RefCell<Vec<(u32, Way)>>,
     frame: u32,
+    /// The units that it was decoded for.
+    units: Units,
     /// The frame that the last instruction's last bytes are in, if that is another.
     second: Option<u32>,
 }
@@ -167,13 +170,13 @@ type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
 
 /// All blocks of an engine.
 pub(super) struct Cache {
-    /// What instructions there are.
-    model: CpuModel,
+    /// What instructions there are, and may be used.
+    target: Target,
     blocks: Vec<Block>,
     /// Of the same blocks.
     origins: Vec<Origin>,
     free: Vec<u32>,
-    by_address: Map<(u32, u64), u32>,
+    by_address: Map<(u32, u8, u64), u32>,
     pages: Map<u32, CodePage>,
     jumps: Box<[Jump; JUMPS]>,
     /// Numbers of times: those in which links and jumps recorded are valid, by what makes them so.
@@ -191,7 +194,7 @@ pub(super) struct Cache {
 impl Cache {
     pub(super) fn new(model: CpuModel) -> Self {
         Self {
-            model,
+            target: Target { model, units: Units::default() },
             blocks: Vec::new(),
             origins: Vec::new(),
             free: Vec::new(),
@@ -221,10 +224,17 @@ impl Cache {
         self.origins[index as usize].start
     }
 
+    /// Decodes for these units from now on.
+    #[inline]
+    pub(super) fn set_units(&mut self, units: Units) {
+        self.target.units = units;
+    }
+
     /// The time in which links and jumps recorded now are valid. Never 0.
     #[inline(always)]
     pub(super) fn epoch(&mut self, mmu: &Mmu<'_>) -> u32 {
-        let key = mmu.code_generation() << 1 | u64::from(mmu.privilege() == Privilege::User);
+        let mode = u64::from(self.target.units.number()) << 1 | u64::from(mmu.privilege() == Privilege::User);
+        let key = mmu.code_generation() << (Units::BITS + 1) | mode;
         if self.epoch.0 != key {
             self.change_epoch(key);
         }
@@ -246,7 +256,12 @@ impl Cache {
 
     /// Drops everything.
     fn reset(&mut self) {
-        *self = Self { seen_writes: self.seen_writes, removed: self.removed + 1, ..Self::new(self.model) };
+        *self = Self {
+            target: self.target,
+            seen_writes: self.seen_writes,
+            removed: self.removed + 1,
+            ..Self::new(self.target.model)
+        };
     }
 
     fn slot(address: u64) -> usize {
@@ -270,7 +285,7 @@ impl Cache {
             return Ok(jump.target);
         }
         let frame = mmu.fetch(address)?;
-        let index = match self.by_address.get(&(frame, address)) {
+        let index = match self.by_address.get(&(frame, self.target.units.number(), address)) {
             Some(&index) if self.still_crosses_into(index, mmu) => index,
             Some(&index) => {
                 self.remove(index);
@@ -328,7 +343,7 @@ impl Cache {
         if block.ops.is_empty() {
             return;
         }
-        let key = (origin.frame, origin.start);
+        let key = (origin.frame, origin.units.number(), origin.start);
         self.removed += 1;
         self.kept -= block.ops.len();
         block.ops = Box::default();
@@ -345,7 +360,7 @@ impl Cache {
         if self.by_address.get(&key) == Some(&index) {
             self.by_address.remove(&key);
         }
-        let jump = &mut self.jumps[Self::slot(key.1)];
+        let jump = &mut self.jumps[Self::slot(key.2)];
         if jump.link.target == index {
             jump.link = UNLINKED;
         }
@@ -354,7 +369,12 @@ impl Cache {
 
     /// What instructions there are.
     pub(super) fn model(&self) -> CpuModel {
-        self.model
+        self.target.model
+    }
+
+    /// What instructions there are, and may be used.
+    pub(super) fn target(&self) -> Target {
+        self.target
     }
 
     /// Decodes a block, and watches its frames for writes from now on.
@@ -362,7 +382,7 @@ impl Cache {
         if self.kept >= MAX_KEPT {
             self.reset();
         }
-        let decoded = decode_block(self.model, mmu, frame, address, MAX_OPS, true)?;
+        let decoded = decode_block(self.target, mmu, frame, address, MAX_OPS, true)?;
         let block = Block {
             ops: decoded.ops.into(),
             branches: decoded.branches.into(),
@@ -371,7 +391,8 @@ impl Cache {
             end: decoded.end,
             count: decoded.count,
         };
-        let origin = Origin { start: address, incoming: RefCell::default(), frame, second: decoded.second };
+        let units = self.target.units;
+        let origin = Origin { start: address, incoming: RefCell::default(), frame, units, second: decoded.second };
         self.kept += block.ops.len();
         let index = match self.free.pop() {
             Some(index) => {
@@ -385,7 +406,7 @@ impl Cache {
                 (self.blocks.len() - 1) as u32
             }
         };
-        self.by_address.insert((frame, address), index);
+        self.by_address.insert((frame, self.target.units.number(), address), index);
         for frame in [Some(frame), decoded.second].into_iter().flatten() {
             let version = mmu.mark_code(frame);
             let page = self.pages.entry(frame).or_insert_with(|| CodePage { version, blocks: Vec::new() });
@@ -457,7 +478,7 @@ impl DecodedBlock {
 /// # Errors
 /// If the first instruction goes on in a page that can't be fetched from.
 pub(super) fn decode_block(
-    model: CpuModel,
+    target: Target,
     mmu: &Mmu<'_>,
     frame: u32,
     address: u64,
@@ -480,7 +501,7 @@ pub(super) fn decode_block(
     let mut at = 0;
     while (block.count as usize) < max && at < in_page {
         let Ok(offset) = u8::try_from(at) else { break };
-        match decode(model, &bytes[at..in_page], address.wrapping_add(at as u64)) {
+        match decode(target, &bytes[at..in_page], address.wrapping_add(at as u64)) {
             Decoded::Op { instruction, mut op, len, ends_block } => {
                 (op.offset, op.before) = (offset, block.count as u8);
                 block.push(op, &instruction, previous.as_ref(), fuse);
@@ -493,7 +514,7 @@ pub(super) fn decode_block(
             Decoded::Truncated if at == 0 => {
                 let second = mmu.fetch(next_page(address))?;
                 mmu.memory().read(second, 0, &mut bytes[in_page..in_page + 15]);
-                if let Decoded::Op { instruction, op, len, .. } = decode(model, &bytes[..in_page + 15], address) {
+                if let Decoded::Op { instruction, op, len, .. } = decode(target, &bytes[..in_page + 15], address) {
                     block.push(op, &instruction, None, false);
                     at = len;
                 }

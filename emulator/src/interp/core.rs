@@ -394,6 +394,12 @@ impl<'a> Core<'a> {
         self.raise(Exception::new(vector::UD))
     }
 
+    /// Raises #UD for what the core doesn't have, and says so.
+    pub(crate) fn lacks(&mut self) -> Stop {
+        let exception = Exception { missing: true, ..Exception::new(vector::UD) };
+        self.raise(exception)
+    }
+
     /// Reads a 32-bit general register.
     #[inline(always)]
     pub(crate) fn r32(&self, n: Num) -> u32 {

@@ -68,21 +68,12 @@ fn example(code: Code, memory: bool) -> Instruction {
     i
 }
 
-/// Has no feature bit and is not executed: descriptor tables and far transfers, which 64-bit systems have no use for, the
+/// Has no feature bit and is not executed: far transfers of kinds that 64-bit mode lacks, the
 /// return to 32-bit code, and virtualisation, of which only the hypercall is there.
 const ABSENT: &[Mnemonic] = &[
     Mnemonic::Call,
     Mnemonic::Jmp,
     Mnemonic::Retf,
-    Mnemonic::Sldt,
-    Mnemonic::Str,
-    Mnemonic::Lldt,
-    Mnemonic::Verr,
-    Mnemonic::Verw,
-    Mnemonic::Smsw,
-    Mnemonic::Lmsw,
-    Mnemonic::Lar,
-    Mnemonic::Lsl,
     Mnemonic::Sysret,
     Mnemonic::Vmlaunch,
     Mnemonic::Vmresume,

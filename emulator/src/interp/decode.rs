@@ -2,10 +2,11 @@
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
 
-use crate::cpuid::{self, CpuModel};
+use crate::cpuid;
 use crate::seg;
 
 use super::op::{End, Exec, Num, Op, Step, Stop};
+use super::units::Target;
 use super::{core::Core, int, sse, x87};
 
 /// What the bytes at an address are.
@@ -26,7 +27,7 @@ pub(crate) enum Decoded {
 }
 
 /// Decodes the instruction at `ip` that begins with `bytes`.
-pub(crate) fn decode(model: CpuModel, bytes: &[u8], ip: u64) -> Decoded {
+pub(crate) fn decode(target: Target, bytes: &[u8], ip: u64) -> Decoded {
     let mut decoder = Decoder::with_ip(64, bytes, ip, DecoderOptions::NONE);
     let instruction = decoder.decode();
     if instruction.is_invalid() {
@@ -35,12 +36,13 @@ pub(crate) fn decode(model: CpuModel, bytes: &[u8], ip: u64) -> Decoded {
         }
         return Decoded::Op {
             instruction,
-            op: pack(&instruction, called, undefined),
+            op: pack(&instruction, called, if goes_on(bytes) { too_long } else { undefined }),
             len: instruction.len().max(1),
             ends_block: true,
         };
     }
-    let action = if cpuid::has(model, &instruction) { select(&instruction) } else { None };
+    let action = if cpuid::has(target.model, &instruction) { select(&instruction) } else { None };
+    let action = action.map(|action| target.units.refusal(&instruction).map_or(action, |refusal| (called, refusal)));
     let ends_block = action.is_none() || int::ends_block(&instruction);
     let (step, exec) = action.unwrap_or((called, missing));
     let op = pack(&instruction, step, exec);
@@ -69,11 +71,31 @@ fn undefined(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
     Err(core.ud())
 }
 
+/// Whether an instruction that iced-x86 takes for none has only too many bytes: whether it is one, or would go on, without
+/// some of its prefixes.
+fn goes_on(mut bytes: &[u8]) -> bool {
+    const LONGEST: usize = 15;
+    loop {
+        let mut decoder = Decoder::new(64, bytes, DecoderOptions::NONE);
+        if !decoder.decode().is_invalid() || decoder.last_error() == DecoderError::NoMoreBytes {
+            return true;
+        }
+        let [0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3, rest @ ..] = bytes else { return false };
+        if decoder.position() < LONGEST {
+            return false;
+        }
+        bytes = rest;
+    }
+}
+
+/// More than 15 bytes.
+fn too_long(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
+    Err(core.gp())
+}
+
 /// An instruction that we don't have.
 fn missing(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
-    core.ud();
-    core.fault.missing = true;
-    Err(Stop::Fault)
+    Err(core.lacks())
 }
 
 /// A register's number as `Op` has it.

@@ -18,6 +18,7 @@ mod int;
 mod op;
 mod run;
 mod sse;
+mod units;
 mod x87;
 
 use crate::memory::Memory;

@@ -10,6 +10,7 @@ use super::block::{Cache, DecodedBlock, MAX_OPS, Way, decode_block};
 use super::core::Core;
 use super::int;
 use super::op::{End, Op, Stop};
+use super::units::Units;
 
 /// Runs until something happens.
 pub(super) fn run(cache: &mut Cache, core: &mut Core<'_>) -> Exit {
@@ -32,6 +33,7 @@ pub(super) fn run(cache: &mut Cache, core: &mut Core<'_>) -> Exit {
 
 /// Runs blocks as long as the ring, the way of stepping and the set of decoded blocks stay the same.
 fn run_blocks(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
+    cache.set_units(Units::of(core.cpu));
     if core.needs_care() {
         return run_with_care(cache, core);
     }
@@ -156,7 +158,7 @@ fn run_part(cache: &mut Cache, core: &mut Core<'_>, most: usize) -> Option<Exit>
     let decoded = core.mmu.fetch(start).and_then(|frame| {
         // What this writes into its own instructions must be noticed.
         core.mmu.mark_code(frame);
-        decode_block(core.model, &core.mmu, frame, start, most, false)
+        decode_block(cache.target(), &core.mmu, frame, start, most, false)
     });
     let block = match decoded {
         Ok(decoded) => decoded,
@@ -266,7 +268,7 @@ fn write_code(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
         core.mmu.memory().drop_code(core.code_frame);
         cache.sync(core.mmu.memory());
         let decoded = match core.mmu.fetch(address) {
-            Ok(frame) => decode_block(core.model, &core.mmu, frame, address, 1, false),
+            Ok(frame) => decode_block(cache.target(), &core.mmu, frame, address, 1, false),
             Err(error) => Err(error),
         };
         let decoded = match decoded {

@@ -22,6 +22,9 @@ impl Task {
     /// Handles an exception that user code raised; `regs` are its registers.
     pub(super) fn handle_exception(&mut self, exception: &Exception) {
         let ip = self.regs.ip;
+        if exception.vector == vector::GP && exception.error_code == Some(0) && self.fixup_umip_exception() {
+            return;
+        }
         self.remember_fault(exception);
         match exception.vector {
             vector::PF => self.page_fault(exception),
@@ -82,7 +85,7 @@ impl Task {
     }
 
     /// Keeps what a signal frame will tell about the exception.
-    fn remember_fault(&self, exception: &Exception) {
+    pub(super) fn remember_fault(&self, exception: &Exception) {
         let fault = &mut self.link.attr.borrow_mut().last_fault;
         fault.vector = exception.vector.into();
         fault.error_code = exception.error_code.unwrap_or(0).into();

@@ -34,8 +34,38 @@ const TSS_SELECTOR: u16 = 0x40;
 const STAR: u64 = (0x23 << 48) | (0x10 << 32);
 /// IA32_FMASK: every flag that must not leak into the kernel.
 const FMASK: u64 = 0x0025_7fd5;
+/// CR4.DE: DR4 and DR5 are not there.
+const DE: u64 = 1 << 3;
+/// CR4.UMIP: programs don't learn where system tables are.
+const UMIP: u64 = 1 << 11;
+/// Offset of the last byte of the global descriptor table's 16 descriptors.
+const GDT_LIMIT: u16 = 0x7f;
 /// IA32_EFER: SCE, LME, LMA, NXE.
 const EFER: u64 = 0xd01;
+
+/// The global descriptor table in memory. Instructions of ring 3 that load segments read it on the direct route too,
+/// where nothing else of the image is there.
+pub struct GdtInMemory {
+    address: u64,
+    frame: Frame,
+}
+
+impl GdtInMemory {
+    /// Loads the image's table into a frame.
+    ///
+    /// # Errors
+    /// ENOMEM without memory; ENOEXEC if the image lacks the table.
+    pub(crate) fn load(memory: &Memory) -> Result<GdtInMemory> {
+        let address = KERNEL_IMAGE.symbol("gdt_page").map(|symbol| symbol.addr).ok_or(Errno::ENOEXEC)?;
+        let bytes = KERNEL_IMAGE.segments.iter().find_map(|segment| {
+            let at = usize::try_from(address.checked_sub(segment.addr)?).ok()?;
+            segment.data.get(at..at + usize::from(GDT_LIMIT) + 1)
+        });
+        let frame = memory.alloc().ok_or(Errno::ENOMEM)?;
+        frame.write(0, bytes.ok_or(Errno::ENOEXEC)?);
+        Ok(GdtInMemory { address, frame })
+    }
+}
 
 /// A task's kernel stack.
 #[derive(Default)]
@@ -94,9 +124,14 @@ fn stack_top(pid: i32) -> u64 {
 }
 
 impl Task {
-    /// Maps the image and this task's kernel stack into its address space (image route only).
+    /// Maps the image and this task's kernel stack into its address space; on the direct route, the descriptor table alone.
     pub(crate) fn map_kernel(&mut self) {
-        let Some(image) = self.kernel.image.clone() else { return };
+        let Some(image) = self.kernel.image.clone() else {
+            if let Some(gdt) = &self.kernel.gdt {
+                self.mm.borrow_mut().space.map(gdt.address, gdt.frame.clone(), PageFlags::empty());
+            }
+            return;
+        };
         let mut mm = self.mm.borrow_mut();
         for (addr, frame, flags) in &image.pages {
             mm.space.map(*addr, frame.clone(), *flags);
@@ -134,16 +169,23 @@ impl Task {
         cpu.msr.efer = EFER;
         cpu.msr.star = STAR;
         cpu.msr.fmask = FMASK;
+        cpu.cr4 |= DE;
+        if self.kernel.cpu.feature_names().any(|name| name == "umip") {
+            cpu.cr4 |= UMIP;
+        }
         let Some(image) = self.kernel.image.clone() else {
             cpu.delivery = Delivery::Exit;
             cpu.seg[seg::CS].selector = super::USER_CS as u16;
             cpu.seg[seg::SS].selector = super::USER_DS as u16;
+            if let Some(gdt) = &self.kernel.gdt {
+                (cpu.gdtr.base, cpu.gdtr.limit) = (gdt.address, GDT_LIMIT);
+            }
             return;
         };
         cpu.delivery = Delivery::Idt;
         cpu.msr.lstar = image.entry_syscall_64;
         (cpu.idtr.base, cpu.idtr.limit) = (image.idt, 256 * 16 - 1);
-        (cpu.gdtr.base, cpu.gdtr.limit) = (image.gdt, 0x7f);
+        (cpu.gdtr.base, cpu.gdtr.limit) = (image.gdt, GDT_LIMIT);
         cpu.tr_base = image.tss;
         cpu.tr = TSS_SELECTOR;
         cpu.cpl = 0;

@@ -14,6 +14,7 @@
 mod direct;
 mod exception;
 pub mod image;
+mod umip;
 
 use callgate_abi::{Errno, Handler, PtRegs};
 use callgate_emulator::{Cpu, reg};

@@ -2,7 +2,7 @@
 //!
 //! A far branch loads cs besides rip. One that names a call gate may raise the privilege; a return may lower it.
 //!
-//! Quirks: there are no call gates, which kernels of today don't use: naming one raises #GP(selector).
+//! Quirk: there are no call gates, which kernels of today don't use.
 
 use iced_x86::{Code, Instruction, Mnemonic};
 
@@ -12,7 +12,7 @@ use crate::interp::op::{Exec, Op, Stop};
 use crate::memory::is_canonical;
 
 use super::operand::Int;
-use super::segment::{branch_target, return_target};
+use super::segment::{branch_target, return_target, stack_of_ring};
 
 /// The function for an instruction of this file.
 pub(super) fn select(i: &Instruction) -> Option<Exec> {
@@ -83,6 +83,9 @@ fn ret<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     if cpl != core.cpu.cpl {
         let outer = core.load::<T>(rsp)?.wide();
         let ss = core.load::<T>(rsp.wrapping_add(size))?.wide() as u16;
+        if let Err(exception) = stack_of_ring(core, ss, cpl) {
+            return Err(core.raise(exception));
+        }
         core.cpu.seg[seg::SS].selector = ss;
         rsp = outer.wrapping_add(released);
         core.set_cpl(cpl);

@@ -18,7 +18,7 @@ use crate::interp::op::{Exec, Op, Stop};
 use crate::memory::{AccessError, is_canonical};
 
 use super::operand::Int;
-use super::segment::{gate_target, load_system, return_target};
+use super::segment::{gate_target, load_system, return_target, stack_of_ring};
 use super::stack::{changeable_flags, load_flags};
 
 /// The function for an instruction of this file.
@@ -184,6 +184,9 @@ fn iret<T: Int>(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
         Ok(cpl) => cpl,
         Err(exception) => return Err(core.raise(exception)),
     };
+    if let Err(exception) = stack_of_ring(core, ss as u16, cpl) {
+        return Err(core.raise(exception));
+    }
     if !is_canonical(rip) {
         return Err(core.gp());
     }

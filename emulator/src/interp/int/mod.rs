@@ -4,12 +4,15 @@ mod alu;
 mod arith;
 mod bits;
 mod branch;
+mod control;
+mod descriptor;
 mod far;
 mod flagless;
 mod fused;
 mod interrupt;
 mod muldiv;
 pub(super) mod operand;
+mod ports;
 mod segment;
 mod shift;
 mod stack;
@@ -30,6 +33,9 @@ pub(crate) fn select(instruction: &Instruction) -> Option<Exec> {
         // Moves of segment and control registers come before those of general ones.
         segment::select,
         system::select,
+        control::select,
+        ports::select,
+        descriptor::select,
         string::select,
         stack::select,
         far::select,

@@ -3,7 +3,8 @@
 //! In 64-bit mode a segment is little more than a selector: only fs and gs have a base, and only privileges and types are
 //! checked when one is loaded.
 //!
-//! Quirks: there are no local descriptor tables; accessed bits are not written.
+//! Quirks: there are no local descriptor tables, 32-bit code segments and call gates: naming one is #UD, as missing.
+//! Accessed bits are not written.
 
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
@@ -85,12 +86,28 @@ impl Descriptor {
         (self.0 >> 45 & 3) as u8
     }
 
+    /// The type of a system segment.
+    pub(super) fn kind(self) -> u8 {
+        (self.0 >> 40 & 0xf) as u8
+    }
+
+    /// What LAR tells.
+    pub(super) fn rights(self) -> u32 {
+        (self.0 >> 32) as u32 & 0x00ff_ff00
+    }
+
+    /// The offset of the last byte.
+    pub(super) fn limit(self) -> u32 {
+        let limit = (self.0 & 0xffff | self.0 >> 32 & 0xf_0000) as u32;
+        if self.0 >> 55 & 1 != 0 { limit << 12 | 0xfff } else { limit }
+    }
+
     fn present(self) -> bool {
         self.0 >> 47 & 1 != 0
     }
 
     /// Code or data, not a system segment.
-    fn is_segment(self) -> bool {
+    pub(super) fn is_segment(self) -> bool {
         self.0 >> 44 & 1 != 0
     }
 
@@ -104,12 +121,13 @@ impl Descriptor {
         self.0 >> 53 & 1 != 0
     }
 
-    fn conforming(self) -> bool {
+    /// Code that any ring may call, which then stays in its own.
+    pub(super) fn conforming(self) -> bool {
         self.0 >> 42 & 1 != 0
     }
 
     /// Data that can be written, or code that can be read.
-    fn readable_or_writable(self) -> bool {
+    pub(super) fn readable_or_writable(self) -> bool {
         self.0 >> 41 & 1 != 0
     }
 
@@ -130,14 +148,19 @@ pub(super) fn load_system<T: Word>(core: &mut Core<'_>, address: u64) -> Result<
     })
 }
 
-/// The descriptor that a selector names.
-pub(super) fn descriptor(core: &mut Core<'_>, selector: u16) -> Result<Descriptor, Exception> {
+/// The descriptor that a selector names, if the table reaches so far.
+pub(super) fn descriptor_in_table(core: &mut Core<'_>, selector: u16) -> Result<Option<Descriptor>, Exception> {
     let index = u64::from(selector & !7);
     let table = core.cpu.gdtr;
     if selector & 4 != 0 || index + 7 > u64::from(table.limit) {
-        return Err(Exception::with_code(vector::GP, u32::from(selector & !3)));
+        return Ok(None);
     }
-    load_system(core, table.base.wrapping_add(index)).map(Descriptor)
+    load_system(core, table.base.wrapping_add(index)).map(|found| Some(Descriptor(found)))
+}
+
+/// The descriptor that a selector names.
+pub(super) fn descriptor(core: &mut Core<'_>, selector: u16) -> Result<Descriptor, Exception> {
+    descriptor_in_table(core, selector)?.ok_or(Exception::with_code(vector::GP, u32::from(selector & !3)))
 }
 
 /// Loads a segment register.
@@ -158,7 +181,12 @@ pub(super) fn load(core: &mut Core<'_>, register: usize, selector: u16) -> Resul
 }
 
 fn checked_stack(core: &mut Core<'_>, selector: u16) -> Result<u64, Exception> {
-    let (cpl, rpl) = (core.cpu.cpl, (selector & 3) as u8);
+    stack_of_ring(core, selector, core.cpu.cpl)
+}
+
+/// Checks that a selector can be the stack segment of a ring; its base, which is 0.
+pub(super) fn stack_of_ring(core: &mut Core<'_>, selector: u16, cpl: u8) -> Result<u64, Exception> {
+    let rpl = (selector & 3) as u8;
     if selector & !3 == 0 {
         // Rings 0 to 2 may have none in 64-bit mode.
         return if cpl != 3 && rpl == cpl { Ok(0) } else { Err(Exception::with_code(vector::GP, 0)) };
@@ -186,6 +214,9 @@ fn checked_data(core: &mut Core<'_>, selector: u16) -> Result<u64, Exception> {
     if found.present() { Ok(found.base()) } else { Err(Exception::with_code(vector::NP, code)) }
 }
 
+/// 32-bit code and call gates, which this core has not.
+const MISSING: Exception = Exception { missing: true, ..Exception::new(vector::UD) };
+
 /// The privilege level of the 64-bit code segment that a gate names.
 pub(super) fn gate_target(core: &mut Core<'_>, selector: u16) -> Result<u8, Exception> {
     let code = u32::from(selector & !3);
@@ -209,10 +240,20 @@ pub(super) fn branch_target(core: &mut Core<'_>, selector: u16) -> Result<(), Ex
     let cpl = core.cpu.cpl;
     let privilege =
         if found.conforming() { found.dpl() <= cpl } else { found.dpl() == cpl && (selector & 3) as u8 <= cpl };
-    if selector & !3 == 0 || !found.is_code() || !found.is_long() || !privilege {
+    /// A call gate of 64-bit mode.
+    const CALL_GATE: u8 = 12;
+    let gate = !found.is_segment() && found.kind() == CALL_GATE && found.dpl() >= cpl;
+    if gate && found.present() && selector & !3 != 0 {
+        return Err(MISSING);
+    }
+    if selector & !3 == 0 || !found.is_code() || !privilege {
         return Err(Exception::with_code(vector::GP, code));
     }
-    if found.present() { Ok(()) } else { Err(Exception::with_code(vector::NP, code)) }
+    match (found.present(), found.is_long()) {
+        (false, _) => Err(Exception::with_code(vector::NP, code)),
+        (true, false) => Err(MISSING),
+        (true, true) => Ok(()),
+    }
 }
 
 /// Checks that a return to a code segment is one to 64-bit code of no higher privilege.
@@ -224,20 +265,34 @@ pub(super) fn return_target(core: &mut Core<'_>, selector: u16) -> Result<u8, Ex
     }
     let found = descriptor(core, selector)?;
     let privilege = if found.conforming() { found.dpl() <= rpl } else { found.dpl() == rpl };
-    if !found.is_code() || !found.is_long() || !privilege {
+    if !found.is_code() || !privilege {
         return Err(Exception::with_code(vector::GP, code));
     }
-    if found.present() { Ok(rpl) } else { Err(Exception::with_code(vector::NP, code)) }
+    match (found.present(), found.is_long()) {
+        (false, _) => Err(Exception::with_code(vector::NP, code)),
+        (true, false) => Err(MISSING),
+        (true, true) => Ok(rpl),
+    }
 }
 
-/// The base of the task state segment that a selector names.
-pub(super) fn task(core: &mut Core<'_>, selector: u16) -> Result<u64, Exception> {
+/// Checks that a selector names a local descriptor table.
+pub(super) fn is_local_table(core: &mut Core<'_>, selector: u16) -> Result<(), Exception> {
+    let code = u32::from(selector & !3);
+    let found = descriptor(core, selector)?;
+    if found.is_segment() || found.kind() != 2 {
+        return Err(Exception::with_code(vector::GP, code));
+    }
+    if found.present() { Ok(()) } else { Err(Exception::with_code(vector::NP, code)) }
+}
+
+/// Base and limit of the task state segment that a selector names.
+pub(super) fn task(core: &mut Core<'_>, selector: u16) -> Result<(u64, u32), Exception> {
     let code = u32::from(selector & !3);
     let low = descriptor(core, selector)?;
     let high = load_system::<u64>(core, core.cpu.gdtr.base.wrapping_add(u64::from(selector & !7) + 8))?;
     // Type 9: an available 64-bit task state segment.
-    if selector & !3 == 0 || low.is_segment() || low.0 >> 40 & 0xf != 9 {
+    if selector & !3 == 0 || low.is_segment() || low.kind() != 9 {
         return Err(Exception::with_code(vector::GP, code));
     }
-    if low.present() { Ok(low.base() | high << 32) } else { Err(Exception::with_code(vector::NP, code)) }
+    if low.present() { Ok((low.base() | high << 32, low.limit())) } else { Err(Exception::with_code(vector::NP, code)) }
 }

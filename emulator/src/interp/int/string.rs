@@ -14,6 +14,7 @@ use crate::interp::op::{Exec, Op, Stop};
 
 use super::arith::sub;
 use super::operand::{Int, by_size};
+use super::ports::check_port;
 
 /// Not repeated.
 const ONCE: u8 = 0;
@@ -191,6 +192,28 @@ fn scas<T: Int, const PREFIX: u8>(core: &mut Core<'_>, op: &Op) -> Result<(), St
         advance(core, op, reg::RDI, u64::from(T::BITS / 8));
         Ok(goes_on::<PREFIX>(a == b))
     })
+}
+
+/// INS: elements from the port in dx.
+pub(super) fn ins<T: Int, const REPEATED: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    check_port(core, core.gpr[reg::RDX] as u16, T::BITS / 8)?;
+    let iteration = |core: &mut Core<'_>, _| {
+        core.store(target(core, op), T::cut(!0))?;
+        advance(core, op, reg::RDI, u64::from(T::BITS / 8));
+        Ok(1)
+    };
+    if REPEATED { repeat::<REPE>(core, op, iteration) } else { repeat::<ONCE>(core, op, iteration) }
+}
+
+/// OUTS: elements to the port in dx.
+pub(super) fn outs<T: Int, const REPEATED: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    check_port(core, core.gpr[reg::RDX] as u16, T::BITS / 8)?;
+    let iteration = |core: &mut Core<'_>, _| {
+        core.load::<T>(source(core, op))?;
+        advance(core, op, reg::RSI, u64::from(T::BITS / 8));
+        Ok(1)
+    };
+    if REPEATED { repeat::<REPE>(core, op, iteration) } else { repeat::<ONCE>(core, op, iteration) }
 }
 
 /// XLAT: al becomes the byte at rbx plus al.

@@ -1,20 +1,18 @@
-//! System calls, control and model-specific registers, and the rest that only kernels use; and what does nothing.
+//! System calls, and the rest that only kernels use; and what does nothing.
 //!
 //! Privileged instructions raise #GP(0) outside ring 0, before any operand is looked at.
 //!
-//! Quirks: there are no ports and no compatibility mode; caches need no flushing, but the address given to CLFLUSH must be
-//! readable.
+//! Quirks: caches need no flushing, but the address given to CLFLUSH must be readable.
 
 use std::hash::{BuildHasher, RandomState};
 
-use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 
 use crate::cpu::{Cpu, Delivery, DescriptorTable, Tsc, reg, seg};
-use crate::debug::{dr6, dr7};
-use crate::exit::{Exception, vector};
 use crate::flags::rflags;
 use crate::interp::core::Core;
-use crate::interp::op::{Exec, Num, Op, Step, Stop, step};
+use crate::interp::op::{Exec, Op, Step, Stop, step};
+use crate::interp::units::OSXSAVE;
 use crate::memory::is_canonical;
 
 use super::operand::{Int, by_size, operand_size};
@@ -54,7 +52,6 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Mnemonic::Rdtsc => rdtsc,
         Mnemonic::Rdtscp => rdtscp,
         Mnemonic::Rdpid => rdpid,
-        Mnemonic::Xgetbv => xgetbv,
         Mnemonic::Rdrand | Mnemonic::Rdseed => by_size!(operand_size(i, 0), T => random::<T>),
         Mnemonic::Rdfsbase => by_size!(operand_size(i, 0), T => base_read::<T, { seg::FS }>),
         Mnemonic::Rdgsbase => by_size!(operand_size(i, 0), T => base_read::<T, { seg::GS }>),
@@ -66,8 +63,6 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Mnemonic::Hlt => hlt,
         Mnemonic::Cli => interrupts::<false>,
         Mnemonic::Sti => interrupts::<true>,
-        Mnemonic::In | Mnemonic::Out | Mnemonic::Insb | Mnemonic::Insw | Mnemonic::Insd => ports,
-        Mnemonic::Outsb | Mnemonic::Outsw | Mnemonic::Outsd => ports,
         Mnemonic::Sldt => store_word::<Ldtr>(i)?,
         Mnemonic::Str => store_word::<Tr>(i)?,
         Mnemonic::Smsw => store_word::<Msw>(i)?,
@@ -81,28 +76,20 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
 fn privileged(i: &Instruction) -> Option<Exec> {
     Some(match i.mnemonic() {
         Mnemonic::Swapgs => ring0::<Swapgs>,
-        Mnemonic::Rdmsr => ring0::<Rdmsr>,
-        Mnemonic::Wrmsr => ring0::<Wrmsr>,
-        Mnemonic::Xsetbv => ring0::<Xsetbv>,
         Mnemonic::Lgdt => ring0::<Lgdt>,
         Mnemonic::Lidt => ring0::<Lidt>,
         Mnemonic::Ltr => match i.op_kind(0) {
             OpKind::Memory => ring0::<LtrMemory>,
             _ => ring0::<LtrRegister>,
         },
+        Mnemonic::Lldt => match i.op_kind(0) {
+            OpKind::Memory => ring0::<LldtMemory>,
+            _ => ring0::<LldtRegister>,
+        },
         Mnemonic::Invlpg => ring0::<Invlpg>,
         Mnemonic::Invd | Mnemonic::Wbinvd | Mnemonic::Wbnoinvd => ring0::<Nothing>,
-        Mnemonic::Clts => ring0::<Clts>,
-        Mnemonic::Mov if is_control(i.op0_register()) => ring0::<MovToControl>,
-        Mnemonic::Mov if is_control(i.op1_register()) => ring0::<MovFromControl>,
-        Mnemonic::Mov if i.op0_register().is_dr() => ring0::<MovToDebug>,
-        Mnemonic::Mov if i.op1_register().is_dr() => ring0::<MovFromDebug>,
         _ => return None,
     })
-}
-
-fn is_control(register: Register) -> bool {
-    register.is_cr() && matches!(register.number(), 0 | 2 | 3 | 4 | 8)
 }
 
 /// Whether a block must end after an instruction that is no branch.
@@ -119,6 +106,7 @@ pub(super) fn ends_block(i: &Instruction) -> bool {
             let register = i.op0_register();
             register.is_segment_register() || register.is_cr() || register.is_dr()
         }
+        Mnemonic::Clts | Mnemonic::Lmsw | Mnemonic::Xsetbv => true,
         Mnemonic::Invlpg | Mnemonic::Int | Mnemonic::Int3 | Mnemonic::Int1 => true,
         _ => matches!(i.code(), Code::Iretw | Code::Iretd | Code::Iretq | Code::Sysretq),
     }
@@ -137,7 +125,11 @@ fn clflush(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 }
 
 fn cpuid(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
-    let [eax, ebx, ecx, edx] = crate::cpuid::cpuid(core.model, core.gpr[reg::RAX] as u32, core.gpr[reg::RCX] as u32);
+    let leaf = core.gpr[reg::RAX] as u32;
+    let [eax, ebx, mut ecx, edx] = crate::cpuid::cpuid(core.model, leaf, core.gpr[reg::RCX] as u32);
+    if leaf == 1 && core.cpu.cr4 & OSXSAVE == 0 {
+        ecx &= !crate::cpuid::OSXSAVE;
+    }
     core.gpr[reg::RAX] = u64::from(eax);
     core.gpr[reg::RBX] = u64::from(ebx);
     core.gpr[reg::RCX] = u64::from(ecx);
@@ -146,12 +138,12 @@ fn cpuid(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
 }
 
 /// Writes edx:eax.
-fn set_edx_eax(core: &mut Core<'_>, value: u64) {
+pub(super) fn set_edx_eax(core: &mut Core<'_>, value: u64) {
     core.gpr[reg::RAX] = value & 0xffff_ffff;
     core.gpr[reg::RDX] = value >> 32;
 }
 
-fn edx_eax(core: &Core<'_>) -> u64 {
+pub(super) fn edx_eax(core: &Core<'_>) -> u64 {
     core.gpr[reg::RDX] << 32 | core.gpr[reg::RAX] & 0xffff_ffff
 }
 
@@ -193,21 +185,6 @@ fn random<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     };
     T::set(core, op.dst, T::cut(value));
     core.flags.set_status(rflags::CF);
-    Ok(())
-}
-
-fn xgetbv(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
-    /// CR4.OSXSAVE.
-    const OSXSAVE: u64 = 1 << 18;
-    if core.cpu.cr4 & OSXSAVE == 0 {
-        return Err(core.ud());
-    }
-    let value = match core.gpr[reg::RCX] as u32 {
-        0 => core.cpu.xcr0,
-        1 => core.cpu.xcr0 & core.cpu.components_in_use(),
-        _ => return Err(core.gp()),
-    };
-    set_edx_eax(core, value);
     Ok(())
 }
 
@@ -288,7 +265,8 @@ fn hlt(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
     if core.cpu.cpl == 0 { Err(Stop::Halt) } else { Err(core.gp()) }
 }
 
-fn allowed_io(core: &Core<'_>) -> bool {
+/// Whether the ring is within IOPL.
+pub(super) fn allowed_io(core: &Core<'_>) -> bool {
     u64::from(core.cpu.cpl) <= (core.flags.system & rflags::IOPL) >> 12
 }
 
@@ -305,17 +283,9 @@ fn interrupts<const ON: bool>(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
     Ok(())
 }
 
-fn ports(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
-    if !allowed_io(core) {
-        return Err(core.gp());
-    }
-    core.ud();
-    core.fault.missing = true;
-    Err(Stop::Fault)
-}
-
 /// SGDT and SIDT: limit and base.
 fn store_table<const INTERRUPT: bool>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    check_umip(core)?;
     let table = if INTERRUPT { core.cpu.idtr } else { core.cpu.gdtr };
     let mut bytes = [0; 10];
     bytes[..2].copy_from_slice(&table.limit.to_le_bytes());
@@ -360,13 +330,21 @@ fn store_word<W: SystemWord>(i: &Instruction) -> Option<Exec> {
     by_size!(operand_size(i, 0), T => Some(store_word_r::<T, W>))
 }
 
+/// CR4.UMIP: what these instructions tell is not for ring 3.
+fn check_umip(core: &mut Core<'_>) -> Result<(), Stop> {
+    const UMIP: u64 = 1 << 11;
+    if core.cpu.cr4 & UMIP != 0 { ring_0(core) } else { Ok(()) }
+}
+
 fn store_word_r<T: Int, W: SystemWord>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    check_umip(core)?;
     let value = W::read(core.cpu);
     T::set(core, op.dst, T::cut(value));
     Ok(())
 }
 
 fn store_word_m<W: SystemWord>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
+    check_umip(core)?;
     let value = W::read(core.cpu) as u16;
     core.store(core.ea(op), value)
 }
@@ -377,10 +355,13 @@ trait Privileged {
 }
 
 fn ring0<P: Privileged>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    if core.cpu.cpl != 0 {
-        return Err(core.gp());
-    }
+    ring_0(core)?;
     P::execute(core, op)
+}
+
+/// #GP(0) outside ring 0.
+pub(super) fn ring_0(core: &mut Core<'_>) -> Result<(), Stop> {
+    if core.cpu.cpl == 0 { Ok(()) } else { Err(core.gp()) }
 }
 
 macro_rules! privileged {
@@ -400,39 +381,6 @@ privileged! {
         std::mem::swap(&mut core.cpu.seg[seg::GS].base, &mut core.cpu.msr.kernel_gs_base);
         Ok(())
     };
-    Rdmsr |core, _op| {
-        let number = core.gpr[reg::RCX] as u32;
-        let value = if number == MSR_TSC { Some(core.cpu.tsc_at(core.retired())) } else { msr(core.cpu, number).map(|msr| *msr) };
-        match value {
-            Some(value) => {
-                set_edx_eax(core, value);
-                Ok(())
-            }
-            None => Err(core.gp()),
-        }
-    };
-    Wrmsr |core, _op| {
-        let (number, value) = (core.gpr[reg::RCX] as u32, edx_eax(core));
-        if holds_address(number) && !is_canonical(value) {
-            return Err(core.gp());
-        }
-        match msr(core.cpu, number) {
-            Some(msr) => {
-                *msr = value;
-                Ok(())
-            }
-            None => Err(core.gp()),
-        }
-    };
-    Xsetbv |core, _op| {
-        // x87 state can't be switched off, and we have no more than SSE and AVX.
-        let value = edx_eax(core);
-        if core.gpr[reg::RCX] as u32 != 0 || value & !7 != 0 || value & 1 == 0 || value & 6 == 4 {
-            return Err(core.gp());
-        }
-        core.cpu.xcr0 = value;
-        Ok(())
-    };
     Lgdt |core, op| {
         core.cpu.gdtr = load_table(core, op)?;
         Ok(())
@@ -449,97 +397,18 @@ privileged! {
         let selector = core.load::<u16>(core.ea(op))?;
         load_task(core, selector)
     };
+    LldtRegister |core, op| {
+        let selector = core.gpr[op.dst as usize] as u16;
+        load_local(core, selector)
+    };
+    LldtMemory |core, op| {
+        let selector = core.load::<u16>(core.ea(op))?;
+        load_local(core, selector)
+    };
     Invlpg |core, _op| {
         core.mmu.flush();
         Ok(())
     };
-    Clts |core, _op| {
-        /// CR0.TS
-        const TS: u64 = 1 << 3;
-        core.cpu.cr0 &= !TS;
-        Ok(())
-    };
-    MovToControl |core, op| {
-        let value = core.r64(op.src);
-        match op.dst as u8 {
-            0 => core.cpu.cr0 = value,
-            2 => core.cpu.cr2 = value,
-            3 => core.cpu.cr3 = value,
-            4 => core.cpu.cr4 = value,
-            _ => core.cpu.cr8 = value & 15,
-        }
-        Ok(())
-    };
-    MovFromControl |core, op| {
-        let value = match op.src as u8 {
-            0 => core.cpu.cr0,
-            2 => core.cpu.cr2,
-            3 => core.cpu.cr3,
-            4 => core.cpu.cr4,
-            _ => core.cpu.cr8,
-        };
-        core.set_r64(op.dst, value);
-        Ok(())
-    };
-    MovToDebug |core, op| {
-        let n = debug_register(core, op.dst)?;
-        let value = core.r64(op.src);
-        core.cpu.dr[n] = match n {
-            6 | 7 if value >> 32 != 0 => return Err(core.gp()),
-            6 => value & dr6::WRITABLE | dr6::FIXED,
-            7 => value & dr7::WRITABLE | dr7::FIXED,
-            _ => value,
-        };
-        Err(Stop::Resync)
-    };
-    MovFromDebug |core, op| {
-        let n = debug_register(core, op.src)?;
-        let value = core.cpu.dr[n];
-        core.set_r64(op.dst, value);
-        Ok(())
-    };
-}
-
-/// The number of the debug register that a MOV names: 4 and 5 are 6 and 7, if they are anything.
-fn debug_register(core: &mut Core<'_>, named: Num) -> Result<usize, Stop> {
-    /// CR4.DE.
-    const DE: u64 = 1 << 3;
-    let n = match named as usize {
-        4 | 5 if core.cpu.cr4 & DE != 0 => return Err(core.ud()),
-        n @ (4 | 5) => n + 2,
-        n @ 0..8 => n,
-        _ => return Err(core.ud()),
-    };
-    if core.cpu.dr[7] & dr7::GD != 0 {
-        core.cpu.dr[6] |= dr6::BD;
-        return Err(core.raise(Exception::new(vector::DB)));
-    }
-    Ok(n)
-}
-
-const MSR_TSC: u32 = 0x10;
-
-/// The registers that RDMSR and WRMSR know.
-fn msr(cpu: &mut Cpu, number: u32) -> Option<&mut u64> {
-    Some(match number {
-        0x174..=0x176 => &mut cpu.msr.sysenter[(number - 0x174) as usize],
-        0x277 => &mut cpu.msr.pat,
-        0xc000_0080 => &mut cpu.msr.efer,
-        0xc000_0081 => &mut cpu.msr.star,
-        0xc000_0082 => &mut cpu.msr.lstar,
-        0xc000_0083 => &mut cpu.msr.cstar,
-        0xc000_0084 => &mut cpu.msr.fmask,
-        0xc000_0100 => &mut cpu.seg[seg::FS].base,
-        0xc000_0101 => &mut cpu.seg[seg::GS].base,
-        0xc000_0102 => &mut cpu.msr.kernel_gs_base,
-        0xc000_0103 => &mut cpu.msr.tsc_aux,
-        _ => return None,
-    })
-}
-
-/// Whether only 48-bit addresses can be written to a register.
-fn holds_address(number: u32) -> bool {
-    matches!(number, 0x175 | 0x176 | 0xc000_0082 | 0xc000_0083 | 0xc000_0100..=0xc000_0102)
 }
 
 fn load_table(core: &mut Core<'_>, op: &Op) -> Result<DescriptorTable, Stop> {
@@ -553,11 +422,23 @@ fn load_table(core: &mut Core<'_>, op: &Op) -> Result<DescriptorTable, Stop> {
 fn load_task(core: &mut Core<'_>, selector: u16) -> Result<(), Stop> {
     let loaded = super::segment::task(core, selector);
     match loaded {
-        Ok(base) => {
+        Ok((base, limit)) => {
             core.cpu.tr = selector;
-            core.cpu.tr_base = base;
+            (core.cpu.tr_base, core.cpu.tr_limit) = (base, limit);
             Ok(())
         }
+        Err(exception) => Err(core.raise(exception)),
+    }
+}
+
+/// LLDT: there are no local descriptor tables, but to have none is not an error.
+fn load_local(core: &mut Core<'_>, selector: u16) -> Result<(), Stop> {
+    if selector & !3 == 0 {
+        core.cpu.ldtr = selector;
+        return Ok(());
+    }
+    match super::segment::is_local_table(core, selector) {
+        Ok(()) => Err(core.lacks()),
         Err(exception) => Err(core.raise(exception)),
     }
 }

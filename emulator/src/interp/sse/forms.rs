@@ -10,6 +10,7 @@ use super::shuffle::BlendV;
 use crate::exit::{Exception, vector};
 use crate::interp::core::Core;
 use crate::interp::op::{Exec, Op, Stop};
+use crate::interp::units::OSXMMEXCPT;
 pub(super) use crate::interp::x87::check_pending as check_x87;
 use crate::softfloat::flag;
 
@@ -215,6 +216,9 @@ fn raise_flags(core: &mut Core<'_>, raised: u32) -> Result<(), Stop> {
     core.cpu.mxcsr |= reported;
     if unmasked == 0 {
         return Ok(());
+    }
+    if core.cpu.cr4 & OSXMMEXCPT == 0 {
+        return Err(core.ud());
     }
     Err(core.raise(Exception::new(vector::XM)))
 }

@@ -5,7 +5,6 @@
 //! 64 bits wide; VEX encodings ([`vex`]) take them once for each half of a register.
 //!
 //! Quirks:
-//! - CR0.TS and CR4.OSFXSR are not looked at, nor for VEX encodings CR4.OSXSAVE and XCR0.
 //! - RCPPS and RSQRTPS answer better approximations than silicon's tables.
 //! - Where makers differ we do as AMD: CVTPI2PS from memory leaves the x87 stack alone, SHA's memory operands need no
 //!   alignment. But MXCSR has no bit 17 (misaligned SSE).

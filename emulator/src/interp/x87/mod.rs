@@ -6,7 +6,6 @@
 //! files here say which operands and which function each instruction has.
 //!
 //! Quirks:
-//! - CR0.TS and CR0.EM are not looked at.
 //! - The last instruction's address and opcode are not tracked.
 //! - Where makers differ we do as AMD: FCOMI and FCMOV leave C1 alone, and FLD loads a denormal whose exception is
 //!   unmasked.
