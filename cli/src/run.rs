@@ -91,6 +91,11 @@ fn print_stats(machine: &Machine, entry: EntryRoute, seconds: f64) {
     eprintln!("callgate: stats: engine={} entry={entry}", machine.engine_name());
     eprintln!("callgate: stats: instructions={instructions} seconds={seconds:.6} ips={ips:.0}");
     eprintln!("callgate: stats: calls={calls} ns_per_call={ns_per_call:.1}");
+    let figures = machine.engine_figures();
+    if !figures.is_empty() {
+        let words: Vec<String> = figures.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        eprintln!("callgate: stats: {}", words.join(" "));
+    }
     eprintln!("callgate: stats: tasks={} switches={}", stats.tasks.get(), stats.switches.get());
     eprintln!(
         "callgate: stats: memory={} max_memory={}",

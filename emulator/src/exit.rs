@@ -127,6 +127,11 @@ pub trait Engine {
     /// Its name, for messages and statistics.
     fn name(&self) -> &'static str;
 
+    /// Figures of its own, for statistics: names and numbers.
+    fn figures(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// Executes until something happens that is not the core's business, at most `budget` instructions.
     ///
     /// The count is exact, and added to `cpu.instructions`: an instruction that faulted is not in it, one that ends in

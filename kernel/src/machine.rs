@@ -93,6 +93,11 @@ impl Machine {
         self.engine.name()
     }
 
+    /// The engine's own figures.
+    pub fn engine_figures(&self) -> Vec<(&'static str, u64)> {
+        self.engine.figures()
+    }
+
     /// Runs until the first process has exited and no other task can run.
     pub fn run(&mut self) -> Outcome {
         let kernel = Rc::clone(&self.kernel);
