@@ -26,6 +26,10 @@ impl From<Errno> for FaultError {
 
 /// Cached pages of a file that one fault maps at most, around the one that was touched (`do_fault_around`).
 const FAULT_AROUND: u64 = 16;
+/// Pages that must be there before one for those after it to be brought in with it.
+const BEHIND: u64 = 4;
+/// Bytes, aligned, that are brought in at once.
+const AHEAD: u64 = 16 * PAGE_SIZE;
 /// Unmapped bytes that a growing stack leaves to the area below it (`stack_guard_gap`).
 const STACK_GUARD_GAP: u64 = 256 * PAGE_SIZE;
 
@@ -62,6 +66,9 @@ impl Mm {
                     let copy = self.alloc()?;
                     copy.copy_from(&frame);
                     self.space.map(page, copy, full);
+                    if matches!(vma.backing, Backing::Anonymous) {
+                        self.fill_ahead(&vma, page, full);
+                    }
                 }
                 Ok(())
             }
@@ -92,6 +99,7 @@ impl Mm {
             Backing::Anonymous if access == Access::WRITE => {
                 let frame = self.alloc()?;
                 self.space.map(page, frame, full);
+                self.fill_ahead(vma, page, full);
             }
             Backing::Anonymous => self.space.map(page, self.zero.clone(), shared_flags),
             Backing::Object { mapping, .. } => {
@@ -126,6 +134,26 @@ impl Mm {
             }
         }
         Ok(())
+    }
+
+    /// Brings in the pages after one that was written, if those before it are there: who fills memory page after page is
+    /// saved the faults, as large folios save them on Linux.
+    fn fill_ahead(&mut self, vma: &super::Vma, page: u64, flags: PageFlags) {
+        let behind = (1..=BEHIND).all(|n| {
+            let before = page.wrapping_sub(n * PAGE_SIZE);
+            before >= vma.start && before < page && self.space.page(before).is_some_and(|(_, old)| old == flags)
+        });
+        if !behind {
+            return;
+        }
+        let end = ((page & !(AHEAD - 1)) + AHEAD).min(vma.end);
+        for next in (page + PAGE_SIZE..end).step_by(PAGE_SIZE as usize) {
+            if self.space.page(next).is_some() {
+                return;
+            }
+            let Ok(frame) = self.alloc() else { return };
+            self.space.map(next, frame, flags);
+        }
     }
 
     /// Lets the stack above `page` grow down to it.
