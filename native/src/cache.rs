@@ -15,7 +15,7 @@ use crate::code::{Code, ReturnStack};
 use crate::context::{Reason, TABLE_ENTRIES, slot};
 use crate::emit::{Emit, JMP, RCX};
 use crate::stubs::{Stubs, jump_to};
-use crate::translate::{Block, Insn, MAX_PIECE, Request, Site, translate};
+use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, crosses, translate};
 use crate::verify::verify;
 use crate::window::{Shared, WINDOW};
 
@@ -40,6 +40,8 @@ pub(crate) struct Figures {
     pub(crate) blocks: u64,
     pub(crate) flushes: u64,
     pub(crate) resets: u64,
+    pub(crate) links: u64,
+    pub(crate) indirect: u64,
     pub(crate) translation: std::time::Duration,
     pub(crate) verification: std::time::Duration,
 }
@@ -186,7 +188,14 @@ impl Cache {
     fn find_slowly(&mut self, space: &Space, address: u64) -> Option<Start> {
         let frame = fetch(space, address)?;
         let start = match self.by_key.get(&(frame, address)) {
-            Some(number) => self.at(*number, 0),
+            Some(number) => {
+                if let Some(second) = self.blocks[*number as usize].second {
+                    let page = address / PAGE_SIZE as u64 + 1;
+                    fetch(space, page * PAGE_SIZE as u64).filter(|frame| *frame == second)?;
+                    self.view.insert(page, second);
+                }
+                self.at(*number, 0)
+            }
             None => self.inside(frame, address)?,
         };
         self.view.insert(address / PAGE_SIZE as u64, frame);
@@ -242,12 +251,25 @@ impl Cache {
             self.flush(shared);
         }
         self.versions.insert(frame, version);
-        let mut page = [0; PAGE_SIZE];
-        memory.read(frame, 0, &mut page);
+        let mut page = [0; PAGE_SIZE + LONGEST];
+        memory.read(frame, 0, &mut page[..PAGE_SIZE]);
+        let second = if crosses(&page[address as usize % PAGE_SIZE..PAGE_SIZE]) {
+            let second = fetch(space, (address | (PAGE_SIZE as u64 - 1)) + 1)?;
+            memory.read(second, 0, &mut page[PAGE_SIZE..]);
+            let version = memory.mark_code(second);
+            if self.versions.insert(second, version).is_some_and(|known| known != version) {
+                self.flush(shared);
+                self.versions.extend([(frame, memory.code_version(frame)), (second, version)]);
+            }
+            self.view.insert(address / PAGE_SIZE as u64 + 1, second);
+            Some(second)
+        } else {
+            None
+        };
         let request = Request {
             model: self.model,
             address,
-            page: &page,
+            page: if second.is_some() { &page } else { &page[..PAGE_SIZE] },
             origin: self.code.len(),
             first_block: self.blocks.len(),
             first_site: self.sites.len(),
@@ -264,7 +286,8 @@ impl Cache {
         let first = self.blocks.len() as u32;
         self.code.append(&piece.bytes);
         self.figures.blocks += piece.blocks.len() as u64;
-        for block in piece.blocks {
+        for mut block in piece.blocks {
+            block.second = second;
             let number = self.blocks.len() as u32;
             self.figures.translated += u64::from(block.count);
             self.by_key.insert((frame, block.start), number);
@@ -279,6 +302,7 @@ impl Cache {
             let Site { target, page, .. } = self.sites[site];
             if target / PAGE_SIZE as u64 == page
                 && let Some(number) = self.by_key.get(&(frame, target))
+                && self.blocks[*number as usize].second.is_none()
             {
                 self.patch(site as u32, self.blocks[*number as usize].entry);
             }
@@ -304,12 +328,14 @@ impl Cache {
 
     /// Lets a site lead to a block that was found for it in the space that runs.
     pub(crate) fn link(&mut self, site: u32, start: Start) {
+        self.figures.links += 1;
         let Site { target, page, .. } = self.sites[site as usize];
         if start.insn != 0 {
             return;
         }
         self.patch(site, start.host as usize);
-        if target / PAGE_SIZE as u64 != page {
+        let crosses = self.blocks[start.block as usize].second.is_some();
+        if crosses || target / PAGE_SIZE as u64 != page {
             self.links.push(site);
         }
     }
@@ -319,6 +345,7 @@ impl Cache {
         if start.insn != 0 {
             return;
         }
+        self.figures.indirect += 1;
         let entry = match self.indirect.get(&start.block) {
             Some(entry) => *entry,
             None => {
@@ -343,7 +370,7 @@ impl Cache {
         emit.add_address(address, true);
         emit.skip_if_rcx_0(5);
         emit.raw(&jump_to(origin + emit.len(), self.stubs.reason(Reason::Miss)));
-        emit.load(RCX, slot::SAVED_RCX);
+        emit.restore_rcx();
         let branch = emit.branch(JMP);
         let displacement = entry as i64 - (origin + branch + 4) as i64;
         emit.bytes[branch..branch + 4].copy_from_slice(&(displacement as i32).to_le_bytes());

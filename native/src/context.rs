@@ -52,12 +52,14 @@ pub(crate) struct Context {
     pub(crate) gpr: [u64; 16],
     pub(crate) flags: u64,
     pub(crate) budget: i64,
-    /// rcx, while it is used for the target of a branch.
-    pub(crate) saved_rcx: u64,
+    /// The budget, while its register keeps the guest's rcx, which is used for the target of a branch.
+    pub(crate) saved_budget: i64,
     /// Where an indirect branch goes.
     pub(crate) target: u64,
     /// Registers that are borrowed during one instruction.
     pub(crate) temporary: [u64; TEMPORARIES],
+    /// Registers that are lent to others during a block.
+    pub(crate) lent: [u64; HOMED.len()],
     pub(crate) fs_base: u64,
     pub(crate) gs_base: u64,
     pub(crate) reason: u32,
@@ -106,11 +108,15 @@ pub(crate) mod slot {
         at(offset_of!(Context, temporary)) + number as i32 * 8
     }
 
+    pub(crate) const fn lent(number: usize) -> i32 {
+        at(offset_of!(Context, lent)) + number as i32 * 8
+    }
+
     pub(crate) const fn string(number: usize) -> i32 {
         at(offset_of!(Context, string)) + number as i32 * 8
     }
 
-    pub(crate) const SAVED_RCX: i32 = at(offset_of!(Context, saved_rcx));
+    pub(crate) const SAVED_BUDGET: i32 = at(offset_of!(Context, saved_budget));
     pub(crate) const TARGET: i32 = at(offset_of!(Context, target));
     pub(crate) const FS_BASE: i32 = at(offset_of!(Context, fs_base));
     pub(crate) const GS_BASE: i32 = at(offset_of!(Context, gs_base));

@@ -2,7 +2,7 @@
 
 use iced_x86::{Encoder, Instruction};
 
-use crate::context::{BUDGET, STACK};
+use crate::context::{BUDGET, STACK, slot};
 
 /// Host registers by number, as instructions encode them.
 pub(crate) const RCX: u8 = 1;
@@ -174,10 +174,27 @@ impl Emit {
         self.put32(table);
     }
 
-    /// `mov rcx, r14; bswap rcx`: ecx is 0 unless the budget is negative.
-    pub(crate) fn budget_sign_to_ecx(&mut self) {
+    /// `xchg r14, rcx; bswap rcx`: ecx is 0 unless the budget is negative.
+    pub(crate) fn turn_budget(&mut self) {
+        self.put(&[0x49, 0x87, 0xce, 0x48, 0x0f, 0xc9]);
+    }
+
+    /// The reverse of `turn_budget`.
+    pub(crate) fn turn_budget_back(&mut self) {
+        self.put(&[0x48, 0x0f, 0xc9, 0x49, 0x87, 0xce]);
+    }
+
+    /// Keeps rcx in the budget's register, and the budget in its slot. A register is nearer than memory: programs wait
+    /// for their rcx, and nobody for the budget.
+    pub(crate) fn save_rcx(&mut self) {
+        self.store(slot::SAVED_BUDGET, BUDGET);
+        self.mov(BUDGET, RCX);
+    }
+
+    /// The reverse of `save_rcx`.
+    pub(crate) fn restore_rcx(&mut self) {
         self.mov(RCX, BUDGET);
-        self.put(&[0x48, 0x0f, 0xc9]);
+        self.load(BUDGET, slot::SAVED_BUDGET);
     }
 
     /// `jrcxz` over `len` bytes.

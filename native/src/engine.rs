@@ -46,8 +46,8 @@ pub struct Native {
     /// With less budget than this the interpreter does it alone: who asks for single steps.
     least: u64,
     interpreted: u64,
-    entries: u64,
-    faults: u64,
+    /// Times that translated code was left, by reason.
+    exits: [u64; 6],
 }
 
 /// What to do after translated code was left.
@@ -86,8 +86,7 @@ impl Native {
             hot: HOT,
             least: LEAST,
             interpreted: 0,
-            entries: 0,
-            faults: 0,
+            exits: [0; 6],
         })
     }
 
@@ -144,7 +143,6 @@ impl Native {
 
     /// Runs translated code from a start on, and finds out what comes next.
     fn enter(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64, start: Start, window: usize) -> Next {
-        self.entries += 1;
         let context = self.shared.context();
         // The budget is a signed number, and its upper half must be 0.
         let given = (*left - MARGIN).min(i32::MAX as u64);
@@ -161,6 +159,17 @@ impl Native {
             fields.mxcsr = cpu.mxcsr;
             fields.xmm = cpu.xmm.as_mut_ptr() as u64;
             fields.ymm_high = cpu.ymm_high.as_mut_ptr() as u64;
+            if start.insn > 0
+                && let Some(block) = self.cache.block(start.block)
+                && start.insn < u16::from(block.lent_for)
+            {
+                for (place, loan) in block.lent.iter().enumerate() {
+                    let Some(loan) = loan else { continue };
+                    let (guest, host) = (usize::from(loan.guest), usize::from(loan.host));
+                    fields.lent[place] = fields.gpr[host];
+                    fields.gpr[host] = fields.gpr[guest];
+                }
+            }
             if std::mem::take(&mut self.cache.stack_stale) {
                 fields.stack = self.cache.stack.empty();
             }
@@ -178,6 +187,7 @@ impl Native {
         signal::set_active(None);
         // SAFETY: as above; translated code has been left.
         let fields = unsafe { &mut *context };
+        self.exits[reason(fields.reason) as usize] += 1;
         let system = cpu.rflags() & !FLAGS;
         cpu.mxcsr = fields.mxcsr;
         let mut budget = fields.budget;
@@ -211,7 +221,7 @@ impl Native {
             }
             Reason::Fault => {
                 let (rip, refund) = mend(&self.cache, fields);
-                budget += i64::from(refund);
+                budget = fields.budget + i64::from(refund);
                 fault = Some((fields.fault_trap, fields.fault_address, fields.fault_code));
                 rip
             }
@@ -240,7 +250,6 @@ impl Native {
                 }
             }
             (_, Some((trap, address, code))) => {
-                self.faults += 1;
                 let window = self.windows.get(window);
                 let offset = address.wrapping_sub(window.base());
                 let mapped = trap == PAGE_FAULT && window.fill(space, offset, code & 2 != 0);
@@ -292,9 +301,18 @@ fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
         }
     }
     if insn.rcx_saved {
-        context.gpr[reg::RCX] = context.saved_rcx;
+        context.gpr[reg::RCX] = context.budget as u64;
+        context.budget = context.saved_budget;
     }
     let block = cache.block(number);
+    if let Some(block) = block.filter(|block| index < u16::from(block.lent_for)) {
+        for (place, loan) in block.lent.iter().enumerate() {
+            let Some(loan) = loan else { continue };
+            let (guest, host) = (usize::from(loan.guest), usize::from(loan.host));
+            context.gpr[guest] = context.gpr[host];
+            context.gpr[host] = context.lent[place];
+        }
+    }
     let address = block.map_or(0, |block| block.start + u64::from(insn.guest));
     let executed = index as i8;
     let refund = block.map_or(0, |block| match index >= u16::from(block.check) {
@@ -307,6 +325,27 @@ fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
 impl Engine for Native {
     fn name(&self) -> &'static str {
         "native"
+    }
+
+    fn figures(&self) -> Vec<(&'static str, u64)> {
+        let figures = &self.cache.figures;
+        vec![
+            ("interpreted", self.interpreted),
+            ("unlinked", self.exits[Reason::Link as usize]),
+            ("missed", self.exits[Reason::Miss as usize]),
+            ("exhausted", self.exits[Reason::Budget as usize]),
+            ("syscalls", self.exits[Reason::Syscall as usize]),
+            ("untranslated", self.exits[Reason::Interpret as usize]),
+            ("faults", self.exits[Reason::Fault as usize]),
+            ("blocks", figures.blocks),
+            ("translated", figures.translated),
+            ("links", figures.links),
+            ("indirect", figures.indirect),
+            ("resets", figures.resets),
+            ("flushes", figures.flushes),
+            ("translation_us", figures.translation.as_micros() as u64),
+            ("verification_us", figures.verification.as_micros() as u64),
+        ]
     }
 
     /// # Panics

@@ -51,7 +51,7 @@ impl Stubs {
             .map(|reason| {
                 let start = emit.len();
                 if reason == Reason::Miss {
-                    emit.load(RCX, slot::SAVED_RCX);
+                    emit.restore_rcx();
                 }
                 emit.store_imm(slot::REASON, reason as u32);
                 emit.jump_slot(slot::LEAVE);

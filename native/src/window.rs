@@ -13,7 +13,7 @@
 //! ```
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
 use callgate_emulator::{Memory, PAGE_SIZE, PageFlags, Space};
@@ -87,6 +87,8 @@ pub(crate) struct Window {
     mapped: Box<[u64]>,
     writable: Box<[u64]>,
     mappings: u32,
+    /// Anything is mapped.
+    filled: bool,
     /// The memory's write epoch that it knows of.
     write_epoch: u64,
 }
@@ -106,6 +108,7 @@ impl Window {
             mapped: vec![0; PAGES / 64].into(),
             writable: vec![0; PAGES / 64].into(),
             mappings: 0,
+            filled: false,
             write_epoch: 0,
         };
         let prot = ProtFlags::READ | ProtFlags::WRITE;
@@ -147,6 +150,7 @@ impl Window {
         self.mapped.fill(0);
         self.writable.fill(0);
         self.mappings = 0;
+        self.filled = false;
     }
 
     /// Forgets pages.
@@ -177,7 +181,7 @@ impl Window {
         let epoch = space.memory().write_epoch();
         match changes {
             Some(pages) if self.write_epoch == epoch && self.mappings < MAX_MAPPINGS => self.forget(&pages),
-            _ if self.mappings == 0 => {}
+            _ if !self.filled => {}
             _ => self.clear(),
         }
         self.write_epoch = epoch;
@@ -210,10 +214,10 @@ impl Window {
             start -= PAGE_SIZE as u64;
             frame -= 1;
         }
-        self.map(memory.object(), start, end, frame, writable)
+        self.map(space, start, end, frame, writable)
     }
 
-    fn map(&mut self, object: BorrowedFd<'_>, start: u64, end: u64, frame: u32, writable: bool) -> bool {
+    fn map(&mut self, space: &Space, start: u64, end: u64, frame: u32, writable: bool) -> bool {
         let mut prot = ProtFlags::READ;
         prot.set(ProtFlags::WRITE, writable);
         let flags = MapFlags::SHARED | MapFlags::FIXED | MapFlags::POPULATE;
@@ -221,14 +225,26 @@ impl Window {
         let offset = u64::from(frame) * PAGE_SIZE as u64;
         // SAFETY: the addresses lie in the window, which is ours alone; what is mapped there are frames of the guest's
         // memory, which no Rust reference points into.
-        if unsafe { mmap(at, (end - start) as usize, prot, flags, object, offset) }.is_err() {
+        if unsafe { mmap(at, (end - start) as usize, prot, flags, space.memory().object(), offset) }.is_err() {
             return false;
+        }
+        // The host joins mappings that go on in addresses and in the object.
+        let joined = |page: u64, neighbour: Option<u32>| {
+            page < WINDOW
+                && Self::has(&self.mapped, page_number(page))
+                && Self::has(&self.writable, page_number(page)) == writable
+                && space.page(page).map(|(frame, _)| frame) == neighbour
+        };
+        if !joined(start.wrapping_sub(PAGE_SIZE as u64), frame.checked_sub(1))
+            && !joined(end, Some(frame + page_count(start, end)))
+        {
+            self.mappings += 2;
         }
         for page in page_number(start)..page_number(end) {
             Self::set(&mut self.mapped, page, true);
             Self::set(&mut self.writable, page, writable);
         }
-        self.mappings += 2;
+        self.filled = true;
         true
     }
 }
@@ -285,7 +301,7 @@ impl Windows {
         let idle = (0..self.list.len()).min_by_key(|index| self.list[*index].used).unwrap_or(0);
         let window = &mut self.list[idle];
         window.space = space;
-        if window.mappings > 0 {
+        if window.filled {
             window.clear();
         }
         idle

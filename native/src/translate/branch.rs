@@ -50,7 +50,7 @@ impl Translator<'_> {
                     _ => 0,
                 };
                 self.rcx_saved = true;
-                self.emit.store(slot::SAVED_RCX, RCX);
+                self.emit.save_rcx();
                 self.emit.load_stack(RCX, 0);
                 self.emit.add(STACK, 8 + popped);
                 self.emit.ret();
@@ -66,7 +66,7 @@ impl Translator<'_> {
         self.emit.skip_if_rcx_0(5);
         let branch = self.emit.branch(JMP);
         self.outside.push((branch, Outside::WrongReturn(address)));
-        self.emit.load(RCX, slot::SAVED_RCX);
+        self.emit.restore_rcx();
     }
 
     fn conditional(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {

@@ -17,10 +17,10 @@ mod operand;
 mod stack;
 
 use callgate_emulator::{CpuModel, PAGE_SIZE};
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic};
 
-use crate::context::{Reason, TEMPORARIES, slot};
-use crate::emit::{Emit, JMP, JS, RCX};
+use crate::context::{HOMED, Reason, TEMPORARIES, slot};
+use crate::emit::{Emit, JMP, JS};
 use crate::stubs::Stubs;
 use crate::verify;
 use crate::window::WINDOW;
@@ -28,6 +28,8 @@ use crate::window::WINDOW;
 /// Most instructions in a block: their count must fit in a signed byte. It is also how far a run can go beyond its budget
 /// before it notices.
 pub(crate) const MAX_INSTRUCTIONS: usize = 64;
+/// Bytes of the longest instruction.
+pub(crate) const LONGEST: usize = 15;
 /// Most blocks in a piece.
 const MAX_BLOCKS: usize = 16;
 /// The longest code that a piece can become, roughly; what the cache must have room for.
@@ -42,12 +44,24 @@ pub(crate) struct Insn {
     pub(crate) host: u32,
     /// The host registers whose values are in the temporaries.
     pub(crate) borrowed: [u8; TEMPORARIES],
-    /// rcx is in its own home.
+    /// rcx is in the budget's register, and the budget in its slot.
     pub(crate) rcx_saved: bool,
 }
 
 /// Not a register.
 pub(crate) const NONE: u8 = 0xff;
+
+/// A host register that a block lends to a guest register of the context, because it doesn't use it itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loan {
+    pub(crate) guest: u8,
+    pub(crate) host: u8,
+    /// The guest's register is changed in the block.
+    written: bool,
+}
+
+/// The loans of a block.
+pub(crate) type Lent = [Option<Loan>; HOMED.len()];
 
 /// A translated block.
 #[derive(Debug)]
@@ -62,6 +76,11 @@ pub(crate) struct Block {
     pub(crate) count: u8,
     /// The instruction before which they are counted, all at once.
     pub(crate) check: u8,
+    /// Registers that are lent, and how many instructions for: not for a branch at the end.
+    pub(crate) lent: Lent,
+    pub(crate) lent_for: u8,
+    /// The frame that its only instruction crosses into.
+    pub(crate) second: Option<u32>,
     pub(crate) insns: Box<[Insn]>,
 }
 
@@ -101,12 +120,25 @@ pub(crate) struct Request<'a> {
     pub(crate) model: CpuModel,
     /// The guest address to begin at, below the window's size.
     pub(crate) address: u64,
-    /// Its page's content.
-    pub(crate) page: &'a [u8; PAGE_SIZE],
+    /// Its page's content; with the start of the next page for an instruction that crosses into it, which becomes a
+    /// piece of its own.
+    pub(crate) page: &'a [u8],
     /// Offset in the cache that the piece will have, and the numbers of its first block and site.
     pub(crate) origin: usize,
     pub(crate) first_block: usize,
     pub(crate) first_site: usize,
+}
+
+impl Request<'_> {
+    fn crosses(&self) -> bool {
+        self.page.len() > PAGE_SIZE
+    }
+}
+
+/// Whether the first instruction of some bytes, up to their page's end, goes on in the next page.
+pub(crate) fn crosses(bytes: &[u8]) -> bool {
+    let mut decoder = Decoder::new(64, bytes, DecoderOptions::NONE);
+    bytes.len() < LONGEST && decoder.decode().is_invalid() && decoder.last_error() == DecoderError::NoMoreBytes
 }
 
 /// What a block's translation needs at hand.
@@ -121,6 +153,8 @@ struct Translator<'a> {
     /// Of the instruction at hand.
     borrowed: [u8; TEMPORARIES],
     rcx_saved: bool,
+    /// Of the block at hand.
+    lent: Lent,
 }
 
 /// What a branch leads to that lies out of the way.
@@ -128,8 +162,8 @@ struct Translator<'a> {
 enum Outside {
     /// The stub of a site.
     Site(usize),
-    /// The way out when the budget has not enough for a block; whether rcx is saved.
-    Budget(usize, bool),
+    /// The way out when the budget has not enough for a block; whether it is turned into rcx.
+    Budget(usize, bool, Lent),
     /// A wrong return: rcx has the guest address less this one.
     WrongReturn(u64),
 }
@@ -156,11 +190,12 @@ pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64
         outside: Vec::new(),
         borrowed: [NONE; TEMPORARIES],
         rcx_saved: false,
+        lent: [None; HOMED.len()],
     };
     let mut blocks: Vec<Block> = Vec::new();
     let mut address = request.address;
     loop {
-        let follows = blocks.len() < MAX_BLOCKS
+        let follows = blocks.len() < if request.crosses() { 1 } else { MAX_BLOCKS }
             && (address ^ request.address) < PAGE_SIZE as u64
             && (blocks.is_empty() || !known(address) && blocks.iter().all(|block| block.start != address));
         let Some((block, ending)) = follows.then(|| translator.block(address, blocks.len())).flatten() else {
@@ -200,7 +235,8 @@ impl Translator<'_> {
     fn decode(&self, address: u64) -> Vec<Instruction> {
         let mut decoder = self.decoder_at(address);
         let mut list = Vec::with_capacity(16);
-        while list.len() < MAX_INSTRUCTIONS && decoder.can_decode() {
+        let most = if self.request.crosses() { 1 } else { MAX_INSTRUCTIONS };
+        while list.len() < most && decoder.can_decode() {
             let instruction = decoder.decode();
             if instruction.is_invalid() || !self.translatable(&instruction) {
                 break;
@@ -238,6 +274,7 @@ impl Translator<'_> {
                 Err(translated) => {
                     // Where the count goes depends on the whole block.
                     instructions.truncate(translated);
+                    self.lent = [None; HOMED.len()];
                     self.rewind(before);
                 }
             }
@@ -255,13 +292,20 @@ impl Translator<'_> {
         if setter.is_none() {
             self.count_keeping_flags(number, count);
         }
+        let is_end =
+            |last: &&Instruction| last.flow_control() != FlowControl::Next || last.mnemonic() == Mnemonic::Syscall;
+        let body = instructions.len() - usize::from(instructions.last().filter(is_end).is_some());
+        let lent = self.lend(&instructions[..body]);
         let mut insns = Vec::with_capacity(instructions.len());
         let mut ending = None;
         for instruction in instructions {
+            if insns.len() == body {
+                self.take_back(lent);
+            }
             if setter == Some(insns.len()) {
                 self.emit.sub_budget(count);
                 let branch = self.emit.branch(JS);
-                self.outside.push((branch, Outside::Budget(number, false)));
+                self.outside.push((branch, Outside::Budget(number, false, self.lent)));
             }
             let host = self.place() as u32;
             self.borrowed = [NONE; TEMPORARIES];
@@ -270,8 +314,12 @@ impl Translator<'_> {
             let guest = (instruction.ip() - start) as u16;
             insns.push(Insn { guest, host, borrowed: self.borrowed, rcx_saved: self.rcx_saved });
         }
+        if body == instructions.len() {
+            self.take_back(lent);
+        }
         let ending = ending.unwrap_or_else(|| {
-            if insns.len() == MAX_INSTRUCTIONS {
+            let rest = &self.request.page[(end - 1) as usize % PAGE_SIZE + 1..];
+            if insns.len() == MAX_INSTRUCTIONS || rest.is_empty() || self.request.crosses() || crosses(rest) {
                 Ending::Open
             } else {
                 self.leave(Reason::Interpret, number);
@@ -279,7 +327,43 @@ impl Translator<'_> {
             }
         });
         let check = setter.unwrap_or(0) as u8;
-        Ok((Block { start, end, entry, after: self.place(), count, check, insns: insns.into() }, ending))
+        let (after, lent_for) = (self.place(), body as u8);
+        Ok((
+            Block { start, end, entry, after, count, check, lent, lent_for, second: None, insns: insns.into() },
+            ending,
+        ))
+    }
+
+    /// Lets registers of the context that a block uses more than once have host registers that it doesn't use at all.
+    fn lend(&mut self, body: &[Instruction]) -> Lent {
+        let used: Vec<u32> = body.iter().map(|instruction| self.used(instruction)).collect();
+        let mut taken = used.iter().fold(0, |all, used| all | used);
+        let mut lent = [None; HOMED.len()];
+        for (place, guest) in HOMED.into_iter().enumerate() {
+            let uses = used.iter().filter(|used| **used >> guest & 1 != 0).count();
+            let Some(host) = operand::LENDERS.into_iter().find(|n| taken >> n & 1 == 0).filter(|_| uses > 1) else {
+                continue;
+            };
+            taken |= 1 << host;
+            let written = body.iter().any(|instruction| self.writes(instruction, guest));
+            self.emit.store(slot::lent(place), host);
+            self.emit.load(host, slot::gpr(guest));
+            lent[place] = Some(Loan { guest, host, written });
+        }
+        self.lent = lent;
+        lent
+    }
+
+    /// Ends the loans: all registers are at home again.
+    fn take_back(&mut self, lent: Lent) {
+        for (place, loan) in lent.into_iter().enumerate() {
+            let Some(Loan { guest, host, written }) = loan else { continue };
+            if written {
+                self.emit.store(slot::gpr(guest), host);
+            }
+            self.emit.load(host, slot::lent(place));
+        }
+        self.lent = [None; HOMED.len()];
     }
 
     fn rewind(&mut self, (bytes, sites, outside): (usize, usize, usize)) {
@@ -291,12 +375,11 @@ impl Translator<'_> {
     /// Counts a block's instructions down without touching the flags.
     fn count_keeping_flags(&mut self, block: usize, count: u8) {
         self.emit.add(crate::context::BUDGET, -i32::from(count));
-        self.emit.store(slot::SAVED_RCX, RCX);
-        self.emit.budget_sign_to_ecx();
+        self.emit.turn_budget();
         self.emit.skip_if_ecx_0(5);
         let branch = self.emit.branch(JMP);
-        self.outside.push((branch, Outside::Budget(block, true)));
-        self.emit.load(RCX, slot::SAVED_RCX);
+        self.outside.push((branch, Outside::Budget(block, true, [None; HOMED.len()])));
+        self.emit.turn_budget_back();
     }
 
     /// Leaves to the runtime for a block's sake.
@@ -331,10 +414,11 @@ impl Translator<'_> {
                     self.emit.store_imm(slot::ARGUMENT, (self.request.first_site + site) as u32);
                     self.branch_to_stub(JMP, self.stubs.reason(Reason::Link));
                 }
-                Outside::Budget(block, rcx_saved) => {
-                    if rcx_saved {
-                        self.emit.load(RCX, slot::SAVED_RCX);
+                Outside::Budget(block, turned, lent) => {
+                    if turned {
+                        self.emit.turn_budget_back();
                     }
+                    self.take_back(lent);
                     self.leave(Reason::Budget, block);
                 }
                 Outside::WrongReturn(address) => {

@@ -8,7 +8,7 @@ use crate::emit::{RCX, RSP};
 
 /// Registers that are borrowed, the least used first. Not rax, rcx and rdx, which instructions use without naming them
 /// and which branches need.
-const LENDERS: [u8; 8] = [11, 10, 9, 8, 7, 6, 5, 3];
+pub(super) const LENDERS: [u8; 8] = [11, 10, 9, 8, 7, 6, 5, 3];
 
 /// The guest's number of a general register of any size.
 pub(super) fn number(register: Register) -> Option<u8> {
@@ -163,7 +163,7 @@ impl Translator<'_> {
             .fold(0, |set, n| set | 1 << n)
     }
 
-    fn writes(&mut self, instruction: &Instruction, n: u8) -> bool {
+    pub(super) fn writes(&mut self, instruction: &Instruction, n: u8) -> bool {
         self.info.info(instruction).used_registers().iter().any(|used| {
             number(used.register()) == Some(n)
                 && !matches!(
@@ -173,10 +173,27 @@ impl Translator<'_> {
         })
     }
 
+    /// The host register that a register of the context has for the block.
+    fn lender(&self, n: u8) -> Option<u8> {
+        self.lent.iter().flatten().find(|loan| loan.guest == n).map(|loan| loan.host)
+    }
+
+    /// The host register that holds a guest register; none if it is in the context.
+    pub(super) fn host_register(&self, n: u8) -> Option<u8> {
+        match n {
+            RSP => Some(STACK),
+            n if HOMED.contains(&n) => self.lender(n),
+            n => Some(n),
+        }
+    }
+
     /// Borrows a host register that isn't in `used`: its value goes to a temporary.
     pub(super) fn borrow(&mut self, used: u32, high_byte: bool) -> Result<u8, Untranslated> {
         let taken = self.borrowed;
-        let free = LENDERS.iter().find(|n| used >> **n & 1 == 0 && !taken.contains(n) && (!high_byte || **n < 8));
+        let lenders = HOMED.map(|n| self.lender(n));
+        let free = LENDERS.iter().find(|n| {
+            used >> **n & 1 == 0 && !taken.contains(n) && !lenders.contains(&Some(**n)) && (!high_byte || **n < 8)
+        });
         let (Some(register), Some(place)) = (free, taken.iter().position(|n| *n == NONE)) else {
             return Err(Untranslated);
         };
@@ -226,7 +243,9 @@ impl Translator<'_> {
         let homed = HOMED.map(|n| (n, used >> n & 1 != 0, self.writes(instruction, n)));
         // First under names that are nobody's, so that r15 of the guest and r15 of the host aren't mixed up.
         for (place, (n, is_used, written)) in homed.into_iter().enumerate() {
-            if is_used {
+            if let Some(lender) = self.lender(n) {
+                Self::rename(instruction, n, lender);
+            } else if is_used {
                 let register = self.borrow(used, high)?;
                 used |= 1 << register;
                 self.emit.load(register, slot::gpr(n));
@@ -297,7 +316,11 @@ impl Translator<'_> {
     /// it.
     fn homed_in_place(&mut self, instruction: &mut Instruction) -> Result<bool, Untranslated> {
         let operands = instruction.op_count();
-        let is_homed = |register: Register| number(register).is_some_and(|n| HOMED.contains(&n));
+        let lenders = HOMED.map(|n| self.lender(n));
+        let is_homed = |register: Register| {
+            number(register)
+                .is_some_and(|n| HOMED.iter().zip(&lenders).any(|(homed, lender)| n == *homed && lender.is_none()))
+        };
         let registers = (0..operands).filter(|i| instruction.op_kind(*i) == OpKind::Register);
         let mut homed = registers.filter(|i| is_homed(instruction.op_register(*i)));
         let (Some(operand), None) = (homed.next(), homed.next()) else { return Ok(false) };
@@ -321,24 +344,19 @@ impl Translator<'_> {
         if changed.memory_size().size() != size || changed.memory_size() == MemorySize::Unknown {
             return Ok(false);
         }
-        Self::rename_registers_only(&mut changed);
+        for i in 0..operands {
+            if let Some(n) = number(changed.op_register(i)).filter(|_| changed.op_kind(i) == OpKind::Register)
+                && let Some(host) = self.host_register(n)
+            {
+                changed.set_op_register(i, like(changed.op_register(i), host));
+            }
+        }
         self.emit.instruction(&changed)?;
         if written && size == 4 {
             self.emit.store_imm(slot::gpr(home) + 4, 0);
         }
         *instruction = changed;
         Ok(true)
-    }
-
-    fn rename_registers_only(instruction: &mut Instruction) {
-        for i in 0..instruction.op_count() {
-            if instruction.op_kind(i) == OpKind::Register {
-                let register = instruction.op_register(i);
-                if number(register) == Some(RSP) {
-                    instruction.set_op_register(i, like(register, STACK));
-                }
-            }
-        }
     }
 
     /// An address, which isn't accessed.
@@ -354,11 +372,12 @@ impl Translator<'_> {
             if target.is_gpr32() {
                 value &= 0xffff_ffff;
             }
-            if HOMED.contains(&n) {
-                self.emit.store_imm(slot::gpr(n), value as u32);
-                self.emit.store_imm(slot::gpr(n) + 4, (value >> 32) as u32);
-            } else {
-                self.emit.mov_imm(if n == RSP { STACK } else { n }, value);
+            match self.host_register(n) {
+                Some(register) => self.emit.mov_imm(register, value),
+                None => {
+                    self.emit.store_imm(slot::gpr(n), value as u32);
+                    self.emit.store_imm(slot::gpr(n) + 4, (value >> 32) as u32);
+                }
             }
             return Ok(());
         }
@@ -375,15 +394,15 @@ impl Translator<'_> {
     /// Loads what a branch's operand names into rcx, which is saved.
     pub(super) fn target_to_rcx(&mut self, original: &Instruction) -> Result<(), Untranslated> {
         self.rcx_saved = true;
-        self.emit.store(slot::SAVED_RCX, RCX);
+        self.emit.save_rcx();
         if original.op0_kind() == OpKind::Register {
             let Some(n) = number(original.op0_register()).filter(|_| original.op0_register().is_gpr64()) else {
                 return Err(Untranslated);
             };
-            if HOMED.contains(&n) {
-                self.emit.load(RCX, slot::gpr(n));
-            } else if n != RCX {
-                self.emit.mov(RCX, if n == RSP { STACK } else { n });
+            match self.host_register(n) {
+                None => self.emit.load(RCX, slot::gpr(n)),
+                Some(RCX) => {}
+                Some(register) => self.emit.mov(RCX, register),
             }
             return Ok(());
         }

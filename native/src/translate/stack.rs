@@ -63,14 +63,13 @@ impl Translator<'_> {
             Code::Pushq_imm8 | Code::Pushq_imm32 => self.emit.store_stack_imm(instruction.immediate(0)),
             Code::Push_r64 | Code::Push_rm64 if instruction.op0_kind() == OpKind::Register => {
                 let n = number(instruction.op0_register()).ok_or(Untranslated)?;
-                let register = match n {
-                    RSP => STACK,
-                    n if HOMED.contains(&n) => {
+                let register = match self.host_register(n) {
+                    Some(register) => register,
+                    None => {
                         let register = self.borrow(1 << n, false)?;
                         self.emit.load(register, slot::gpr(n));
                         register
                     }
-                    n => n,
                 };
                 self.emit.store_stack(-8, register);
             }
@@ -95,12 +94,12 @@ impl Translator<'_> {
                     self.emit.load_stack(STACK, 0);
                     return Ok(());
                 }
-                if HOMED.contains(&n) {
+                if let Some(register) = self.host_register(n) {
+                    self.emit.load_stack(register, 0);
+                } else {
                     let register = self.borrow(1 << n, false)?;
                     self.emit.load_stack(register, 0);
                     self.emit.store(slot::gpr(n), register);
-                } else {
-                    self.emit.load_stack(n, 0);
                 }
             }
             Code::Pop_rm64 => {

@@ -247,6 +247,18 @@ fn registers_allowed(info: &mut InstructionInfoFactory, instruction: &Instructio
                 && instruction.memory_index() == Register::None
                 && instruction.memory_displacement64() as i64 <= 0
         }
+        // While rcx is used for a target, it is kept here and the budget in its slot.
+        Code::Mov_rm64_r64 => {
+            instruction.op0_register() == Register::R14 && instruction.op1_register() == Register::RCX
+        }
+        Code::Mov_r64_rm64 => {
+            instruction.op0_register() == Register::R14
+                && instruction.op1_kind() == OpKind::Memory
+                && instruction.memory_displacement64() as i64 == i64::from(slot::SAVED_BUDGET)
+        }
+        Code::Xchg_rm64_r64 => {
+            instruction.op0_register() == Register::R14 && instruction.op1_register() == Register::RCX
+        }
         _ => false,
     };
     info.info(instruction).used_registers().iter().all(|used| {
@@ -327,8 +339,8 @@ fn in_slot(used: &UsedMemory) -> bool {
     let size = used.memory_size().size();
     let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead);
     let homes = HOMED.iter().map(|n| slot::gpr(*n));
-    let temporaries = (0..TEMPORARIES).map(slot::temporary);
-    let mut words = homes.chain(temporaries).chain([slot::SAVED_RCX, slot::TARGET]);
+    let temporaries = (0..TEMPORARIES).map(slot::temporary).chain((0..HOMED.len()).map(slot::lent));
+    let mut words = homes.chain(temporaries).chain([slot::SAVED_BUDGET, slot::TARGET]);
     if words.any(|word| at >= word && at + size as i32 <= word + 8) {
         return size != 0;
     }

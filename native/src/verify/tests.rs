@@ -41,7 +41,7 @@ fn what_translation_emits_is_accepted() {
     for code in good {
         assert_eq!(check(code), Ok(()), "{code:02x?}");
     }
-    assert_eq!(check(&at_slot(&[0x65, 0x48, 0x89], 1, slot::SAVED_RCX)), Ok(()));
+    assert_eq!(check(&at_slot(&[0x65, 0x48, 0x89], 1, slot::SAVED_BUDGET)), Ok(()));
     assert_eq!(check(&at_slot(&[0x65, 0x48, 0x8b], 1, slot::FS_BASE)), Ok(()));
     // movzx ecx, cx; jmp gs:[rcx * 8 + table]
     let jump = [&[0x0f, 0xb7, 0xc9, 0x65, 0xff, 0x24, 0xcd][..], &TABLE.to_le_bytes()].concat();
