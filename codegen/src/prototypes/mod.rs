@@ -164,6 +164,21 @@ impl Parameter {
     }
 }
 
+impl Parameter {
+    /// Where an address leads, in the words by which the macros know it: `const`, if the call only reads there; the size
+    /// of an integer, or 0; and the name. Nothing for another type.
+    pub(crate) fn pointee(&self) -> String {
+        let Some(CType::Pointer { to, constant }) = CType::parse(&self.c_type) else { return String::new() };
+        let size = match CType::parse(to) {
+            _ if to == "*" => 8,
+            Some(CType::Integer { size, .. }) => size,
+            Some(CType::Length) => 8,
+            _ => 0,
+        };
+        format!("{}{size} {to}", if constant { "const " } else { "" })
+    }
+}
+
 /// Where lines begin: places are looked up, as counting from the start each time would take quadratic time.
 struct Lines<'s> {
     source: &'s Arc<str>,
