@@ -335,27 +335,6 @@ fn gen_batch_makes_many_outputs() {
     assert!(outcome.stderr.contains("no-such.tbl") && path("unistd_64.h").exists(), "{outcome:?}");
 }
 
-/// What is made for programs of every handler there is compiles, strictly.
-#[test]
-fn the_wrappers_of_all_calls_compile() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let made = |language, name: &str, rest: &str| {
-        let outcome = callgate::command(["gen", "wrappers", language]);
-        assert_eq!(outcome.code, 0, "{outcome:?}");
-        fs::write(directory.path().join(name), outcome.stdout + rest).expect("a file");
-    };
-    made("c", "calls.h", "");
-    made("rust", "calls.rs", "");
-    fs::write(directory.path().join("main.c"), "#include \"calls.h\"\n").expect("a file");
-    let strict = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-D_DEFAULT_SOURCE", "-c", "main.c"];
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let library = ["--edition=2024", "--crate-type=lib", "--emit=metadata", "-Dwarnings", "calls.rs"];
-    for (compiler, args) in [("gcc".into(), &strict[..]), (rustc, &library[..])] {
-        let done = Command::new(&compiler).args(args).current_dir(&directory).output().expect("a compiler");
-        assert!(done.status.success(), "{compiler:?}: {}", String::from_utf8_lossy(&done.stderr));
-    }
-}
-
 #[test]
 fn our_own_tables_are_right() {
     for table in ["syscall_64.tbl", "syscall_32.tbl"] {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use iced_x86::{Code, CpuidFeature, EncodingKind, Mnemonic, OpCodeOperandKind as Kind};
+use iced_x86::{Code, CpuidFeature, EncodingKind, Mnemonic};
 
-use crate::native::Native;
+use crate::native::{Native, is_amd};
 use crate::oracle::single_case;
 use crate::ours::{Ours, Pace};
 use crate::report::{Options, Unrunnable};
@@ -84,39 +84,19 @@ pub(crate) fn claims(native: &mut Native, ours: &mut Ours, options: &Options) ->
 
 /// Why an instruction can't be run in ring 3 under a kernel that isn't ours.
 fn unrunnable(code: Code) -> Option<Unrunnable> {
+    use Code as C;
     use Mnemonic as M;
-    let kinds = code.op_code().op_kinds();
-    let loads_segment = kinds.first().is_some_and(|kind| matches!(kind, Kind::seg_reg | Kind::fs | Kind::gs))
-        && matches!(code.mnemonic(), M::Mov | M::Pop);
     match code.mnemonic() {
-        M::Syscall | M::Sysenter | M::Int | M::Int1 | M::Vmcall => Some(Unrunnable::CallsTheHost),
-        M::Sgdt
-        | M::Sidt
-        | M::Sldt
-        | M::Str
-        | M::Smsw
-        | M::Verr
-        | M::Verw
-        | M::Lar
-        | M::Lsl
-        | M::Iret
-        | M::Iretd
-        | M::Iretq
-        | M::Retf
-        | M::Lss
-        | M::Lfs
-        | M::Lgs => Some(Unrunnable::DescriptorTables),
-        _ if matches!(
-            code,
-            Code::Call_m1616
-                | Code::Call_m1632
-                | Code::Call_m1664
-                | Code::Jmp_m1616
-                | Code::Jmp_m1632
-                | Code::Jmp_m1664
-        ) || loads_segment =>
+        // Behind INT1 rip is what the hypervisor makes of it.
+        M::Syscall | M::Sysenter | M::Vmcall | M::Int1 => Some(Unrunnable::CallsTheHost),
+        M::Sgdt | M::Sidt | M::Sldt | M::Str | M::Smsw => Some(Unrunnable::Umip),
+        _ if is_amd()
+            && matches!(
+                code,
+                C::Call_m1664 | C::Jmp_m1664 | C::Lss_r64_m1664 | C::Lfs_r64_m1664 | C::Lgs_r64_m1664
+            ) =>
         {
-            Some(Unrunnable::DescriptorTables)
+            Some(Unrunnable::Vendor)
         }
         _ => None,
     }

@@ -10,6 +10,7 @@ use iced_x86::{
 
 use crate::compare::operand_address;
 use crate::rng::{Pool, Rng};
+use crate::segments;
 use crate::state::{DATA, State, TARGET, WINDOWS, XSAVE, at, image, put, window};
 
 /// rax, rcx … as `State::gpr` has them.
@@ -54,9 +55,9 @@ pub(crate) fn encode(code: Code, ip: u64, target: u64, form: Form, rng: &mut Rng
         // Mostly such a prefix means nothing. Where it does, the decoder knows; but on branches 66h is the maker's choice.
         let prefix = rng.pick(&[0x2e, 0x3e, 0x26, 0x36, 0x64, 0x65, 0x66, 0x67, 0xf2, 0xf3]);
         let branch = template.flow_control() != FlowControl::Next;
-        // AMD's processors also take f2h and f3h before LOOPE and LOOPNE for the condition.
-        let makers = branch && prefix == 0x66 || template.is_loopcc() && prefix >= 0xf2;
-        if !makers && let Some(mut bytes) = encode_at(ip + 1) {
+        if !(branch && prefix == 0x66)
+            && let Some(mut bytes) = encode_at(ip + 1)
+        {
             bytes.insert(0, prefix);
             if let Some(encoded) = decode(&bytes) {
                 return Some(encoded);
@@ -132,6 +133,13 @@ fn template(code: Code, target: u64, form: Form, rng: &mut Rng) -> Option<Instru
                 // ENTER's nesting level: the stack that it copies must be in the window.
                 i.set_op_kind(n, OpKind::Immediate8_2nd);
                 i.set_immediate8_2nd(rng.below(4) as u8);
+                continue;
+            }
+            Kind::imm8 if code.mnemonic() == Mnemonic::Int => {
+                // A system call would be the host's, and ours ends the case.
+                let vector = rng.below(256) as u8;
+                i.set_op_kind(n, OpKind::Immediate8);
+                i.set_immediate8(if vector == 0x80 { 3 } else { vector });
                 continue;
             }
             Kind::imm8 => Operand::Immediate(OpKind::Immediate8),
@@ -349,6 +357,7 @@ pub(crate) fn prepare(i: &Instruction, state: &mut State, rng: &mut Rng, pool: &
     if i.flow_control() != FlowControl::Next {
         prepare_branch(i, state, rng);
     }
+    segments::prepare(i, state, rng);
 }
 
 fn prepare_values(i: &Instruction, state: &mut State, rng: &mut Rng) {

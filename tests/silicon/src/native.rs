@@ -9,22 +9,25 @@
 //! This is the one module of the harness with `unsafe` in it: executing bytes that nobody has checked is what it is for.
 //! What such bytes can do is confined to the child, which is replaced when it dies.
 
-use std::arch::naked_asm;
+use std::arch::x86_64::__cpuid;
+use std::arch::{asm, naked_asm};
 use std::io;
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::Mutex;
 
+use crate::segments::{USER_CS, USER_DS};
 use crate::state::{CODE, DATA, DATA_PAGES, DIED, LEAVE_BYTES, SLOT, State, TARGET, WINDOWS, WRITABLE, XSAVE, at};
 
 /// Cases that are run at a time.
 pub(crate) const BATCH: usize = 256;
 /// Where the child keeps the state that it loads and stores: low, so that it can be named without a register.
 const HERE: usize = 0x1800_0000;
-/// Behind it: the stack pointer, the base of fs, the address to jump to, the address of `leave`, MXCSR of the harness.
+/// Behind it: the stack pointer and the base of fs of the harness, the frame from which the case starts, the address of
+/// `leave`, MXCSR of the harness.
 const HOST_RSP: usize = HERE + 0xf00;
 const HOST_FS: usize = HERE + 0xf08;
-const JUMP: usize = HERE + 0xf10;
+const FRAME: usize = HERE + 0xf40;
 const LEAVE: usize = HERE + 0xf18;
 const HOST_MXCSR: usize = HERE + 0xf20;
 /// Seconds after which a batch counts as hanging.
@@ -178,6 +181,12 @@ impl Drop for Native {
     }
 }
 
+/// Whether the processor is AMD's.
+pub(crate) fn is_amd() -> bool {
+    // "AuthenticAMD", of which this is the end.
+    __cpuid(0).ecx == u32::from_le_bytes(*b"cAMD")
+}
+
 /// `jmp [LEAVE]`.
 const GO_BACK: [u8; 7] = with_address([0xff, 0x24, 0x25, 0, 0, 0, 0], LEAVE);
 /// `mov byte [branched], 1`, but for the 1.
@@ -283,7 +292,8 @@ unsafe fn run_one(state: *mut State, slot: usize) {
             ptr::copy_nonoverlapping(from, (DATA as usize + at) as *mut u8, len);
             from = from.add(len);
         }
-        (JUMP as *mut usize).write(slot);
+        let (flags, rsp) = ((*here).flags, (*here).gpr[4]);
+        (FRAME as *mut [u64; 5]).write([slot as u64, USER_CS.into(), flags, rsp, USER_DS.into()]);
         enter();
         ptr::copy_nonoverlapping(here.cast::<u8>(), state.cast::<u8>(), bytes);
         let mut to = (&raw mut (*state).memory).cast::<u8>();
@@ -302,21 +312,23 @@ unsafe extern "C" fn enter() {
         "mov [{rsp}], rsp",
         "rdfsbase rax; mov [{host_fs}], rax",
         "mov eax, 7; xor edx, edx; xrstor64 [{here}]",
+        "mov ds, [{selectors}]; mov es, [{selectors} + 2]; mov fs, [{selectors} + 4]; mov gs, [{selectors} + 6]",
         "mov rax, [{fs}]; wrfsbase rax",
         "mov rax, [{gs}]; wrgsbase rax",
-        "push qword ptr [{flags}]; popfq",
         "mov rax, [{gpr}]; mov rcx, [{gpr} + 8]; mov rdx, [{gpr} + 16]; mov rbx, [{gpr} + 24]",
-        "mov rsp, [{gpr} + 32]; mov rbp, [{gpr} + 40]; mov rsi, [{gpr} + 48]; mov rdi, [{gpr} + 56]",
+        "mov rbp, [{gpr} + 40]; mov rsi, [{gpr} + 48]; mov rdi, [{gpr} + 56]",
         "mov r8, [{gpr} + 64]; mov r9, [{gpr} + 72]; mov r10, [{gpr} + 80]; mov r11, [{gpr} + 88]",
         "mov r12, [{gpr} + 96]; mov r13, [{gpr} + 104]; mov r14, [{gpr} + 112]; mov r15, [{gpr} + 120]",
-        "jmp qword ptr [{jump}]",
+        // Flags, stack and address at once, so that a single step is one of the case.
+        "mov rsp, {frame}",
+        "iretq",
         here = const HERE,
         rsp = const HOST_RSP,
         host_fs = const HOST_FS,
-        jump = const JUMP,
+        frame = const FRAME,
+        selectors = const HERE + offset_of!(State, selectors),
         fs = const HERE + offset_of!(State, fs),
         gs = const HERE + offset_of!(State, gs),
-        flags = const HERE + offset_of!(State, flags),
         gpr = const HERE + offset_of!(State, gpr),
     )
 }
@@ -329,6 +341,7 @@ unsafe extern "C" fn leave() {
         "mov [{gpr} + 32], rsp; mov [{gpr} + 40], rbp; mov [{gpr} + 48], rsi; mov [{gpr} + 56], rdi",
         "mov [{gpr} + 64], r8; mov [{gpr} + 72], r9; mov [{gpr} + 80], r10; mov [{gpr} + 88], r11",
         "mov [{gpr} + 96], r12; mov [{gpr} + 104], r13; mov [{gpr} + 112], r14; mov [{gpr} + 120], r15",
+        "mov [{selectors}], ds; mov [{selectors} + 2], es; mov [{selectors} + 4], fs; mov [{selectors} + 6], gs",
         "mov rsp, [{rsp}]",
         "pushfq; pop qword ptr [{flags}]",
         "push 0x202; popfq",
@@ -342,6 +355,7 @@ unsafe extern "C" fn leave() {
         gs = const HERE + offset_of!(State, gs),
         flags = const HERE + offset_of!(State, flags),
         gpr = const HERE + offset_of!(State, gpr),
+        selectors = const HERE + offset_of!(State, selectors),
         recover = sym recover,
     )
 }
@@ -351,6 +365,9 @@ unsafe extern "C" fn leave() {
 unsafe extern "C" fn recover() {
     naked_asm!(
         "mov rsp, [{rsp}]",
+        // A return from a signal handler leaves NT as it was, which IRETQ doesn't like.
+        "push 0x202; popfq",
+        "xor eax, eax; mov ds, eax; mov es, eax; mov fs, eax; mov gs, eax",
         "mov rax, [{host_fs}]; wrfsbase rax",
         "xor eax, eax; wrgsbase rax",
         "fninit; ldmxcsr [{mxcsr}]",
@@ -408,11 +425,20 @@ unsafe extern "C" fn handler(_: libc::c_int, _: *mut libc::siginfo_t, context: *
     // SAFETY: the kernel passes a whole context, with an XSAVE image behind `fpregs`, because the processor has XSAVE.
     // `here` is mapped. The base of fs is the case's: nothing here is thread-local.
     unsafe {
+        // The case may have asked for alignment checks; they are for itself.
+        asm!("pushfq; and qword ptr [rsp], {0}; popfq", const !0x4_0000_i32);
         let machine = &raw mut (*context.cast::<libc::ucontext_t>()).uc_mcontext;
         let registers = &mut (*machine).gregs;
         for (i, number) in ORDER.iter().enumerate() {
             (*here).gpr[i] = registers[*number as usize] as u64;
         }
+        asm!(
+            "mov [{0}], ds; mov [{0} + 2], es; mov [{0} + 4], fs; mov [{0} + 6], gs",
+            "rdfsbase {1}; rdgsbase {2}",
+            in(reg) &raw mut (*here).selectors,
+            out(reg) (*here).fs,
+            out(reg) (*here).gs,
+        );
         (*here).rip = registers[libc::REG_RIP as usize] as u64;
         (*here).flags = registers[libc::REG_EFL as usize] as u64;
         (*here).trap = registers[libc::REG_TRAPNO as usize] as u64;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::{io, thread};
 
-use iced_x86::{Code, Instruction, InstructionInfoFactory};
+use iced_x86::{Code, Instruction, InstructionInfoFactory, Mnemonic, Register};
 
 use crate::claims::{Claims, claims};
 
@@ -21,6 +21,12 @@ use crate::tolerance::TOLERANCES;
 
 /// One of this many cases is a program.
 const PROGRAMS: u64 = 3;
+/// One of this many instructions has TF set, and so a debug trap after it.
+const STEPPED: u64 = 32;
+const TF: u64 = 0x100;
+/// One of this many has AC set, and so alignment checks.
+const ALIGNED: u64 = 24;
+const AC: u64 = 0x4_0000;
 /// One of this many programs can write itself.
 const WRITABLE_PROGRAMS: u64 = 5;
 /// Tries to make an instruction before its code counts as one that can't be made.
@@ -190,6 +196,15 @@ pub(crate) fn single_case(code: Code, number: u64, slot: u64, rng: &mut Rng, poo
     prepare(&encoded.instruction, &mut state, rng, pool);
     if !is_fair(&encoded.instruction, &state) {
         return None;
+    }
+    let loads_ss =
+        encoded.instruction.op0_register() == Register::SS || encoded.instruction.mnemonic() == Mnemonic::Lss;
+    if rng.one_in(STEPPED) && !loads_ss {
+        // The trap after a load of ss would wait for one instruction more.
+        state.flags |= TF;
+    }
+    if rng.one_in(ALIGNED) {
+        state.flags |= AC;
     }
     state.rip = slot;
     state.code[..encoded.bytes.len()].copy_from_slice(&encoded.bytes);

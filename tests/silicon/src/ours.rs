@@ -1,8 +1,11 @@
 //! Runs cases on the core.
 
-use callgate_emulator::{Cpu, CpuModel, Engine, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFlags, Space, seg};
+use callgate_emulator::{
+    Cpu, CpuModel, DescriptorTable, Engine, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFlags, Space, seg,
+};
 
 use crate::rng::Rng;
+use crate::segments::{GDT, USER_CS, USER_DS};
 use crate::state::{
     CODE, DATA, DATA_PAGES, LEAVE_BYTES, MISSING, NO_TRAP, ODD_EXIT, SLOT, State, TARGET, WINDOWS, WRITABLE, XSAVE, at,
     field, put,
@@ -13,6 +16,11 @@ const END: [u8; 2] = [0xcd, 0x80];
 const END_VECTOR: u8 = 0x80;
 /// More instructions than a case executes.
 const BUDGET: u64 = 10_000;
+
+/// Where its descriptor table is, for ring 0 only.
+const GDT_BASE: u64 = 0x0f00_0000;
+/// In the order of `State::selectors`.
+const SELECTORS: [usize; 4] = [seg::DS, seg::ES, seg::FS, seg::GS];
 
 /// How often the core stops and goes on.
 #[derive(Clone, Copy, Debug)]
@@ -57,11 +65,19 @@ impl Ours {
             let flags = PageFlags::USER | PageFlags::WRITE | PageFlags::EXEC;
             space.map(WRITABLE[1] + (page * PAGE_SIZE) as u64, frame.clone(), flags);
         }
+        let mut bytes = [0; size_of_val(&GDT)];
+        for (bytes, descriptor) in bytes.chunks_exact_mut(8).zip(GDT) {
+            bytes.copy_from_slice(&descriptor.to_le_bytes());
+        }
+        let table = memory.alloc()?;
+        table.write(0, &bytes);
+        space.map(GDT_BASE, table, PageFlags::empty());
         let mut fresh = Cpu::default();
+        fresh.gdtr = DescriptorTable { base: GDT_BASE, limit: bytes.len() as u16 - 1 };
         fresh.xcr0 = 7;
         // What Linux has there.
-        fresh.seg[seg::CS].selector = 0x33;
-        fresh.seg[seg::SS].selector = 0x2b;
+        fresh.seg[seg::CS].selector = USER_CS;
+        fresh.seg[seg::SS].selector = USER_DS;
         let engine: Box<dyn Engine> = if translated {
             let mut native = callgate_native::Native::new(&memory, CpuModel::default()).ok()?;
             native.translate_at_once();
@@ -115,7 +131,9 @@ impl Ours {
                 NO_TRAP
             }
             // Traps, which silicon reports as exceptions: rip is behind them.
-            Exit::Interrupt(vector @ (1 | 3)) => u64::from(vector),
+            Exit::Interrupt(vector @ 3) => u64::from(vector),
+            Exit::Debug => 1,
+            Exit::Interrupt(vector) => interrupt(&mut cpu, vector, state),
             Exit::Exception(exception) if exception.missing => MISSING,
             Exit::Exception(exception) => {
                 state.error = exception.error_code.unwrap_or(0).into();
@@ -158,6 +176,19 @@ fn pieces() -> impl Iterator<Item = (usize, usize)> {
         .filter(|(start, end)| start < end)
 }
 
+/// What Linux's interrupt descriptor table makes of an `int` in ring 3: only that of 4 is open, beside those of 3 and 80h.
+fn interrupt(cpu: &mut Cpu, vector: u8, state: &mut State) -> u64 {
+    const OVERFLOW: u8 = 4;
+    const GENERAL_PROTECTION: u64 = 13;
+    if vector == OVERFLOW {
+        return vector.into();
+    }
+    // A fault: rip is at the instruction, which is the case's first.
+    cpu.rip = state.rip;
+    state.error = u64::from(vector) << 3 | 2;
+    GENERAL_PROTECTION
+}
+
 fn load(cpu: &mut Cpu, state: &State) {
     let mut legacy = [0; 512];
     legacy.copy_from_slice(&state.xsave[..512]);
@@ -169,6 +200,9 @@ fn load(cpu: &mut Cpu, state: &State) {
     cpu.gpr = state.gpr;
     cpu.rip = state.rip;
     cpu.set_rflags(state.flags);
+    for (number, selector) in SELECTORS.into_iter().zip(state.selectors) {
+        cpu.seg[number].selector = selector;
+    }
     cpu.seg[seg::FS].base = state.fs;
     cpu.seg[seg::GS].base = state.gs;
 }
@@ -183,6 +217,7 @@ fn store(cpu: &Cpu, state: &mut State) {
     state.gpr = cpu.gpr;
     state.rip = cpu.rip;
     state.flags = cpu.rflags();
+    state.selectors = SELECTORS.map(|number| cpu.seg[number].selector);
     state.fs = cpu.seg[seg::FS].base;
     state.gs = cpu.seg[seg::GS].base;
 }

@@ -78,6 +78,9 @@ fn fits(code: Code) -> bool {
             | M::Rdfsbase
             | M::Rdgsbase
             | M::Cpuid
+            | M::Lss
+            | M::Lfs
+            | M::Lgs
             | M::Vmcall
     );
     !kinds.iter().any(odd)

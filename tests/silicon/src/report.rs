@@ -35,8 +35,10 @@ impl Default for Options {
 pub enum Unrunnable {
     /// It calls the host's kernel, or its hypervisor.
     CallsTheHost,
-    /// What it loads or reads is in descriptor tables, which are the host kernel's.
-    DescriptorTables,
+    /// With UMIP it is #GP in ring 3, and the host's kernel answers it.
+    Umip,
+    /// The host's processor takes it for something else: AMD's have no far pointers with offsets of 64 bits.
+    Vendor,
     /// The host's processor does not have it: each try was an invalid opcode there.
     HostLacksIt,
     /// The oracle can't make its operands.
@@ -47,7 +49,8 @@ impl fmt::Display for Unrunnable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::CallsTheHost => "would call the host",
-            Self::DescriptorTables => "needs the host's descriptor tables",
+            Self::Umip => "answered by the host's kernel (UMIP)",
+            Self::Vendor => "another instruction on processors of the host's maker",
             Self::HostLacksIt => "the host's processor lacks it",
             Self::NotMade => "not made by the oracle",
         })
@@ -179,9 +182,8 @@ impl fmt::Display for Report {
         for (code, count) in &self.by_code {
             writeln!(f, "{code:?}: {count} mismatches")?;
         }
-        for reason in
-            [Unrunnable::CallsTheHost, Unrunnable::DescriptorTables, Unrunnable::HostLacksIt, Unrunnable::NotMade]
-        {
+        use Unrunnable as U;
+        for reason in [U::CallsTheHost, U::Umip, U::Vendor, U::HostLacksIt, U::NotMade] {
             let codes: Vec<_> =
                 self.unrunnable.iter().filter(|(r, _)| *r == reason).map(|(_, code)| format!("{code:?}")).collect();
             if !codes.is_empty() {

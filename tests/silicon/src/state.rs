@@ -120,6 +120,7 @@ impl State {
         state.flags |= rng.next() & 0x8d5 | if rng.one_in(8) { 0x400 } else { 0 };
         state.fs = rng.below(64);
         state.gs = rng.below(64);
+        state.selectors = crate::segments::selectors(rng);
         state.xsave = image(rng, pool);
         for chunk in state.memory.chunks_exact_mut(16) {
             match rng.below(8) {

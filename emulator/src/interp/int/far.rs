@@ -33,6 +33,7 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
 /// The far pointer of the memory operand, checked.
 fn pointer<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(u64, u16), Stop> {
     let address = core.ea(op);
+    core.check_aligned(address, T::BITS as usize / 8)?;
     core.check_load(address, T::BITS as usize / 8 + 2)?;
     let target = core.load::<T>(address)?.wide();
     let selector = core.load::<u16>(address.wrapping_add(u64::from(T::BITS / 8)))?;

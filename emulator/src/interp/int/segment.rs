@@ -68,6 +68,7 @@ fn load_m(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 /// LSS, LFS, LGS: a register and, after it in memory, a selector.
 fn load_far<T: Int, const SEGMENT: usize>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let address = core.ea(op);
+    core.check_aligned(address, T::BITS as usize / 8)?;
     core.check_load(address, T::BITS as usize / 8 + 2)?;
     let value = core.load::<T>(address)?;
     let selector = core.load::<u16>(address.wrapping_add(u64::from(T::BITS / 8)))?;

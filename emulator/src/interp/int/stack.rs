@@ -194,6 +194,7 @@ fn enter<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     }
     // The manual wants the final top writable.
     top = top.wrapping_sub(room);
+    core.check_aligned(top, size as usize)?;
     core.check_store(top, 1)?;
     core.gpr[reg::RSP] = top;
     T::set(core, T::register(reg::RBP), T::cut(frame));

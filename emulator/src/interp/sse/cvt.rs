@@ -10,6 +10,7 @@ use super::lanes::{self, V, generate, get, view, view_mut, with};
 use super::vex::{self, Compute, Fp, Gpr32, Gpr64, Mem, MemPart, Narrowing, One, Part, Reg, Y, form, narrow, sources};
 use crate::interp::core::Core;
 use crate::interp::op::{Exec, Op, Stop};
+use crate::memory::Word;
 use crate::softfloat::{self, Env, Float, Format, Rounding, flag};
 
 /// An integer to a format.
@@ -207,10 +208,12 @@ fn cvtps2ph<const L: usize, const MEMORY: bool>(core: &mut Core<'_>, op: &Op) ->
     if MEMORY {
         let address = core.ea(op);
         if L == vex::YMM {
+            core.check_aligned(address, <V as Word>::ALIGN)?;
             core.check_store(address, 16)?;
             commit(core, &mx)?;
             return core.store(address, result);
         }
+        core.check_aligned(address, <u64 as Word>::ALIGN)?;
         core.check_store(address, 8)?;
         commit(core, &mx)?;
         return core.store(address, halves[0]);
