@@ -202,7 +202,7 @@ pub(crate) struct ExplainArgs {
 /// An engine, as the user names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EngineChoice {
-    /// The default: the interpreter.
+    /// The fastest that this host can run.
     Auto,
     /// The interpreter: portable and exact.
     Interp,

@@ -7,6 +7,9 @@ use callgate_kernel::mm::Layout;
 use crate::args::EngineChoice;
 use crate::exit::{Failure, Result};
 
+/// Instructions of a program before it is translated: some two milliseconds.
+const WARM_UP: u64 = 400_000;
+
 /// The engine that was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
@@ -14,13 +17,16 @@ pub(crate) enum Plan {
     Interp,
     /// Translation.
     Native,
+    /// Translation of programs that run for longer than a moment.
+    Patient,
 }
 
 impl Plan {
     /// What the option means on this host.
     pub(crate) fn of(choice: EngineChoice) -> Result<Plan> {
         match choice {
-            EngineChoice::Interp | EngineChoice::Auto => Ok(Plan::Interp),
+            EngineChoice::Interp => Ok(Plan::Interp),
+            EngineChoice::Auto => Ok(if native::check().is_ok() { Plan::Patient } else { Plan::Interp }),
             EngineChoice::Native => match native::check() {
                 Ok(()) => Ok(Plan::Native),
                 Err(why) => Err(Failure::own(format!("--engine native can't be had here: {why}"))),
@@ -32,14 +38,15 @@ impl Plan {
     pub(crate) fn layout(self) -> Layout {
         match self {
             Plan::Interp => Layout::STANDARD,
-            Plan::Native => Layout::LOW,
+            Plan::Native | Plan::Patient => Layout::LOW,
         }
     }
 
     /// Makes it.
     pub(crate) fn engine(self, kernel: &Kernel) -> Box<dyn Engine> {
-        if self == Plan::Native {
-            match native::engine(kernel) {
+        if self != Plan::Interp {
+            let warm_up = if self == Plan::Patient { WARM_UP } else { 0 };
+            match native::engine(kernel, warm_up) {
                 Ok(engine) => return engine,
                 Err(why) => {
                     eprintln!("callgate: the interpreter runs the program, since the native engine can't: {why}")
@@ -58,8 +65,10 @@ mod native {
         callgate_native::check()
     }
 
-    pub(super) fn engine(kernel: &Kernel) -> std::io::Result<Box<dyn Engine>> {
-        Ok(Box::new(callgate_native::Native::new(&kernel.memory, kernel.cpu)?))
+    pub(super) fn engine(kernel: &Kernel, warm_up: u64) -> std::io::Result<Box<dyn Engine>> {
+        let mut engine = callgate_native::Native::new(&kernel.memory, kernel.cpu)?;
+        engine.warm_up(warm_up);
+        Ok(Box::new(engine))
     }
 }
 
@@ -71,7 +80,7 @@ mod native {
         Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "the host is no x86-64 Linux"))
     }
 
-    pub(super) fn engine(_: &Kernel) -> std::io::Result<Box<dyn Engine>> {
+    pub(super) fn engine(_: &Kernel, _: u64) -> std::io::Result<Box<dyn Engine>> {
         Err(check().err().unwrap_or_else(|| std::io::ErrorKind::Unsupported.into()))
     }
 }

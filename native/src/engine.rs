@@ -1,5 +1,6 @@
 //! The engine: translated code where code is hot, the interpreter for the rest, one processor state between them.
 
+use std::collections::HashMap;
 use std::io;
 
 use callgate_emulator::{Cpu, CpuModel, Delivery, Engine, Exit, Interp, Memory, Space, dr7, reg, rflags, seg};
@@ -20,6 +21,8 @@ const HOT: u8 = 2;
 const CHUNK: u64 = 64;
 /// The usual least budget.
 const LEAST: u64 = 32;
+/// Spaces whose warmth is known.
+const MOST_SPACES: usize = 4096;
 /// Counters of addresses that came up.
 const COUNTERS: usize = 4096;
 /// Flags that translated code has in the host's flags. All others stay as they are.
@@ -45,6 +48,10 @@ pub struct Native {
     hot: u8,
     /// With less budget than this the interpreter does it alone: who asks for single steps.
     least: u64,
+    /// Instructions that the interpreter runs of a space before translated code does.
+    warm_up: u64,
+    /// How many those have been, of spaces that are not warm yet or that ran lately.
+    warmth: HashMap<u64, u64>,
     interpreted: u64,
     /// Times that translated code was left, by reason.
     exits: [u64; 6],
@@ -85,9 +92,28 @@ impl Native {
             faulted: None,
             hot: HOT,
             least: LEAST,
+            warm_up: 0,
+            warmth: HashMap::new(),
             interpreted: 0,
             exits: [0; 6],
         })
+    }
+
+    /// Leaves the first instructions of each address space to the interpreter, whose decoded code all processes share at
+    /// no cost: most programs end before a window of their own and translations have paid for themselves.
+    pub fn warm_up(&mut self, instructions: u64) {
+        self.warm_up = instructions;
+    }
+
+    /// Whether a space is still to be left to the interpreter.
+    fn is_cold(&mut self, space: &Space) -> bool {
+        if self.warm_up == 0 {
+            return false;
+        }
+        if self.warmth.len() > MOST_SPACES {
+            self.warmth.clear();
+        }
+        *self.warmth.entry(space.id()).or_default() < self.warm_up
     }
 
     /// Translates whatever comes up, at once, whatever the budget: for tests of translated code.
@@ -355,6 +381,11 @@ impl Engine for Native {
         let mut left = budget;
         if budget < self.least || !Self::suits(cpu, space) && cpu.cpl == 3 {
             return self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);
+        }
+        if cpu.cpl == 3 && self.is_cold(space) {
+            let exit = self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);
+            *self.warmth.entry(space.id()).or_default() += budget - left;
+            return exit;
         }
         let mut window = self.windows.of(&self.shared, space);
         if let Some((address, write)) = self.faulted.take() {
