@@ -81,6 +81,7 @@ fn fits(code: Code) -> bool {
             | M::Lss
             | M::Lfs
             | M::Lgs
+            | M::Lsl
             | M::Vmcall
     );
     !kinds.iter().any(odd)
