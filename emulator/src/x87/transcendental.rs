@@ -225,7 +225,11 @@ pub(crate) fn y_log2_x(env: &mut Env, x: Float, y: Float) -> Float {
         _ if x.sig == 1 << 63 => {
             env.raise(flag::PRECISION);
             let log = crate::softfloat::from_i64(&mut env.clone(), Format::F80, x.exp.into());
-            crate::softfloat::mul(env, Format::F80, log, Float { denormal: false, ..y })
+            let product = crate::softfloat::mul(env, Format::F80, log, Float { denormal: false, ..y });
+            if product.class == Class::Finite && product.exp < Format::F80.min_exp {
+                env.raise(flag::UNDERFLOW);
+            }
+            product
         }
         _ => product(env, y, log2(x)),
     }

@@ -36,7 +36,12 @@ pub(crate) const TOLERANCES: &[Tolerance] = &[
                 (_, Register::None) => 0b101,
                 (_, register) => 1 << register.full_register().number(),
             };
-            matches!(difference, Difference::Gpr(number) if registers >> number & 1 != 0)
+            match difference {
+                Difference::Gpr(number) => registers >> number & 1 != 0,
+                // CF: whether there was a random number.
+                Difference::Flags(1) => matches!(i.mnemonic(), M::Rdrand | M::Rdseed),
+                _ => false,
+            }
         },
     },
     Tolerance {

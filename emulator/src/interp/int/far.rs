@@ -58,6 +58,7 @@ fn call<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let (target, selector) = pointer::<T>(core, op)?;
     let size = u64::from(T::BITS / 8);
     let top = core.gpr[reg::RSP].wrapping_sub(2 * size);
+    core.check_aligned(top, size as usize)?;
     core.check_store(top, 2 * size as usize)?;
     let cs = core.cpu.seg[seg::CS].selector;
     core.store(top.wrapping_add(size), T::cut(u64::from(cs)))?;

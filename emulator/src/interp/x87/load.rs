@@ -186,7 +186,7 @@ fn store_with<T>(
                 after.pop();
             }
         } else {
-            core.check_store(place.0, place.1)?;
+            check_place(core, place)?;
         }
         core.cpu.fpu = after;
         return Ok(());
@@ -197,7 +197,7 @@ fn store_with<T>(
     if stores {
         store(core, result)?;
     } else {
-        core.check_store(place.0, place.1)?;
+        check_place(core, place)?;
         // What is not stored was not rounded.
         env.flags &= !flag::PRECISION;
         env.rounded_up = false;
@@ -334,4 +334,11 @@ fn fxch(core: &mut Core<'_>, op: &Op) -> Done {
     fpu.set(0, b.unwrap_or(nan));
     fpu.set(i, a.unwrap_or(nan));
     Ok(())
+}
+
+/// Fails as a store to an address, of so many bytes, would.
+fn check_place(core: &mut Core<'_>, (address, len): (u64, usize)) -> Result<(), Stop> {
+    // Ten bytes are aligned as eight are.
+    core.check_aligned(address, if len == 10 { 8 } else { len })?;
+    core.check_store(address, len)
 }
