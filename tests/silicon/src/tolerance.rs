@@ -175,7 +175,7 @@ const DEBUG: u64 = 1;
 
 /// Whether the core refuses what silicon accepts.
 fn refused(ends: &Ends<'_>) -> bool {
-    ends.ours.trap == GENERAL_PROTECTION && ends.silicon.trap == NO_TRAP
+    ends.ours.trap == GENERAL_PROTECTION && matches!(ends.silicon.trap, NO_TRAP | DEBUG)
 }
 
 /// Where in its operand an instruction finds a value for MXCSR.
