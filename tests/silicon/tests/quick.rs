@@ -8,7 +8,16 @@ use callgate_silicon::{Options, run};
 
 #[test]
 fn the_core_is_the_same_as_the_processor() {
-    match run(&Options { seed: 1, cases: 300_000, ..Options::default() }) {
+    check(Options { seed: 1, cases: 300_000, ..Options::default() });
+}
+
+#[test]
+fn translated_code_is_the_same_as_the_processor() {
+    check(Options { seed: 2, cases: 100_000, translated: true, ..Options::default() });
+}
+
+fn check(options: Options) {
+    match run(&options) {
         Ok(report) => {
             println!("{report}");
             assert_eq!(report.mismatches, 0, "{report}");
