@@ -221,11 +221,11 @@ impl Cache {
     fn inside(&self, frame: u32, address: u64) -> Option<Start> {
         self.by_frame.get(&frame)?.iter().find_map(|number| {
             let block = &self.blocks[*number as usize];
-            if !(block.start..block.end).contains(&address) {
+            if (block.start ^ address) >= PAGE_SIZE as u64 {
                 return None;
             }
-            let offset = (address - block.start) as u16;
-            let insn = block.insns.binary_search_by_key(&offset, |insn| insn.guest).ok()?;
+            let offset = (address % PAGE_SIZE as u64) as u16;
+            let insn = block.insns.iter().position(|insn| insn.guest == offset)?;
             Some(self.at(*number, insn as u16))
         })
     }

@@ -83,6 +83,8 @@ pub(crate) struct Context {
     /// The guest's vector registers: low halves and high halves.
     pub(crate) xmm: u64,
     pub(crate) ymm_high: u64,
+    /// Not 0 if a high half isn't.
+    pub(crate) wide: u64,
     /// Of a signal: where, its trap number, the address and the error code.
     pub(crate) fault_rip: u64,
     pub(crate) fault_trap: u64,

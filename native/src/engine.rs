@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::io;
 
-use callgate_emulator::{Cpu, CpuModel, Delivery, Engine, Exit, Interp, Memory, Space, dr7, reg, rflags, seg};
+use callgate_emulator::{
+    Cpu, CpuModel, Delivery, Engine, Exit, Interp, Memory, PAGE_SIZE, Space, dr7, reg, rflags, seg,
+};
 
 use crate::cache::{Cache, Start};
 use crate::context::{BUDGET, CONTEXT_BYTES, Context, Reason, STACK};
@@ -16,7 +18,7 @@ use crate::{enter, host};
 /// Address spaces that have a window at a time.
 const WINDOWS: usize = 8;
 /// How often that usually is.
-const HOT: u8 = 2;
+const HOT: u8 = 6;
 /// Instructions that the interpreter runs when it has met cold code.
 const CHUNK: u64 = 64;
 /// The usual least budget.
@@ -185,6 +187,8 @@ impl Native {
             fields.mxcsr = cpu.mxcsr;
             fields.xmm = cpu.xmm.as_mut_ptr() as u64;
             fields.ymm_high = cpu.ymm_high.as_mut_ptr() as u64;
+            let wide = cpu.ymm_high[..16].iter().fold(0, |all, half| all | half);
+            fields.wide = wide as u64 | (wide >> 64) as u64;
             if start.insn > 0
                 && let Some(block) = self.cache.block(start.block)
                 && start.insn < u16::from(block.lent_for)
@@ -228,7 +232,7 @@ impl Native {
                 budget += block.map_or(0, |block| i64::from(block.count - block.check));
                 next = Next::Interpret(CHUNK);
                 let insn = block.and_then(|block| block.insns.get(usize::from(block.check)));
-                block.zip(insn).map_or(0, |(block, insn)| block.start + u64::from(insn.guest))
+                block.zip(insn).map_or(0, |(block, insn)| page_of(block.start) + u64::from(insn.guest))
             }
             Reason::Syscall => {
                 let end = self.cache.block(number).map_or(0, |block| block.end);
@@ -290,6 +294,11 @@ impl Native {
     }
 }
 
+/// The page that an address is in.
+fn page_of(address: u64) -> u64 {
+    address & !(PAGE_SIZE as u64 - 1)
+}
+
 /// The reason as translated code has left it.
 fn reason(number: u32) -> Reason {
     [Reason::Link, Reason::Miss, Reason::Budget, Reason::Syscall, Reason::Interpret]
@@ -339,7 +348,7 @@ fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
             context.gpr[host] = context.lent[place];
         }
     }
-    let address = block.map_or(0, |block| block.start + u64::from(insn.guest));
+    let address = block.map_or(0, |block| page_of(block.start) + u64::from(insn.guest));
     let executed = index as i8;
     let refund = block.map_or(0, |block| match index >= u16::from(block.check) {
         true => block.count as i8 - executed,

@@ -6,7 +6,7 @@
 //! rewritten) goes the way of indirect branches: through the jump table, by the low 16 bits of the address, to code that
 //! makes sure that it is the right one. None of this touches the flags: subtraction is `lea`, and comparing is `jrcxz`.
 
-use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind};
+use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind};
 
 use super::{Ending, Outside, Translator, Untranslated};
 use crate::context::{STACK, TABLE, slot};
@@ -14,6 +14,16 @@ use crate::emit::{CALL, JMP, RCX};
 
 impl Translator<'_> {
     pub(super) fn branch(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {
+        let is_near = match instruction.flow_control() {
+            FlowControl::IndirectBranch | FlowControl::IndirectCall => {
+                matches!(instruction.code(), Code::Jmp_rm64 | Code::Call_rm64)
+            }
+            FlowControl::Return => matches!(instruction.code(), Code::Retnq | Code::Retnq_imm16),
+            _ => instruction.op0_kind() == OpKind::NearBranch64,
+        };
+        if !is_near {
+            return Err(Untranslated);
+        }
         match instruction.flow_control() {
             FlowControl::ConditionalBranch => self.conditional(instruction),
             FlowControl::UnconditionalBranch => {
@@ -70,13 +80,9 @@ impl Translator<'_> {
     }
 
     fn conditional(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {
-        if instruction.op0_kind() != OpKind::NearBranch64 {
-            return Err(Untranslated);
-        }
         let target = instruction.near_branch_target();
         match instruction.mnemonic() {
             Mnemonic::Jrcxz | Mnemonic::Jecxz | Mnemonic::Loop => {
-                use iced_x86::Code;
                 let narrow = match instruction.code() {
                     Code::Jrcxz_rel8_64 => false,
                     Code::Jecxz_rel8_64 => true,

@@ -31,7 +31,7 @@ pub(super) fn first_setter(block: &[Instruction]) -> Option<usize> {
 /// Whether an instruction computes with general registers and can't fault.
 fn is_computation(instruction: &Instruction) -> bool {
     use Mnemonic as M;
-    instruction.flow_control() == FlowControl::Next
+    (instruction.flow_control() == FlowControl::Next || instruction.is_jmp_short_or_near())
         && !instruction.is_stack_instruction()
         && !instruction.is_string_instruction()
         && !matches!(instruction.mnemonic(), M::Div | M::Idiv)

@@ -38,7 +38,7 @@ pub(crate) const MAX_PIECE: usize = 1 << 18;
 /// Where an instruction's code is, and what a fault in it has to put back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Insn {
-    /// Distance of the guest's instruction from its block's start.
+    /// The guest's instruction's place in its page.
     pub(crate) guest: u16,
     /// Offset of its code in the cache.
     pub(crate) host: u32,
@@ -242,11 +242,21 @@ impl Translator<'_> {
                 break;
             }
             list.push(instruction);
-            if instruction.flow_control() != FlowControl::Next {
-                break;
+            match self.goes_on(&list, address) {
+                Some(target) => decoder = self.decoder_at(target),
+                None if instruction.flow_control() != FlowControl::Next => break,
+                None => {}
             }
         }
         list
+    }
+
+    /// Where a block goes on after a jump: at its target, if that is near and not in the block already.
+    fn goes_on(&self, list: &[Instruction], start: u64) -> Option<u64> {
+        let last = list.last().filter(|last| last.is_jmp_short_or_near() && !self.request.crosses())?;
+        let target = last.near_branch_target();
+        let near = (target ^ start) < PAGE_SIZE as u64 && list.len() < MAX_INSTRUCTIONS / 2;
+        (near && list.iter().all(|instruction| instruction.ip() != target)).then_some(target)
     }
 
     /// Whether an instruction is one that translation knows at all.
@@ -310,8 +320,12 @@ impl Translator<'_> {
             let host = self.place() as u32;
             self.borrowed = [NONE; TEMPORARIES];
             self.rcx_saved = false;
-            ending = self.one(instruction, number).map_err(|Untranslated| insns.len())?;
-            let guest = (instruction.ip() - start) as u16;
+            // A jump that the block goes on after has been made by decoding.
+            let last = insns.len() + 1 == instructions.len();
+            if last || !instruction.is_jmp_short_or_near() {
+                ending = self.one(instruction, number).map_err(|Untranslated| insns.len())?;
+            }
+            let guest = (instruction.ip() % PAGE_SIZE as u64) as u16;
             insns.push(Insn { guest, host, borrowed: self.borrowed, rcx_saved: self.rcx_saved });
         }
         if body == instructions.len() {
