@@ -8,6 +8,7 @@
 //! [`SyscallArg`] does the same for a typed parameter, and knows how strace prints the type and what
 //! it is called in C.
 
+use crate::prototype::Pointee;
 use crate::show::fmt_address;
 use core::fmt;
 
@@ -51,6 +52,9 @@ pub trait SyscallArg: Sized {
 
     /// How many bytes of the register count, for a comparison with a C prototype.
     const SIZE: usize = size_of::<Self>();
+
+    /// What it leads to, if it is a pointer that says so, for the same comparison.
+    const POINTEE: Option<Pointee> = None;
 
     /// The value that a register stands for, by Linux's rules of truncation and sign. Never fails.
     fn from_reg(raw: u64) -> Self;

@@ -105,7 +105,7 @@ pub use callgate_macros::{
 pub use errno::Errno;
 pub use flags::fmt_flags;
 pub use metadata::{ArgMetadata, FmtArg, FmtCType, FmtReturn, Handler, HandlerContext, Metadata, RetMetadata};
-pub use prototype::Declared;
+pub use prototype::{Declared, Pointee};
 pub use regs::PtRegs;
 pub use ret::{Exited, NoReturn, NotImplemented, SyscallReturn};
 pub use show::{fmt_address, fmt_quoted, fmt_string};

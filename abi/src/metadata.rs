@@ -139,8 +139,10 @@ pub struct ArgMetadata {
     pub name: &'static str,
     /// What kind of thing it is.
     pub class: ArgClass,
-    /// Writes its type in C.
+    /// Writes the type's name in C.
     pub c_type: FmtCType,
+    /// The type as the argument's C prototype spells it, if it has one: `pid_t` for an `int`.
+    pub declared: Option<&'static str>,
     /// Prints it as strace does.
     pub fmt: FmtArg,
 }
@@ -148,7 +150,25 @@ pub struct ArgMetadata {
 impl ArgMetadata {
     /// The metadata of a parameter of type `T`.
     pub const fn of<T: SyscallArg>(name: &'static str) -> Self {
-        Self { name, class: T::CLASS, c_type: T::c_type, fmt: T::fmt }
+        Self { name, class: T::CLASS, c_type: T::c_type, declared: None, fmt: T::fmt }
+    }
+
+    /// The same, of a prototype that spells the type so.
+    #[must_use]
+    pub const fn declared(mut self, c_type: &'static str) -> Self {
+        self.declared = Some(c_type);
+        self
+    }
+
+    /// Writes its type in C: as its prototype spells it, or else as the type calls itself.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub fn fmt_c_type(&self, f: &mut dyn fmt::Write) -> fmt::Result {
+        match self.declared {
+            Some(c_type) => f.write_str(c_type),
+            None => (self.c_type)(f),
+        }
     }
 }
 

@@ -42,9 +42,59 @@ impl Declared {
     }
 }
 
+/// What is at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pointee {
+    /// What C calls it: `struct stat`, `int`, `void`.
+    pub name: &'static str,
+    /// How many bytes it has; in a prototype 0 if it is no integer.
+    pub size: usize,
+    /// Whether the call only reads it.
+    pub constant: bool,
+}
+
+impl Pointee {
+    /// Whether a Rust pointer leaves alone what the prototype declares `const`.
+    #[must_use]
+    pub const fn permits<T: SyscallArg>(self) -> bool {
+        match T::POINTEE {
+            Some(own) => own.constant || !self.constant,
+            None => true,
+        }
+    }
+
+    /// Whether a Rust pointer leads where the prototype's does, as far as both say it: a structure is the one of that
+    /// name, an integer has its size.
+    #[must_use]
+    pub const fn agrees<T: SyscallArg>(self) -> bool {
+        let Some(own) = T::POINTEE else { return true };
+        if same(self.name, "void") || same(own.name, "void") {
+            return true;
+        }
+        match (is_structure(self.name), is_structure(own.name)) {
+            (true, true) => same(self.name, own.name),
+            (false, true) => self.size == 0,
+            (_, false) => self.size == 0 || self.size == own.size,
+        }
+    }
+}
+
+const fn is_structure(name: &str) -> bool {
+    matches!(name.as_bytes(), [b's', b't', b'r', b'u', b'c', b't', b' ', ..] | [b'u', b'n', b'i', b'o', b'n', b' ', ..])
+}
+
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Declared;
+    use super::{Declared, Pointee};
     use crate::{Fd, UserAddr, UserMut, UserPtr, UserStr};
 
     #[test]
@@ -60,5 +110,26 @@ mod tests {
         assert!(Declared::Address.agrees::<UserPtr<u64>>() && !Declared::Address.agrees::<UserStr>());
         assert!(Declared::Anything.agrees::<UserPtr<u8>>() && !Declared::Anything.agrees::<i32>());
         assert!(Declared::Named.agrees::<i32>());
+    }
+
+    #[test]
+    fn pointers_agree_with_where_c_says_they_lead() {
+        struct Stat;
+        impl crate::CType for Stat {
+            const NAME: &'static str = "struct stat";
+        }
+        let to = |name, size, constant| Pointee { name, size, constant };
+        assert!(to("struct stat", 0, false).agrees::<UserMut<Stat>>());
+        assert!(to("struct stat", 0, true).agrees::<UserPtr<Stat>>());
+        assert!(to("struct stat", 0, false).permits::<UserPtr<Stat>>(), "C leaves `const` out at times");
+        assert!(to("struct stat", 0, true).permits::<UserPtr<Stat>>());
+        assert!(!to("struct stat", 0, true).permits::<UserMut<Stat>>());
+        assert!(!to("struct statfs", 0, false).agrees::<UserMut<Stat>>());
+        assert!(!to("struct stat64", 0, false).agrees::<UserMut<Stat>>());
+        assert!(to("int", 4, false).agrees::<UserMut<u32>>() && !to("int", 4, false).agrees::<UserMut<u64>>());
+        assert!(!to("int", 4, false).agrees::<UserMut<Stat>>());
+        assert!(to("void", 0, false).agrees::<UserMut<Stat>>() && to("sigset_t", 0, false).agrees::<UserMut<u64>>());
+        assert!(to("int", 4, false).agrees::<UserAddr>() && to("char", 1, true).agrees::<UserStr>());
+        assert!(to("*", 8, true).agrees::<UserPtr<UserStr>>());
     }
 }

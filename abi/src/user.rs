@@ -9,6 +9,7 @@
 
 use crate::arg::{ArgClass, SyscallArg, TracedArg};
 use crate::errno::Errno;
+use crate::prototype::Pointee;
 use crate::show::{fmt_address, fmt_quoted, fmt_string};
 use core::fmt;
 use core::marker::PhantomData;
@@ -220,6 +221,7 @@ macro_rules! user_pointer {
 
         impl<T: CType> SyscallArg for $pointer<T> {
             const CLASS: ArgClass = if T::IS_BYTE { ArgClass::Buffer } else { ArgClass::Pointer };
+            const POINTEE: Option<Pointee> = Some(Pointee { name: T::NAME, size: size_of::<T>(), constant: $constant });
 
             fn from_reg(raw: u64) -> Self {
                 Self::new(raw)
@@ -333,6 +335,7 @@ impl UserStr {
 
 impl SyscallArg for UserStr {
     const CLASS: ArgClass = ArgClass::String;
+    const POINTEE: Option<Pointee> = Some(Pointee { name: "char", size: 1, constant: true });
 
     fn from_reg(raw: u64) -> Self {
         Self(raw)

@@ -13,6 +13,7 @@
 
 use std::env;
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -93,12 +94,12 @@ fn against_scripts(tree: &Path) -> Result<()> {
     let dir = env::temp_dir().join(format!("callgate-headers-{}", std::process::id()));
     let (theirs, ours) = (dir.join("theirs"), dir.join("ours"));
     let this = env::current_exe()?;
-    let mut library = Command::new(&this);
+    let mut library = child(&this);
     library.env(GENERATE, env::join_paths([&tables, &ours])?);
     let mut ways = vec![("one process", library)];
     match this.ancestors().nth(2).map(|dir| dir.join("callgate")).filter(|path| path.exists()) {
         Some(path) => {
-            let mut command = Command::new(path);
+            let mut command = child(path);
             command.args(["gen", "batch"]).arg(dir.join("headers.list"));
             ways.push(("callgate gen batch", command));
         }
@@ -106,12 +107,12 @@ fn against_scripts(tree: &Path) -> Result<()> {
     }
     let mut scripts = Vec::new();
     let mut times = vec![(Vec::new(), Vec::new()); ways.len()];
-    for _ in 0..20 {
+    for _ in 0..40 {
         fresh(&theirs)?;
         let start = Instant::now();
         for header in &HEADERS {
             let script = if header.name.starts_with("unistd") { "syscallhdr.sh" } else { "syscalltbl.sh" };
-            let mut sh = Command::new("sh");
+            let mut sh = child("sh");
             sh.arg(tree.join("scripts").join(script)).args(options(header));
             let status = sh.arg(tables.join(header.table)).arg(theirs.join(header.name)).status()?;
             assert!(status.success(), "{}", header.name);
@@ -144,6 +145,13 @@ fn against_scripts(tree: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A command as a shell would start it: without the directories that cargo has libraries looked for in.
+fn child(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove("LD_LIBRARY_PATH");
+    command
 }
 
 /// An empty directory.

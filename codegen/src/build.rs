@@ -77,8 +77,8 @@ impl Build {
     }
 
     /// A file of C prototypes, in the manner of Linux's `syscalls.h`, that handlers are held to: where a handler's
-    /// number of arguments, their names or their classes are others than its prototype's, the build fails at the
-    /// parameter. Handlers without a prototype are not held to anything. See [`crate::prototypes`].
+    /// number of arguments, their names, their classes or what they lead to are others than its prototype's, the build
+    /// fails at the parameter. Handlers without a prototype are not held to anything. See [`crate::prototypes`].
     #[must_use]
     pub fn prototypes(mut self, path: impl Into<PathBuf>) -> Self {
         self.prototypes = Some(path.into());

@@ -65,6 +65,18 @@ fn reference() -> Reference {
         call(300, "loop", "sys_loop", "unsigned long", &odd, "A name that is Rust's."),
         call(301, "answer", "sys_loop", "long", &odd, "The same entry point."),
         call(
+            274,
+            "get_robust_list",
+            "sys_get_robust_list",
+            "int",
+            &[
+                ("pid_t", "pid"),
+                ("struct robust_list_head __user *__user *", "head_ptr"),
+                ("size_t __user *", "len_ptr"),
+            ],
+            "Addresses of addresses.",
+        ),
+        call(
             302,
             "six",
             "sys_six",

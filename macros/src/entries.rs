@@ -9,7 +9,7 @@
 //! next 472
 //! entry sys_newstat stat 4
 //! entry sys_exit exit 60 noreturn
-//! prototype sys_exit\tsyscalls.h:7\tasmlinkage long sys_exit(int error_code);\tinteger4\terror_code\tint error_code
+//! prototype sys_exit\tsyscalls.h:7\tasmlinkage long sys_exit(int error_code);\tinteger4\terror_code\tint error_code\tint\t
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -54,6 +54,28 @@ pub(crate) struct Parameter<'a> {
     pub(crate) name: &'a str,
     /// The whole of it: `size_t count`.
     pub(crate) text: &'a str,
+    /// Its type as it is spelled there.
+    pub(crate) c_type: &'a str,
+    /// Where it leads, if it is an address.
+    pub(crate) pointee: Option<Pointee<'a>>,
+}
+
+/// What a prototype says of what is at an address.
+pub(crate) struct Pointee<'a> {
+    /// Whether the call only reads it.
+    pub(crate) constant: bool,
+    /// Its size if it is an integer, and 0 otherwise.
+    pub(crate) size: usize,
+    /// What C calls it.
+    pub(crate) name: &'a str,
+}
+
+impl<'a> Pointee<'a> {
+    fn new(text: &'a str) -> Option<Self> {
+        let (constant, text) = text.strip_prefix("const ").map_or((false, text), |rest| (true, rest));
+        let (size, name) = text.split_once(' ')?;
+        Some(Self { constant, size: size.parse().ok()?, name })
+    }
 }
 
 impl Entries {
@@ -118,8 +140,10 @@ impl Table {
         let mut words = self.value("prototype", entry, '\t')?.split('\t');
         let (place, text) = (words.next()?, words.next()?);
         let mut parameters = Vec::new();
-        while let (Some(class), Some(name), Some(text)) = (words.next(), words.next(), words.next()) {
-            parameters.push(Parameter { class, name, text });
+        while let (Some(class), Some(name), Some(text), Some(c_type), Some(pointee)) =
+            (words.next(), words.next(), words.next(), words.next(), words.next())
+        {
+            parameters.push(Parameter { class, name, text, c_type, pointee: Pointee::new(pointee) });
         }
         Some(Prototype { place, text, parameters })
     }

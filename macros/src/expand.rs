@@ -1,6 +1,7 @@
 //! From a checked declaration to Rust.
 
 use crate::check::{Arg, CondSyscall, Handler, Return};
+use crate::prototype::Leads;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
@@ -27,8 +28,17 @@ pub(crate) fn handler(handler: &Handler<'_>) -> TokenStream {
 fn declared(arg: &Arg<'_>) -> Option<TokenStream> {
     let (ty, declared) = (arg.ty, arg.declared.as_ref()?);
     let (class, message) = (&declared.class, &declared.message);
+    // One message at most: what is no address at all leads nowhere.
+    let agrees = quote_spanned!(at(ty.span())=> ::callgate_abi::Declared::#class.agrees::<#ty>());
+    let leads = declared.leads.as_ref().map(|Leads { pointee, elsewhere, written }| {
+        quote_spanned! {at(ty.span())=>
+            const _: () = ::core::assert!(!#agrees || #pointee.agrees::<#ty>(), "{}", #elsewhere);
+            const _: () = ::core::assert!(!#agrees || #pointee.permits::<#ty>(), "{}", #written);
+        }
+    });
     Some(quote_spanned! {at(ty.span())=>
-        const _: () = ::core::assert!(::callgate_abi::Declared::#class.agrees::<#ty>(), "{}", #message);
+        const _: () = ::core::assert!(#agrees, "{}", #message);
+        #leads
     })
 }
 
@@ -50,7 +60,11 @@ fn value(handler: &Handler<'_>) -> TokenStream {
     let call = call(handler, &context, &args);
     let arg_metadata = handler.args.iter().map(|arg| {
         let (ty, name) = (arg.ty, &arg.name);
-        quote_spanned!(at(ty.span())=> ::callgate_abi::ArgMetadata::of::<#ty>(#name))
+        let declared = arg.declared.as_ref().map(|declared| {
+            let c_type = &declared.c_type;
+            quote!(.declared(#c_type))
+        });
+        quote_spanned!(at(ty.span())=> ::callgate_abi::ArgMetadata::of::<#ty>(#name) #declared)
     });
     // Without the macro's own context, line!() is where the function's name stands.
     let line = quote_spanned!(function.sig.ident.span()=> ::core::line!());

@@ -143,7 +143,9 @@
 //! that no row has is reported with near names and with the row to add. If `Build::prototypes` named a file, the same
 //! list has the C prototypes, and a handler that disagrees with its own is refused: at the closing parenthesis for a
 //! missing argument, at the parameter for one too many or of another name, at the type for one that can't stand for
-//! C's (`callgate_abi::Declared` says which can). The message quotes the prototype with its file and line.
+//! C's (`callgate_abi::Declared` says which can), leads to another structure, or writes what C declares `const`
+//! (`callgate_abi::Pointee`). The message quotes the prototype with its file and line. The metadata of a handler that
+//! agrees has its types as the prototype spells them: `pid_t` for an `i32`.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -3,7 +3,7 @@
 //! evaluates is made here with its message.
 
 use crate::check::{Arg, source};
-use crate::entries::{Entries, Parameter, Prototype};
+use crate::entries::{Entries, Parameter, Pointee, Prototype};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Error, Signature};
@@ -14,6 +14,20 @@ pub(crate) struct Declared {
     pub(crate) class: TokenStream,
     /// What is said if the type can't stand for it.
     pub(crate) message: String,
+    /// The prototype's spelling of the type.
+    pub(crate) c_type: String,
+    /// Where it leads, if it is an address.
+    pub(crate) leads: Option<Leads>,
+}
+
+/// Where a prototype's address leads.
+pub(crate) struct Leads {
+    /// The value of `callgate_abi::Pointee`.
+    pub(crate) pointee: TokenStream,
+    /// What is said if the type leads elsewhere.
+    pub(crate) elsewhere: String,
+    /// What is said if the type is for writing, and the prototype's is not.
+    pub(crate) written: String,
 }
 
 /// The arguments with what the prototype says of each; errors where it says something else.
@@ -33,7 +47,12 @@ pub(crate) fn hold<'a>(
         if !(parameter.name.is_empty() || parameter.name == arg.name) {
             errors.push(Error::new(arg.place, name(arg, parameter, &prototype)));
         }
-        arg.declared = class(parameter.class).map(|class| Declared { class, message: ty(arg, parameter, &prototype) });
+        arg.declared = class(parameter.class).map(|class| Declared {
+            class,
+            message: ty(arg, parameter, &prototype),
+            c_type: parameter.c_type.to_owned(),
+            leads: parameter.pointee.as_ref().map(|to| pointee(arg, parameter, to, &prototype)),
+        });
     }
     if errors.is_empty() { Ok(args) } else { Err(errors) }
 }
@@ -86,6 +105,23 @@ fn ty(arg: &Arg<'_>, parameter: &Parameter<'_>, prototype: &Prototype<'_>) -> St
         parameter.text,
         quoted(prototype)
     )
+}
+
+fn pointee(arg: &Arg<'_>, parameter: &Parameter<'_>, to: &Pointee<'_>, prototype: &Prototype<'_>) -> Leads {
+    let Pointee { constant, size, name } = *to;
+    let (own, text, quoted) = (source(arg.ty), parameter.text, quoted(prototype));
+    let pointer = if constant { "UserPtr" } else { "UserMut" };
+    Leads {
+        pointee: quote!(::callgate_abi::Pointee { name: #name, size: #size, constant: #constant }),
+        elsewhere: format!(
+            "`{own}` leads elsewhere than `{text}` of its prototype\n{quoted}\n\
+             make it a `{pointer}` of what C calls `{name}`; or correct the prototype"
+        ),
+        written: format!(
+            "`{own}` can be written, and `{text}` of its prototype is only read\n{quoted}\n\
+             make it a `UserPtr`; or correct the prototype"
+        ),
+    }
 }
 
 fn quoted(prototype: &Prototype<'_>) -> String {

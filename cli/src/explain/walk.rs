@@ -163,7 +163,7 @@ impl Walk {
         for (((arg, register), raw), text) in args {
             let mut c_type = String::new();
             // Writing to a string does not fail.
-            let _ = (arg.c_type)(&mut c_type);
+            let _ = arg.fmt_c_type(&mut c_type);
             screen.line(row(register, raw, &c_type, arg.name, text));
         }
     }

@@ -149,6 +149,9 @@ fn of_handlers(command: &Output, table: &Table, abis: &AbiFilter, programs: Opti
 
 #[cfg(test)]
 mod tests {
+    use callgate_codegen::Prototypes;
+    use callgate_codegen::prototypes::Parameter;
+
     use super::args::{JsonArgs, TableArgs, WrappersArgs};
     use super::*;
 
@@ -207,6 +210,26 @@ mod tests {
         assert_eq!(parsed["calls"][1]["args"][2]["type"], "size_t");
         let schema = made(&Output::Json(JsonArgs { schema: true, table: all() }));
         assert!(serde_json::from_str::<serde_json::Value>(&schema).is_ok());
+    }
+
+    /// Handlers have Rust's types; what is printed is what their prototypes say, to the letter.
+    #[test]
+    fn prototypes_are_spelled_as_they_were_declared() {
+        let declared = Prototypes::parse("syscalls.h", include_str!("../../../syscalls.h")).unwrap();
+        let printed = Prototypes::parse("printed.h", &made(&Output::Prototypes(all()))).unwrap();
+        let find = |entry| declared.list().iter().find(|one| one.entry == entry);
+        let mut compared = 0;
+        for ours in printed.list() {
+            let Some(theirs) = find(ours.entry.clone()) else { continue };
+            // What only a name is known of is printed as the handler knows it: these are addresses of structures.
+            let known = |one: &&Parameter| !one.c_type.contains("cap_user_");
+            let pairs = theirs.parameters.iter().zip(&ours.parameters).filter(|(theirs, _)| known(theirs));
+            for (theirs, ours) in pairs {
+                assert_eq!(ours.c_type, theirs.c_type, "{theirs} is printed as {ours}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 400, "only {compared} parameters");
     }
 
     #[test]

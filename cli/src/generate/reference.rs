@@ -61,7 +61,7 @@ pub(super) fn reference(table: &Table, abis: &AbiFilter, programs: Programs) -> 
 }
 
 fn argument(argument: &callgate_abi::ArgMetadata) -> Argument {
-    Argument { name: argument.name.to_owned(), c_type: written(|f| (argument.c_type)(f)) }
+    Argument { name: argument.name.to_owned(), c_type: written(|f| argument.fmt_c_type(f)) }
 }
 
 fn written(write: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result) -> String {

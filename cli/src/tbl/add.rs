@@ -18,7 +18,8 @@ pub(super) fn add(args: &AddArgs) -> Result {
     let arguments = arguments(&args.args).map_err(|error| Failure::own(format!("--args: {error}")))?;
     let file = file(args)?;
     let new = NewRow { name: args.name.clone(), number: args.nr, abi: args.abi.clone(), entry: args.entry.clone() };
-    let (old, inserted) = match Table::read(&file).and_then(|old| old.insert(&new).map(|inserted| (old, inserted))) {
+    let (old, inserted) = match Table::read_new(&file).and_then(|old| old.insert(&new).map(|inserted| (old, inserted)))
+    {
         Ok(both) => both,
         Err(error) => {
             report(&error);

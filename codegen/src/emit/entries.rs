@@ -8,7 +8,8 @@
 //! ```
 //!
 //! and, if there is a file of prototypes, a line for each that belongs to an entry point. Its words are separated by tabs:
-//! the entry point, the place, the prototype; and for each parameter its class, its name (or nothing) and its declaration.
+//! the entry point, the place, the prototype; and for each parameter its class, its name (or nothing), its declaration, its
+//! type, and where it leads.
 
 use crate::dispatch::Dispatch;
 use crate::prototypes::{Parameter, Prototypes};
@@ -31,7 +32,7 @@ pub fn prototype_entries(dispatch: &Dispatch, prototypes: &Prototypes) -> String
         let (entry, path, line) = (&prototype.entry, prototypes.path(), prototype.entry.span.line);
         let parameter = |one: &Parameter| {
             let name = one.name.as_ref().map_or("", |name| name.as_str());
-            format!("\t{}\t{name}\t{one}", one.class())
+            format!("\t{}\t{name}\t{one}\t{}\t{}", one.class(), one.c_type, one.pointee())
         };
         let parameters: String = prototype.parameters.iter().map(parameter).collect();
         out += &format!("prototype {entry}\t{path}:{line}\t{prototype}{parameters}\n");

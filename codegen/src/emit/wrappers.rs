@@ -102,7 +102,7 @@ fn user_type(c_type: &str) -> String {
         }
         Some(CType::Integer { size, signed }) if !is_known(c_type) => integer(size, signed).to_owned(),
         Some(CType::Named(_)) | None => "long".to_owned(),
-        Some(_) => c_type.replace(" __user *", " *"),
+        Some(_) => c_type.replace("__user ", ""),
     }
 }
 
@@ -219,7 +219,7 @@ fn rust_function(call: &Syscall) -> String {
          /// Addresses have to lead to memory of the call's type that it may use.\n#[inline]\n",
         if call.noreturn { "void" } else { &call.ret },
         call.name,
-        call.parameters().replace(" __user *", " *"),
+        call.parameters().replace("__user ", ""),
     );
     let syscall = format!("syscall({number}, [{values}])");
     if call.noreturn {

@@ -2,13 +2,15 @@
 //! that defines the function casts whatever it is given.
 //!
 //! Here such a file is optional. Given to [`Build::prototypes`](crate::Build::prototypes), it makes the build fail at a
-//! handler's parameter whose name or class is not the prototype's, or where one is missing; the message quotes
-//! the prototype with its file and line.
+//! handler's parameter whose name or class is not the prototype's, that leads to another structure or writes what is
+//! `const`, or where one is missing; the message quotes the prototype with its file and line. What is made of handlers
+//! that agree spells their types as the prototypes do.
 //!
 //! Quirks:
 //! - A parameter without a name holds the handler to its type only.
 //! - Lines for the preprocessor are skipped, so that both sides of an `#if` are read.
 //! - What is returned is not compared: in C it is always `long`.
+//! - A pointer without `const` says nothing: Linux leaves it out of many that it only reads.
 
 mod check;
 mod grammar;
@@ -161,6 +163,21 @@ impl Parameter {
             Some(CType::Pointer { .. }) => "address".to_owned(),
             Some(CType::Named(_)) | None => "named".to_owned(),
         }
+    }
+}
+
+impl Parameter {
+    /// Where an address leads, in the words by which the macros know it: `const`, if the call only reads there; the size
+    /// of an integer, or 0; and the name. Nothing for another type.
+    pub(crate) fn pointee(&self) -> String {
+        let Some(CType::Pointer { to, constant }) = CType::parse(&self.c_type) else { return String::new() };
+        let size = match CType::parse(to) {
+            _ if to == "*" => 8,
+            Some(CType::Integer { size, .. }) => size,
+            Some(CType::Length) => 8,
+            _ => 0,
+        };
+        format!("{}{size} {to}", if constant { "const " } else { "" })
     }
 }
 

@@ -140,10 +140,11 @@ impl Table {
         let before = self.rows().filter(family).filter(below).max_by_key(|row| (row.number, row.span.start));
         let before = before.or_else(|| self.rows().filter(below).max_by_key(|row| (row.number, row.span.start)));
         match before {
-            None => {
-                let first = self.rows().next().map_or(0, |row| row.span.start);
-                (first, "")
-            }
+            None => match self.rows().next() {
+                Some(first) => (first.span.start, ""),
+                None if self.source().is_empty() || self.source().ends_with('\n') => (self.source().len(), ""),
+                None => (self.source().len(), "\n"),
+            },
             Some(row) => match self.source().get(row.span.end..).and_then(|rest| rest.find('\n')) {
                 Some(newline) => (row.span.end + newline + 1, ""),
                 None => (self.source().len(), "\n"),
@@ -157,6 +158,19 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
+
+    #[test]
+    fn a_table_begins_with_its_first_row() {
+        let new = NewRow { name: "print".to_owned(), ..NewRow::default() };
+        for (before, after) in [
+            ("", "0\tcommon\tprint\t\t\tsys_print\n"),
+            ("# Mine.", "# Mine.\n0\tcommon\tprint\t\t\tsys_print\n"),
+            ("# Mine.\n\n", "# Mine.\n\n0\tcommon\tprint\t\t\tsys_print\n"),
+        ] {
+            let table = Table::of("new.tbl".to_owned(), before.into(), true).unwrap();
+            assert_eq!(table.insert(&new).unwrap().table.source(), after);
+        }
+    }
 
     const TABLE: &str = "\
 # Calls.

@@ -125,12 +125,24 @@ impl Table {
 
     /// Reads a table from its text; messages will name it `path`.
     pub fn parse(path: impl Into<String>, source: impl Into<Arc<str>>) -> Result<Self, TableError> {
-        let (path, source) = (path.into(), source.into());
-        let (lines, warnings) = match parse::lines(&source) {
-            Ok(read) => read,
-            Err(diagnostics) => return Err(TableError::new(path, &source, diagnostics)),
-        };
-        Ok(Self { path, source, lines, warnings })
+        Self::of(path.into(), source.into(), false)
+    }
+
+    /// Reads the table in the file at `path`, which need not have a row yet: [`Table::insert`] gives it one.
+    pub fn read_new(path: impl AsRef<Path>) -> Result<Self, TableError> {
+        let path = path.as_ref();
+        match std::fs::read_to_string(path) {
+            Ok(source) => Self::of(path.display().to_string(), source.into(), true),
+            // What is wrong with the file is told as ever.
+            Err(_) => Self::read(path),
+        }
+    }
+
+    fn of(path: String, source: Arc<str>, may_be_empty: bool) -> Result<Self, TableError> {
+        match parse::lines(&source, may_be_empty) {
+            Ok((lines, warnings)) => Ok(Self { path, source, lines, warnings }),
+            Err(diagnostics) => Err(TableError::new(path, &source, diagnostics)),
+        }
     }
 
     /// The name that messages give the table.

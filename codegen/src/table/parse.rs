@@ -37,8 +37,9 @@ pub(super) struct RawWord<'s> {
 /// bytes make few calls, and little memory that has not been used before.
 const PIECE: usize = 2048;
 
-/// Reads all lines; fails with every error that the table has (up to [`check::MAX_ERRORS`]).
-pub(super) fn lines(source: &Arc<str>) -> Result<(Vec<Line>, Vec<Diagnostic>), Vec<Diagnostic>> {
+/// Reads all lines; fails with every error that the table has (up to [`check::MAX_ERRORS`]), one of which can be that it has
+/// no rows.
+pub(super) fn lines(source: &Arc<str>, may_be_empty: bool) -> Result<(Vec<Line>, Vec<Diagnostic>), Vec<Diagnostic>> {
     check::newlines(source).map_err(|diagnostic| vec![*diagnostic])?;
     let mut lines = Vec::with_capacity(source.bytes().filter(|&byte| byte == b'\n').count() + 1);
     let mut checker = Checker::default();
@@ -61,7 +62,7 @@ pub(super) fn lines(source: &Arc<str>) -> Result<(Vec<Line>, Vec<Diagnostic>), V
         Line::Row(row) => Some(row),
         _ => None,
     }));
-    let warnings = checker.finish(lines.iter().any(|line| matches!(line, Line::Row(_))))?;
+    let warnings = checker.finish(may_be_empty || lines.iter().any(|line| matches!(line, Line::Row(_))))?;
     Ok((lines, warnings))
 }
 

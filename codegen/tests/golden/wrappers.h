@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct robust_list_head;
 struct stat;
 
 /* Makes a system call and returns what the kernel answers. */
@@ -85,6 +86,12 @@ static inline unsigned long sys_loop(bool default_, unsigned short type, long er
 static inline long sys_answer(bool default_, unsigned short type, long errno_, const void *answer)
 {
 	return (long)callgate_answer(callgate_syscall(301, (long)default_, (long)type, (long)errno_, (long)answer, 0, 0));
+}
+
+/* Addresses of addresses. */
+static inline int sys_get_robust_list(pid_t pid, struct robust_list_head **head_ptr, size_t *len_ptr)
+{
+	return (int)callgate_answer(callgate_syscall(274, (long)pid, (long)head_ptr, (long)len_ptr, 0, 0, 0));
 }
 
 /* six, system call 302 */

@@ -145,6 +145,18 @@ pub unsafe fn answer_(default: bool, r#type: u16, errno: i64, answer_: *const co
     answer(unsafe { syscall(301, [i64::from(default), i64::from(r#type), errno, answer_ as i64, 0, 0]) })
 }
 
+/// Addresses of addresses.
+///
+/// In C: `int get_robust_list(pid_t pid, struct robust_list_head **head_ptr, size_t *len_ptr)`.
+///
+/// # Safety
+/// Addresses have to lead to memory of the call's type that it may use.
+#[inline]
+pub unsafe fn get_robust_list(pid: i32, head_ptr: *mut *mut u8, len_ptr: *mut usize) -> Result<i32, Errno> {
+    // SAFETY: the caller's promise.
+    answer(unsafe { syscall(274, [i64::from(pid), head_ptr as i64, len_ptr as i64, 0, 0, 0]) }).map(|answer| answer as i32)
+}
+
 /// six, system call 302
 ///
 /// In C: `unsigned long six(int a, long b, u8 c, loff_t d, int *e, void *f)`.

@@ -45,7 +45,7 @@ syscall_enum! {
     }
 }
 
-/// A soft and a hard limit: `struct rlimit64`, and `struct rlimit` of a 64-bit program.
+/// A soft and a hard limit: `struct rlimit` of a 64-bit program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Rlimit {
@@ -56,6 +56,15 @@ pub struct Rlimit {
 }
 
 impl CType for Rlimit {
+    const NAME: &'static str = "struct rlimit";
+}
+
+/// The same for programs of any word size: `struct rlimit64`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
+pub struct Rlimit64(Rlimit);
+
+impl CType for Rlimit64 {
     const NAME: &'static str = "struct rlimit64";
 }
 
@@ -150,10 +159,10 @@ pub fn prlimit64(
     task: &mut Task,
     pid: i32,
     resource: Resource,
-    new_rlim: UserPtr<Rlimit>,
-    old_rlim: UserMut<Rlimit>,
+    new_rlim: UserPtr<Rlimit64>,
+    old_rlim: UserMut<Rlimit64>,
 ) -> Result<()> {
-    let new = if new_rlim.is_null() { None } else { Some(new_rlim.read(task)?) };
+    let new = if new_rlim.is_null() { None } else { Some(new_rlim.read(task)?.0) };
     let group = match pid {
         0 => Rc::clone(task.signal()),
         _ => Rc::clone(&task.kernel.find_task(pid).ok_or(Errno::ESRCH)?.signal),
@@ -163,7 +172,7 @@ pub fn prlimit64(
         return Err(Errno::EPERM);
     }
     let old = do_prlimit(task, &group, resource, new)?;
-    if old_rlim.is_null() { Ok(()) } else { old_rlim.write(task, &old) }
+    if old_rlim.is_null() { Ok(()) } else { old_rlim.write(task, &Rlimit64(old)) }
 }
 
 #[cfg(test)]
