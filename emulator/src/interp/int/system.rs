@@ -96,9 +96,8 @@ fn privileged(i: &Instruction) -> Option<Exec> {
 pub(super) fn ends_block(i: &Instruction) -> bool {
     match i.mnemonic() {
         // They leave the run, or need exact counts.
-        Mnemonic::Hlt | Mnemonic::Vmcall | Mnemonic::Syscall | Mnemonic::Rdtsc | Mnemonic::Rdtscp | Mnemonic::Rdmsr => {
-            true
-        }
+        Mnemonic::Hlt | Mnemonic::Vmcall | Mnemonic::Syscall => true,
+        Mnemonic::Rdtsc | Mnemonic::Rdtscp | Mnemonic::Rdmsr | Mnemonic::Rdrand | Mnemonic::Rdseed => true,
         // They may set TF.
         Mnemonic::Popf | Mnemonic::Popfq => true,
         // Debug traps are put off after loads of segments; other registers change what blocks depend on.
@@ -171,13 +170,13 @@ fn rdpid(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 
 /// RDRAND and RDSEED: never without a number. Where the time stamp counter repeats from run to run, so do the numbers.
 fn random<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
-    let count = core.retired().wrapping_add(u64::from(op.offset));
+    let count = core.retired();
     let value = match core.cpu.tsc {
         // The standard library's hasher begins with the host's randomness.
         Tsc::Host(since) => RandomState::new().hash_one((since.elapsed(), count)),
         Tsc::Instructions { .. } => {
             // Steele, Lea, Flood: "Fast splittable pseudorandom number generators", the finaliser.
-            let x = core.cpu.tsc_at(count).wrapping_add(core.start).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let x = core.cpu.tsc_at(count).wrapping_add(core.rip).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
             x ^ x >> 31
