@@ -43,6 +43,9 @@ pub(crate) struct Core<'a> {
     pub(crate) trap_shadow: bool,
     /// Repeated string instructions stop after each iteration, or may have to.
     pub(crate) by_iteration: bool,
+    /// Exceptions delivered since the last instruction was retired, and `left` at the last of them.
+    pub(crate) deliveries: u32,
+    pub(crate) delivered_at: u64,
     /// What CPUID tells.
     pub(crate) model: CpuModel,
 }
@@ -69,6 +72,8 @@ impl<'a> Core<'a> {
             interrupt: 0,
             trap_shadow: false,
             by_iteration: false,
+            deliveries: 0,
+            delivered_at: budget,
             model,
         }
     }

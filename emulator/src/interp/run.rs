@@ -17,7 +17,6 @@ pub(super) fn run(cache: &mut Cache, core: &mut Core<'_>) -> Exit {
     /// Deliveries in a row without an instruction: handlers that can't be fetched, each for the fault of the one before.
     /// The processor would go on for ever.
     const MOST: u32 = 1000;
-    let mut fruitless = 0;
     loop {
         // Frames that deliveries push may overwrite instructions, too.
         cache.sync(core.mmu.memory());
@@ -33,8 +32,7 @@ pub(super) fn run(cache: &mut Cache, core: &mut Core<'_>) -> Exit {
         if let Some(exit) = exit {
             return exit;
         }
-        fruitless = if left == core.left { fruitless + 1 } else { 0 };
-        if fruitless > MOST {
+        if core.deliveries > MOST {
             return Exit::Exception(Exception::with_code(vector::DF, 0));
         }
     }

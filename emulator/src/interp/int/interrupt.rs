@@ -54,6 +54,8 @@ pub(crate) fn deliver(core: &mut Core<'_>, exception: Exception, source: Source)
     if core.cpu.delivery == Delivery::Exit {
         return Some(if exception.vector == vector::DB { Exit::Debug } else { Exit::Exception(exception) });
     }
+    core.deliveries = if core.left == core.delivered_at { core.deliveries + 1 } else { 1 };
+    core.delivered_at = core.left;
     let Err(second) = through_gate(core, exception, source) else { return None };
     let contributory = |vector: u8| matches!(vector, vector::DE | vector::TS..=vector::GP);
     let faulty = |vector: u8| contributory(vector) || vector == vector::PF;
