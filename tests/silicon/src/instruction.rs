@@ -12,6 +12,7 @@ use crate::compare::operand_address;
 use crate::rng::{Pool, Rng};
 use crate::segments;
 use crate::state::{DATA, State, TARGET, WINDOWS, XSAVE, at, image, put, window};
+use crate::tolerance::mxcsr_offset;
 
 /// rax, rcx … as `State::gpr` has them.
 const RAX: usize = 0;
@@ -483,6 +484,13 @@ pub(crate) fn is_fair(i: &Instruction, state: &State) -> bool {
     let Some(address) = operand_address(i, state) else { return true };
     if i.mnemonic() == M::Lea {
         return true;
+    }
+    // What is loaded into MXCSR is known, or not there.
+    if let Some(at) = mxcsr_offset(i).map(|offset| address.wrapping_add(offset + 2))
+        && window(at).is_none()
+        && (DATA..DATA + 0x3000).contains(&at)
+    {
+        return false;
     }
     let size = match i.mnemonic() {
         M::Fxsave | M::Fxsave64 => 512,

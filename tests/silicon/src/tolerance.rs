@@ -179,7 +179,7 @@ fn refused(ends: &Ends<'_>) -> bool {
 }
 
 /// Where in its operand an instruction finds a value for MXCSR.
-fn mxcsr_offset(i: &Instruction) -> Option<u64> {
+pub(crate) fn mxcsr_offset(i: &Instruction) -> Option<u64> {
     match i.mnemonic() {
         M::Ldmxcsr | M::Vldmxcsr => Some(0),
         M::Fxrstor | M::Fxrstor64 | M::Xrstor | M::Xrstor64 => Some(at::MXCSR as u64),
