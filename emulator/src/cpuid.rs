@@ -7,7 +7,7 @@
 //! The rest is what start-up code of C libraries looks at: vendor, family, caches (a library that finds no cache sizes
 //! may divide by them), address widths, brand.
 
-use iced_x86::{Code, CpuidFeature, Instruction};
+use iced_x86::{Code, CpuidFeature, DecoderOptions, Instruction};
 
 use crate::xstate;
 
@@ -158,6 +158,32 @@ impl CpuModel {
     }
 }
 
+/// How bytes are decoded for a model: TZCNT and LZCNT are BSF and BSR with a prefix that means nothing where they are not
+/// known, which is why compilers use them everywhere.
+pub(crate) fn decoder_options(model: CpuModel) -> u32 {
+    const BMI1: CpuModel = since(CpuidFeature::BMI1);
+    const LZCNT: CpuModel = since(CpuidFeature::LZCNT);
+    let tzcnt = if model >= BMI1 { DecoderOptions::NONE } else { DecoderOptions::NO_MPFX_0FBC };
+    let lzcnt = if model >= LZCNT { DecoderOptions::NONE } else { DecoderOptions::NO_MPFX_0FBD };
+    tzcnt | lzcnt
+}
+
+/// The first model with the instructions of a feature.
+const fn since(feature: CpuidFeature) -> CpuModel {
+    let mut i = 0;
+    while i < FEATURES.len() {
+        let mut j = 0;
+        while j < FEATURES[i].instructions.len() {
+            if FEATURES[i].instructions[j] as u32 == feature as u32 {
+                return FEATURES[i].since;
+            }
+            j += 1;
+        }
+        i += 1;
+    }
+    panic!("no model has it")
+}
+
 /// Whether a model has all extensions that an instruction needs.
 pub(crate) fn has(model: CpuModel, instruction: &Instruction) -> bool {
     if matches!(instruction.code(), Code::Rdsspd_r32 | Code::Rdsspq_r64) {
@@ -275,7 +301,7 @@ fn cache(subleaf: u32) -> [u32; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iced_x86::{Decoder, DecoderOptions};
+    use iced_x86::Decoder;
 
     fn decode(bytes: &[u8]) -> Instruction {
         Decoder::new(64, bytes, DecoderOptions::NONE).decode()
@@ -301,6 +327,17 @@ mod tests {
         assert_eq!((has(popcnt), has(vpxor), has(pxor)), ([false, true, true], [false, false, true], [true; 3]));
         assert_eq!([V1, V2, V3].map(|model| cpuid(model, 1, 0)[2] >> 23 & 0x21), [0, 1, 0x21]);
         assert!(V3.feature_names().any(|name| name == "avx2") && !V2.feature_names().any(|name| name == "avx2"));
+    }
+
+    #[test]
+    fn tzcnt_and_lzcnt_are_bsf_and_bsr_before() {
+        // tzcnt eax, ecx; lzcnt eax, ecx.
+        let codes = |model| {
+            [[0xf3, 0x0f, 0xbc, 0xc1], [0xf3, 0x0f, 0xbd, 0xc1]]
+                .map(|bytes| Decoder::new(64, &bytes, decoder_options(model)).decode().code())
+        };
+        assert_eq!(codes(V3), [Code::Tzcnt_r32_rm32, Code::Lzcnt_r32_rm32]);
+        assert_eq!(codes(V2), [Code::Bsf_r32_rm32, Code::Bsr_r32_rm32]);
     }
 
     #[test]

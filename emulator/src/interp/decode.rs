@@ -28,7 +28,7 @@ pub(crate) enum Decoded {
 
 /// Decodes the instruction at `ip` that begins with `bytes`.
 pub(crate) fn decode(target: Target, bytes: &[u8], ip: u64) -> Decoded {
-    let mut decoder = Decoder::with_ip(64, bytes, ip, DecoderOptions::NONE);
+    let mut decoder = Decoder::with_ip(64, bytes, ip, cpuid::decoder_options(target.model));
     let instruction = decoder.decode();
     if instruction.is_invalid() {
         if decoder.last_error() == DecoderError::NoMoreBytes && bytes.len() < 15 {
