@@ -191,7 +191,7 @@ mod tests {
         for expected in [
             "write(1, \"Hi\\n\", 3)",
             "rax ← 0x1",
-            "rsi  0x7f",
+            "rsi  0x",
             "0f 05",
             "← rip, the next instruction",
             "← rflags",
