@@ -59,10 +59,8 @@ pub(super) struct Block {
     pub(super) ops: Box<[Op]>,
     /// Its direct branches, by their number in `Op::aux`; the last may be at its end.
     pub(super) branches: Box<[Branch]>,
-    /// Successor at the end.
-    pub(super) next: Cell<Link>,
-    /// Where the branch at the end leads.
-    pub(super) last: Cell<Link>,
+    /// Successors: where its end leads, and the branch at its end.
+    pub(super) links: [Cell<Link>; 2],
     /// Address after the last instruction.
     pub(super) end: u64,
     /// How many instructions it has.
@@ -97,9 +95,9 @@ impl Block {
     #[inline(always)]
     pub(super) fn link(&self, way: Way) -> &Cell<Link> {
         match way {
-            Way::Next => &self.next,
-            Way::Last => &self.last,
-            Way::Side(number) => self.branches.get(number as usize).map_or(&self.last, |branch| &branch.link),
+            Way::Next => &self.links[0],
+            Way::Last => &self.links[1],
+            Way::Side(number) => self.branches.get(number as usize).map_or(&self.links[1], |branch| &branch.link),
         }
     }
 
@@ -348,8 +346,7 @@ impl Cache {
         self.kept -= block.ops.len();
         block.ops = Box::default();
         block.branches = Box::default();
-        block.next = Cell::new(UNLINKED);
-        block.last = Cell::new(UNLINKED);
+        block.links = [const { Cell::new(UNLINKED) }; 2];
         let incoming = origin.incoming.take();
         for (from, way) in incoming {
             let link = self.blocks[from as usize].link(way);
@@ -386,8 +383,7 @@ impl Cache {
         let block = Block {
             ops: decoded.ops.into(),
             branches: decoded.branches.into(),
-            next: Cell::new(UNLINKED),
-            last: Cell::new(UNLINKED),
+            links: [const { Cell::new(UNLINKED) }; 2],
             end: decoded.end,
             count: decoded.count,
         };
@@ -435,6 +431,8 @@ pub(super) struct DecodedBlock {
     second: Option<u32>,
     /// Those whose flags may be for nothing.
     pending: int::Pending,
+    /// What the operations are in a pair.
+    kinds: Vec<Option<int::Kind>>,
 }
 
 impl DecodedBlock {
@@ -449,8 +447,8 @@ impl DecodedBlock {
         self.count += 1;
         if fuse {
             for (index, step) in self.pending.next(instruction, self.ops.len()) {
-                if let Some(op) = self.ops.get_mut(index) {
-                    op.step = step;
+                if let (Some(op), Some(kind)) = (self.ops.get_mut(index), self.kinds.get_mut(index)) {
+                    (op.step, *kind) = (step, None);
                 }
             }
         }
@@ -458,9 +456,30 @@ impl DecodedBlock {
             && let Some(step) = int::fuse(previous, instruction)
         {
             (first.step, first.aux) = (step, op.aux);
+            self.kinds.pop();
+            self.kinds.push(int::kind_of_fused(previous, instruction));
             return;
         }
         self.ops.push(op);
+        self.kinds.push(if fuse { int::kind(instruction) } else { None });
+    }
+
+    /// Makes pairs.
+    fn pair(&mut self) {
+        let mut at = 0;
+        while let (Some(op), Some(kinds)) = (self.ops.get_mut(at), self.kinds.get(at..at + 2)) {
+            let step = match kinds {
+                [Some(first), Some(second)] => int::pair(*first, *second),
+                _ => None,
+            };
+            match step {
+                Some(step) => {
+                    op.step = step;
+                    at += 2;
+                }
+                None => at += 1,
+            }
+        }
     }
 
     /// Whether to decode what follows a branch too: if that may be executed next, as the most frequent way.
@@ -496,6 +515,7 @@ pub(super) fn decode_block(
         end: address,
         second: None,
         pending: int::Pending::default(),
+        kinds: Vec::with_capacity(16),
     };
     let mut previous = None;
     let mut at = 0;
@@ -524,6 +544,7 @@ pub(super) fn decode_block(
             Decoded::Truncated => break,
         }
     }
+    block.pair();
     for branch in &mut block.branches {
         branch.after = block.count - branch.after;
     }

@@ -130,6 +130,22 @@ impl Op {
     }
 }
 
+/// What an instruction goes on to.
+pub(crate) trait Next {
+    /// Goes on.
+    fn next(core: &mut Core<'_>, rest: &[Op]) -> End;
+}
+
+/// The next instruction, whatever it is.
+pub(crate) struct Dispatch;
+
+impl Next for Dispatch {
+    #[inline(always)]
+    fn next(core: &mut Core<'_>, rest: &[Op]) -> End {
+        core.next(rest)
+    }
+}
+
 /// The [`Step`] of a function that executes one instruction alone.
 macro_rules! step {
     ($exec:expr) => {{

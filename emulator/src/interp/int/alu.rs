@@ -3,7 +3,7 @@
 use iced_x86::{ConditionCode, Instruction, Mnemonic};
 
 use crate::interp::core::Core;
-use crate::interp::op::{End, Op, Step, Stop, step};
+use crate::interp::op::{Dispatch, End, Next, Op, Step, Stop, step};
 
 use super::arith::{
     Adc, Add, And, Binary, Cmp, Dec, Inc, Neg, Not, Or, Sbb, Sub, Test, Unary, Xor, add, by_condition, condition, sub,
@@ -42,37 +42,37 @@ pub(super) fn select(i: &Instruction) -> Option<Step> {
 
 fn mov(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
-        Form::RR => mov_rr::<T>,
-        Form::RI => mov_ri::<T>,
-        Form::RM(kind) => by_address!(kind, A => mov_rm::<T, A>),
-        Form::MR(kind) => by_address!(kind, A => mov_mr::<T, A>),
+        Form::RR => mov_rr::<T, Dispatch>,
+        Form::RI => mov_ri::<T, Dispatch>,
+        Form::RM(kind) => by_address!(kind, A => mov_rm::<T, A, Dispatch>),
+        Form::MR(kind) => by_address!(kind, A => mov_mr::<T, A, Dispatch>),
         Form::MI(kind) => by_address!(kind, A => mov_mi::<T, A>),
         _ => return None,
     }))
 }
 
-fn mov_rr<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn mov_rr<T: Int, N: Next>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let value = T::get(core, op.src);
     T::set(core, op.dst, value);
-    core.next(rest)
+    N::next(core, rest)
 }
 
-fn mov_ri<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn mov_ri<T: Int, N: Next>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     T::set(core, op.dst, T::cut(op.imm));
-    core.next(rest)
+    N::next(core, rest)
 }
 
-fn mov_rm<T: Int, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn mov_rm<T: Int, A: Address, N: Next>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     core.load_then(op, rest, A::ea(core, op), |core, op, rest, value: T| {
         T::set(core, op.dst, value);
-        core.next(rest)
+        N::next(core, rest)
     })
 }
 
-fn mov_mr<T: Int, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn mov_mr<T: Int, A: Address, N: Next>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     // The only register operand is the first one packed.
     let value = T::get(core, op.dst);
-    core.store_then(op, rest, A::ea(core, op), value, |core, _, rest| core.next(rest))
+    core.store_then(op, rest, A::ea(core, op), value, |core, _, rest| N::next(core, rest))
 }
 
 fn mov_mi<T: Int, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
@@ -81,8 +81,8 @@ fn mov_mi<T: Int, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End 
 
 fn binary<B: Binary>(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match form(i) {
-        Form::RR => binary_rr::<T, B>,
-        Form::RI => binary_ri::<T, B>,
+        Form::RR => binary_rr::<T, B, Dispatch>,
+        Form::RI => binary_ri::<T, B, Dispatch>,
         Form::RM(kind) => by_address!(kind, A => binary_rm::<T, B, A>),
         Form::MR(kind) => by_address!(kind, A => binary_mr::<T, B, A>),
         Form::MI(kind) => by_address!(kind, A => binary_mi::<T, B, A>),
@@ -90,22 +90,22 @@ fn binary<B: Binary>(i: &Instruction) -> Option<Step> {
     }))
 }
 
-fn binary_rr<T: Int, B: Binary>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn binary_rr<T: Int, B: Binary, N: Next>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let (a, b) = (T::get(core, op.dst), T::get(core, op.src));
     let result = B::apply(&mut core.flags, a, b);
     if B::WRITES {
         T::set(core, op.dst, result);
     }
-    core.next(rest)
+    N::next(core, rest)
 }
 
-fn binary_ri<T: Int, B: Binary>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn binary_ri<T: Int, B: Binary, N: Next>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let a = T::get(core, op.dst);
     let result = B::apply(&mut core.flags, a, T::cut(op.imm));
     if B::WRITES {
         T::set(core, op.dst, result);
     }
-    core.next(rest)
+    N::next(core, rest)
 }
 
 fn binary_rm<T: Int, B: Binary, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
@@ -168,16 +168,16 @@ fn unary_m<T: Int, U: Unary, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[O
 
 fn lea(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => Some(match address_kind(i) {
-        AddressKind::Base => lea_plain::<T, Base>,
-        AddressKind::Indexed => lea_plain::<T, Indexed>,
+        AddressKind::Base => lea_plain::<T, Base, Dispatch>,
+        AddressKind::Indexed => lea_plain::<T, Indexed, Dispatch>,
         AddressKind::Any => lea_any::<T>,
     }))
 }
 
-fn lea_plain<T: Int, A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn lea_plain<T: Int, A: Address, N: Next>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let value = T::cut(A::ea(core, op));
     T::set(core, op.dst, value);
-    core.next(rest)
+    N::next(core, rest)
 }
 
 /// Without the segment's base, whatever the prefix.
@@ -190,7 +190,7 @@ fn lea_any<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
 fn extend<const SIGNED: bool>(i: &Instruction) -> Option<Step> {
     by_size!(operand_size(i, 0), T => by_size!(operand_size(i, 1), F => Some(match form(i) {
         Form::RR => extend_rr::<T, F, SIGNED>,
-        Form::RM(kind) => by_address!(kind, A => extend_rm::<T, F, A, SIGNED>),
+        Form::RM(kind) => by_address!(kind, A => extend_rm::<T, F, A, Dispatch, SIGNED>),
         _ => return None,
     })))
 }
@@ -201,10 +201,14 @@ fn extend_rr<T: Int, F: Int, const SIGNED: bool>(core: &mut Core<'_>, op: &Op, r
     core.next(rest)
 }
 
-fn extend_rm<T: Int, F: Int, A: Address, const SIGNED: bool>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn extend_rm<T: Int, F: Int, A: Address, N: Next, const SIGNED: bool>(
+    core: &mut Core<'_>,
+    op: &Op,
+    rest: &[Op],
+) -> End {
     core.load_then(op, rest, A::ea(core, op), |core, op, rest, value: F| {
         T::set(core, op.dst, T::cut(if SIGNED { value.signed() } else { value.wide() }));
-        core.next(rest)
+        N::next(core, rest)
     })
 }
 

@@ -66,11 +66,11 @@ fn beyond(core: &mut Core<'_>, rest: &[Op]) -> End {
     core.stopped(rest, stop)
 }
 
-fn jcc<const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn jcc<const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     if condition::<C>(&core.flags) { core.branch(op, rest) } else { core.next(rest) }
 }
 
-fn jmp(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn jmp(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     core.branch(op, rest)
 }
 
@@ -83,7 +83,7 @@ fn jmp_m<A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     core.load_then(op, rest, A::ea(core, op), |core, _, rest, target| indirect(core, rest, target))
 }
 
-fn call(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn call(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     push_then(core, op, rest, op.imm, |core, op, rest| core.branch(op, rest))
 }
 
@@ -109,7 +109,7 @@ fn call_m<A: Address>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
 }
 
 /// RET, which may release arguments too.
-fn ret<const RELEASES: bool>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn ret<const RELEASES: bool>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     core.load_then(op, rest, core.gpr[reg::RSP], |core, op, rest, target| {
         if !is_canonical(target) {
             return beyond(core, rest);

@@ -52,7 +52,7 @@ macro_rules! by_usual_size {
 }
 
 /// What a condition is after an operation.
-trait Outcome {
+pub(super) trait Outcome {
     /// Whether it holds after `a` and `b` gave `result` and the flags.
     fn holds<T: Int, const C: u8>(flags: &Flags, a: T, b: T, result: T) -> bool;
 }
@@ -124,12 +124,12 @@ fn finish<T: Int, B: Binary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op
     if B::holds::<T, C>(&core.flags, a, b, result) { core.branch(op, rest) } else { core.next(rest) }
 }
 
-fn binary_rr<T: Int, B: Binary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn binary_rr<T: Int, B: Binary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let (a, b) = (T::get(core, op.dst), T::get(core, op.src));
     finish::<T, B, C>(core, op, rest, a, b)
 }
 
-fn binary_ri<T: Int, B: Binary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn binary_ri<T: Int, B: Binary + Outcome, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     let a = T::get(core, op.dst);
     finish::<T, B, C>(core, op, rest, a, T::cut(op.imm))
 }
@@ -148,7 +148,11 @@ fn binary_mr<T: Int, B: Binary + Outcome, A: Address, const C: u8>(core: &mut Co
     })
 }
 
-fn binary_mi<T: Int, B: Binary + Outcome, A: Address, const C: u8>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn binary_mi<T: Int, B: Binary + Outcome, A: Address, const C: u8>(
+    core: &mut Core<'_>,
+    op: &Op,
+    rest: &[Op],
+) -> End {
     core.load_then(op, rest, A::ea(core, op), |core, op, rest, a: T| {
         finish::<T, B, C>(core, op, rest, a, T::cut(op.imm))
     })

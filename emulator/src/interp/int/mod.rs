@@ -12,6 +12,7 @@ mod fused;
 mod interrupt;
 mod muldiv;
 pub(super) mod operand;
+mod pairs;
 mod ports;
 mod segment;
 mod shift;
@@ -26,6 +27,7 @@ use super::op::{Exec, Step};
 pub(super) use flagless::Pending;
 pub(super) use fused::fuse;
 pub(super) use interrupt::{Source, deliver};
+pub(super) use pairs::{Kind, kind, kind_of_fused, pair};
 
 /// The function that executes an instruction, if it is one of ours.
 pub(crate) fn select(instruction: &Instruction) -> Option<Exec> {

@@ -5,7 +5,7 @@ use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 use crate::cpu::reg;
 use crate::flags::rflags;
 use crate::interp::core::Core;
-use crate::interp::op::{End, Exec, Op, Step, Stop};
+use crate::interp::op::{Dispatch, End, Exec, Next, Op, Step, Stop};
 
 use super::operand::{Form, Int, form};
 use super::segment;
@@ -42,10 +42,10 @@ pub(super) fn select_step(i: &Instruction) -> Option<Step> {
     let narrow = i.stack_pointer_increment().abs() == 2;
     let sized = |wide: Step, short: Step| if narrow { short } else { wide };
     Some(match (i.mnemonic(), form(i)) {
-        (Mnemonic::Push, Form::R) => sized(push_r::<u64>, push_r::<u16>),
+        (Mnemonic::Push, Form::R) => sized(push_r::<u64, Dispatch>, push_r::<u16, Dispatch>),
         (Mnemonic::Push, Form::M(_)) => sized(push_m::<u64>, push_m::<u16>),
         (Mnemonic::Push, _) if i.op0_kind() != OpKind::Register => sized(push_i::<u64>, push_i::<u16>),
-        (Mnemonic::Pop, Form::R) => sized(pop_r::<u64>, pop_r::<u16>),
+        (Mnemonic::Pop, Form::R) => sized(pop_r::<u64, Dispatch>, pop_r::<u16, Dispatch>),
         (Mnemonic::Leave, _) if i.code() == Code::Leavew => leave::<u16>,
         (Mnemonic::Leave, _) => leave::<u64>,
         _ => return None,
@@ -85,8 +85,8 @@ fn pop<T: Int>(core: &mut Core<'_>) -> Result<T, Stop> {
 }
 
 /// `push rsp` pushes what it was before.
-fn push_r<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
-    push_then(core, op, rest, T::get(core, op.dst), |core, _, rest| core.next(rest))
+pub(super) fn push_r<T: Int, N: Next>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    push_then(core, op, rest, T::get(core, op.dst), |core, _, rest| N::next(core, rest))
 }
 
 fn push_m<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
@@ -105,11 +105,11 @@ fn push_segment<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
 }
 
 /// `pop rsp` ends with what was popped.
-fn pop_r<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn pop_r<T: Int, N: Next>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     core.load_then(op, rest, core.gpr[reg::RSP], |core, op, rest, value: T| {
         core.gpr[reg::RSP] = core.gpr[reg::RSP].wrapping_add(u64::from(T::BITS / 8));
         T::set(core, op.dst, value);
-        core.next(rest)
+        N::next(core, rest)
     })
 }
 

@@ -1,6 +1,6 @@
 //! The vector instructions that programs execute most, as functions that go on to the next instruction themselves: moves,
-//! arithmetic in floating point, logic. Of the legacy encodings, whose other instructions are in [`select`](super::select).
-//! of the VEX ones only those that have registers as operands.
+//! arithmetic in floating point, logic, all in their legacy encodings. The others are in [`select`](super::select) and
+//! [`vex`].
 
 use iced_x86::{Code, Instruction, Mnemonic};
 
