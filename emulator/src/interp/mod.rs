@@ -1,11 +1,11 @@
 //! The interpreter.
 //!
 //! Hardware decodes every instruction whenever it meets it, or keeps the decoded form of hot ones in a cache beside the
-//! instruction cache. Here every basic block is decoded once, into one operation an instruction: a function chosen for the
+//! instruction cache. Here every block is decoded once, into one operation an instruction: a function chosen for the
 //! operands' kinds and sizes, with the operands packed beside it (`op`, `decode`). Blocks know their successors and are
-//! kept until their bytes are written (`block`). The run loop (`run`) calls one function after the other; a function that
-//! can't go on says why and has changed nothing, so that state is exact at every fault. Instruction sets live in `int`,
-//! `sse` and `x87`; what they work on is `core`.
+//! kept until their bytes are written (`block`). An operation's function ends in a jump to the next one's; the run loop
+//! (`run`) goes from block to block. A function that can't go on says why and has changed nothing, so that state is exact
+//! at every fault. Instruction sets live in `int`, `sse` and `x87`; what they work on is `core`.
 //!
 //! Quirks: see the modules. Interrupts from outside are the caller's, between runs.
 
