@@ -1,5 +1,7 @@
 //! Which engine runs the guest, and why.
 
+use std::io;
+
 use callgate_emulator::{Engine, Interp};
 use callgate_kernel::Kernel;
 use callgate_kernel::mm::Layout;
@@ -10,46 +12,66 @@ use crate::exit::{Failure, Result};
 /// Instructions of a program before it is translated: some two milliseconds.
 const WARM_UP: u64 = 400_000;
 
-/// The engine that was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Plan {
-    /// The interpreter.
-    Interp,
-    /// Translation.
-    Native,
-    /// Translation of programs that run for longer than a moment.
-    Patient,
+/// The engine that was chosen, and why.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    choice: EngineChoice,
+    /// Why the native engine can't be had here.
+    lacks: Option<io::Error>,
 }
 
 impl Plan {
     /// What the option means on this host.
+    ///
+    /// # Errors
+    /// If the native engine is asked for, and the host can't run it.
     pub(crate) fn of(choice: EngineChoice) -> Result<Plan> {
-        match choice {
-            EngineChoice::Interp => Ok(Plan::Interp),
-            EngineChoice::Auto => Ok(if native::check().is_ok() { Plan::Patient } else { Plan::Interp }),
-            EngineChoice::Native => match native::check() {
-                Ok(()) => Ok(Plan::Native),
-                Err(why) => Err(Failure::own(format!("--engine native can't be had here: {why}"))),
-            },
+        let plan = Plan { choice, lacks: native::check().err() };
+        plan.check()?;
+        Ok(plan)
+    }
+
+    /// # Errors
+    /// If the engine that was asked for can't be had.
+    pub(crate) fn check(&self) -> Result<()> {
+        match (&self.lacks, self.choice) {
+            (Some(why), EngineChoice::Native) => {
+                Err(Failure::own(format!("--engine native can't be had here: {why}; --engine auto does without")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Why it is this engine, in words.
+    pub(crate) fn why(&self) -> String {
+        match (&self.lacks, self.choice) {
+            (_, EngineChoice::Interp) => "--engine interp".to_owned(),
+            (_, EngineChoice::Native) => "--engine native".to_owned(),
+            (None, EngineChoice::Auto) => "--engine auto, and the host has all it needs".to_owned(),
+            (Some(why), EngineChoice::Auto) => format!("--engine auto, and {why}"),
         }
     }
 
     /// How the engine wants processes to be laid out.
-    pub(crate) fn layout(self) -> Layout {
-        match self {
-            Plan::Interp => Layout::STANDARD,
-            Plan::Native | Plan::Patient => Layout::LOW,
-        }
+    pub(crate) fn layout(&self) -> Layout {
+        if self.is_native() { Layout::LOW } else { Layout::STANDARD }
     }
 
-    /// Makes it.
-    pub(crate) fn engine(self, kernel: &Kernel) -> Box<dyn Engine> {
-        if self != Plan::Interp {
-            let warm_up = if self == Plan::Patient { WARM_UP } else { 0 };
+    fn is_native(&self) -> bool {
+        self.choice != EngineChoice::Interp && self.lacks.is_none()
+    }
+
+    /// Makes it: the interpreter, where the host refuses what the native engine needs. `check` tells whether that will do.
+    pub(crate) fn engine(&mut self, kernel: &Kernel) -> Box<dyn Engine> {
+        if self.is_native() {
+            let warm_up = if self.choice == EngineChoice::Auto { WARM_UP } else { 0 };
             match native::engine(kernel, warm_up) {
                 Ok(engine) => return engine,
                 Err(why) => {
-                    eprintln!("callgate: the interpreter runs the program, since the native engine can't: {why}")
+                    if self.choice == EngineChoice::Auto {
+                        say!("callgate: the interpreter runs the program, since the native engine can't: {why}");
+                    }
+                    self.lacks = Some(why);
                 }
             }
         }
@@ -59,13 +81,13 @@ impl Plan {
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod native {
-    use super::{Engine, Kernel};
+    use super::{Engine, Kernel, io};
 
-    pub(super) fn check() -> std::io::Result<()> {
+    pub(super) fn check() -> io::Result<()> {
         callgate_native::check()
     }
 
-    pub(super) fn engine(kernel: &Kernel, warm_up: u64) -> std::io::Result<Box<dyn Engine>> {
+    pub(super) fn engine(kernel: &Kernel, warm_up: u64) -> io::Result<Box<dyn Engine>> {
         let mut engine = callgate_native::Native::new(&kernel.memory, kernel.cpu)?;
         engine.warm_up(warm_up);
         Ok(Box::new(engine))
@@ -74,13 +96,13 @@ mod native {
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 mod native {
-    use super::{Engine, Kernel};
+    use super::{Engine, Kernel, io};
 
-    pub(super) fn check() -> std::io::Result<()> {
-        Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "the host is no x86-64 Linux"))
+    pub(super) fn check() -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "the host is no x86-64 Linux"))
     }
 
-    pub(super) fn engine(_: &Kernel, _: u64) -> std::io::Result<Box<dyn Engine>> {
-        Err(check().err().unwrap_or_else(|| std::io::ErrorKind::Unsupported.into()))
+    pub(super) fn engine(_: &Kernel, _: u64) -> io::Result<Box<dyn Engine>> {
+        Err(check().err().unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
     }
 }

@@ -8,6 +8,14 @@
 //! before it.
 #![forbid(unsafe_code)]
 
+/// Writes a line to the standard error output. If nobody reads that, the line is lost and nothing else.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod args;
 mod asm;
 mod calls;
@@ -43,7 +51,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(Ok(code)) => code.into(),
         Ok(Err(failure)) => {
-            eprintln!("callgate: {failure}");
+            say!("callgate: {failure}");
             failure.code.into()
         }
         Err(_) => Failure::own("").code.into(),
@@ -68,7 +76,7 @@ fn report_panics() {
     std::panic::set_hook(Box::new(move |info| {
         let text = info.payload_as_str().unwrap_or("panic");
         let place = info.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
-        eprintln!("callgate: bug in callgate: {text}{}", place.unwrap_or_default());
+        say!("callgate: bug in callgate: {text}{}", place.unwrap_or_default());
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
             rusts(info);
         }

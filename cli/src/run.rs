@@ -16,15 +16,15 @@ use crate::trace::Tracer;
 /// Runs a program.
 pub(crate) fn run(args: &RunArgs) -> Result {
     let program = Program::find(name(&args.guest)?)?;
-    let mut machine = machine(&args.guest, args.entry.into(), Console::Host)?;
+    let mut run = Run::new(&args.guest, args.entry.into(), Console::Host)?;
     if let Some(calls) = &args.trace_calls {
         let tracer = Tracer::text(Output::stderr(), calls.clone());
-        machine.kernel.set_observer(Box::new(tracer));
+        run.machine.kernel.set_observer(Box::new(tracer));
     }
-    program.start(&mut machine, &args.guest)?;
-    let ended = finish(&mut machine, &args.guest, args.entry.into());
+    program.start(&mut run.machine, &args.guest)?;
+    let ended = run.finish();
     // The process ends here: the host takes all memory back at once, where we would give it back piece by piece.
-    std::mem::forget(machine);
+    std::mem::forget(run);
     ended
 }
 
@@ -42,66 +42,85 @@ pub(crate) fn name(guest: &GuestArgs) -> Result<&std::ffi::OsStr> {
     guest.command.first().map(|name| name.as_os_str()).ok_or_else(|| Failure::own("no program was named"))
 }
 
-/// A machine as the options want it.
-pub(crate) fn machine(guest: &GuestArgs, entry: EntryRoute, console: Console) -> Result<Machine> {
-    let plan = Plan::of(guest.engine)?;
-    let config = Config {
-        max_memory: guest.max_memory,
-        cpu: match guest.cpu {
-            CpuChoice::V1 => CpuModel::V1,
-            CpuChoice::V2 => CpuModel::V2,
-            CpuChoice::V3 => CpuModel::V3,
-        },
-        entry,
-        layout: plan.layout(),
-        deterministic: guest.deterministic,
-        max_instructions: guest.max_instructions,
-        timeout: guest.timeout,
-        console,
-    };
-    Machine::new(config, |kernel| plan.engine(kernel))
-        .map_err(|errno| Failure::own(format!("the machine can't be made: {}", errno.description())))
+/// A machine as the options want it, and what is said at its end.
+pub(crate) struct Run<'a> {
+    pub(crate) machine: Machine,
+    guest: &'a GuestArgs,
+    entry: EntryRoute,
+    plan: Plan,
 }
 
-/// Runs the machine to its end, and gives the exit code.
-pub(crate) fn finish(machine: &mut Machine, guest: &GuestArgs, entry: EntryRoute) -> Result {
-    let start = Instant::now();
-    let outcome = machine.run();
-    if guest.stats {
-        print_stats(machine, entry, start.elapsed().as_secs_f64());
+impl<'a> Run<'a> {
+    /// Makes the machine.
+    ///
+    /// # Errors
+    /// If the host can't do what the options ask for.
+    pub(crate) fn new(guest: &'a GuestArgs, entry: EntryRoute, console: Console) -> Result<Self> {
+        let mut plan = Plan::of(guest.engine)?;
+        let config = Config {
+            max_memory: guest.max_memory,
+            cpu: match guest.cpu {
+                CpuChoice::V1 => CpuModel::V1,
+                CpuChoice::V2 => CpuModel::V2,
+                CpuChoice::V3 => CpuModel::V3,
+            },
+            entry,
+            layout: plan.layout(),
+            deterministic: guest.deterministic,
+            max_instructions: guest.max_instructions,
+            timeout: guest.timeout,
+            console,
+        };
+        let machine = Machine::new(config, |kernel| plan.engine(kernel))
+            .map_err(|errno| Failure::own(format!("the machine can't be made: {}", errno.description())))?;
+        plan.check()?;
+        Ok(Run { machine, guest, entry, plan })
     }
-    match outcome {
-        Outcome::Exited(status) => Ok(code_of(status)),
-        Outcome::InstructionLimit => Err(Failure::own("ended: --max-instructions is reached")),
-        Outcome::Timeout => Err(Failure::own("ended: --timeout is over")),
-        Outcome::Deadlock => Err(Failure::own("ended: every task waits for something that can't happen")),
-        Outcome::Broken(what) => Err(Failure::own(format!("bug in callgate: {what}"))),
-    }
-}
 
-/// Figures of the run, for people and programs: `key=value`, one kind of thing a line.
-fn print_stats(machine: &Machine, entry: EntryRoute, seconds: f64) {
-    let stats = &machine.kernel.stats;
-    let (instructions, calls) = (stats.instructions.get(), stats.syscalls.get());
-    let entry = match entry {
-        EntryRoute::Direct => "direct",
-        EntryRoute::Image => "image",
-    };
-    let (ips, ns_per_call) = (per(instructions, seconds), per_call(seconds, calls));
-    eprintln!("callgate: stats: engine={} entry={entry}", machine.engine_name());
-    eprintln!("callgate: stats: instructions={instructions} seconds={seconds:.6} ips={ips:.0}");
-    eprintln!("callgate: stats: calls={calls} ns_per_call={ns_per_call:.1}");
-    let figures = machine.engine_figures();
-    if !figures.is_empty() {
-        let words: Vec<String> = figures.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        eprintln!("callgate: stats: {}", words.join(" "));
+    /// Runs the machine to its end, and gives the exit code.
+    ///
+    /// # Errors
+    /// If it didn't end by itself.
+    pub(crate) fn finish(&mut self) -> Result {
+        let start = Instant::now();
+        let outcome = self.machine.run();
+        if self.guest.stats {
+            self.print_stats(start.elapsed().as_secs_f64());
+        }
+        match outcome {
+            Outcome::Exited(status) => Ok(code_of(status)),
+            Outcome::InstructionLimit => Err(Failure::own("ended: --max-instructions is reached")),
+            Outcome::Timeout => Err(Failure::own("ended: --timeout is over")),
+            Outcome::Deadlock => Err(Failure::own("ended: every task waits for something that can't happen")),
+            Outcome::Broken(what) => Err(Failure::own(format!("bug in callgate: {what}"))),
+        }
     }
-    eprintln!("callgate: stats: tasks={} switches={}", stats.tasks.get(), stats.switches.get());
-    eprintln!(
-        "callgate: stats: memory={} max_memory={}",
-        machine.kernel.memory.frames_in_use() * callgate_emulator::PAGE_SIZE as u64,
-        machine.kernel.memory.limit()
-    );
+
+    /// Figures of the run, for people and programs: `key=value`, one kind of thing a line.
+    fn print_stats(&self, seconds: f64) {
+        let Run { machine, plan, .. } = self;
+        let stats = &machine.kernel.stats;
+        let (instructions, calls) = (stats.instructions.get(), stats.syscalls.get());
+        let entry = match self.entry {
+            EntryRoute::Direct => "direct",
+            EntryRoute::Image => "image",
+        };
+        let (ips, ns_per_call) = (per(instructions, seconds), per_call(seconds, calls));
+        say!("callgate: stats: engine={} entry={entry} why={:?}", machine.engine_name(), plan.why());
+        say!("callgate: stats: instructions={instructions} seconds={seconds:.6} ips={ips:.0}");
+        say!("callgate: stats: calls={calls} ns_per_call={ns_per_call:.1}");
+        let figures = machine.engine_figures();
+        if !figures.is_empty() {
+            let words: Vec<String> = figures.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            say!("callgate: stats: {}", words.join(" "));
+        }
+        say!("callgate: stats: tasks={} switches={}", stats.tasks.get(), stats.switches.get());
+        say!(
+            "callgate: stats: memory={} max_memory={}",
+            machine.kernel.memory.frames_in_use() * callgate_emulator::PAGE_SIZE as u64,
+            machine.kernel.memory.limit()
+        );
+    }
 }
 
 fn per(count: u64, seconds: f64) -> f64 {

@@ -15,7 +15,7 @@ use callgate_abi::{Errno, Handler, Metadata, PeekMemory, TracedArg};
 use callgate_kernel::fs::tty::Console;
 use callgate_kernel::signal::SigInfo;
 use callgate_kernel::signal::numbers::SignalName;
-use callgate_kernel::{EntryRoute, Observer, Task};
+use callgate_kernel::{Observer, Task};
 use serde::Serialize;
 
 use crate::args::TraceArgs;
@@ -24,7 +24,7 @@ use crate::color::Tone;
 use crate::exit::Result;
 use crate::output::Output;
 use crate::program::Program;
-use crate::run;
+use crate::run::{self, Run};
 
 /// The column of the `=`, as strace has it.
 const ANSWER_COLUMN: usize = 40;
@@ -34,17 +34,16 @@ const MAX_ERRNO: i64 = 4095;
 /// Runs a program and prints its calls.
 pub(crate) fn trace(args: &TraceArgs) -> Result {
     let program = Program::find(run::name(&args.guest)?)?;
-    let entry = EntryRoute::from(args.entry);
-    let mut machine = run::machine(&args.guest, entry, Console::Host)?;
+    let mut run = Run::new(&args.guest, args.entry.into(), Console::Host)?;
     let output = match &args.output {
         Some(path) => Output::file(path)?,
         None => Output::stderr(),
     };
     let calls = args.trace_calls.clone();
     let tracer = if args.json { Tracer::json(output, calls) } else { Tracer::text(output, calls) };
-    machine.kernel.set_observer(Box::new(tracer));
-    program.start(&mut machine, &args.guest)?;
-    run::finish(&mut machine, &args.guest, entry)
+    run.machine.kernel.set_observer(Box::new(tracer));
+    program.start(&mut run.machine, &args.guest)?;
+    run.finish()
 }
 
 /// The observer that prints calls.

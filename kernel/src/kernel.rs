@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::rc::{Rc, Weak};
 
 use callgate_abi::Handler;
@@ -196,8 +197,8 @@ impl Kernel {
         }
     }
 
-    /// Tells the user something about the guest, on the host's standard error.
+    /// Tells the user something about the guest, on the host's standard error. If nobody reads that, it is lost.
     pub fn log(&self, message: &str) {
-        eprintln!("callgate: {message}");
+        let _ = writeln!(std::io::stderr(), "callgate: {message}");
     }
 }

@@ -28,7 +28,7 @@ use crate::calls::CallSet;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 use crate::program::Program;
-use crate::run;
+use crate::run::{self, Run};
 use crate::trace::{ended, space_of};
 
 use effects::Effects;
@@ -74,12 +74,12 @@ pub(crate) fn watch(
     choice: Choice,
     output: Output,
 ) -> Result {
-    let mut machine = run::machine(guest, EntryRoute::Image, console)?;
+    let mut run = Run::new(guest, EntryRoute::Image, console)?;
     let screen = Shared::new(output);
-    machine.kernel.set_observer(Box::new(Explainer::new(screen.clone(), Names::new(symbols), choice)));
-    program.start(&mut machine, guest)?;
+    run.machine.kernel.set_observer(Box::new(Explainer::new(screen.clone(), Names::new(symbols), choice)));
+    program.start(&mut run.machine, guest)?;
     let subscriber = Ftrace::new(screen.clone());
-    let result = tracing::subscriber::with_default(subscriber, || run::finish(&mut machine, guest, EntryRoute::Image));
+    let result = tracing::subscriber::with_default(subscriber, || run.finish());
     screen.lock().finish()?;
     result
 }

@@ -50,7 +50,7 @@ fn make(output: &Output, tables: &mut Tables) -> Result {
     let text = match text(output, tables) {
         Ok(text) => text?,
         Err(error) => {
-            eprintln!("{error}");
+            say!("{error}");
             return Ok(1);
         }
     };

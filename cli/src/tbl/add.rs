@@ -28,18 +28,18 @@ pub(super) fn add(args: &AddArgs) -> Result {
     };
     let (table, row) = (&inserted.table, &inserted.row);
     write(&file, table.source())?;
-    eprintln!("callgate: {}:{}: {}", table.path(), row.span.line, Style::of(table).row(row));
+    say!("callgate: {}:{}: {}", table.path(), row.span.line, Style::of(table).row(row));
     for one in table.lints() {
         if one.place.as_ref().is_some_and(|place| place.span.line == row.span.line) {
-            eprintln!("{}", one.render(table.path(), table.source()));
+            say!("{}", one.render(table.path(), table.source()));
         }
     }
     match attribute(row, &old) {
         Ok(word) => {
-            eprintln!("callgate: its handler, to be pasted anywhere in the kernel crate:");
+            say!("callgate: its handler, to be pasted anywhere in the kernel crate:");
             print(&handler(row, word, &arguments))?;
         }
-        Err(why) => eprintln!("callgate: {why}"),
+        Err(why) => say!("callgate: {why}"),
     }
     Ok(0)
 }

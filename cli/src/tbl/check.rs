@@ -16,7 +16,7 @@ pub(super) fn check(args: &CheckArgs) -> u8 {
             Ok(table) => {
                 let found = lints(&table, args);
                 for one in &found {
-                    eprintln!("{}\n", one.render(table.path(), table.source()));
+                    say!("{}\n", one.render(table.path(), table.source()));
                 }
                 match found.iter().filter(|one| one.severity == Severity::Error).count() {
                     // What is printed last is what a reader looks at first.

@@ -26,11 +26,11 @@ pub(super) fn fmt(args: &FmtArgs) -> Result {
         let lines = if count == 1 { "1 line" } else { &format!("{count} lines") };
         if args.check {
             print(&patch(table.path(), table.source(), &formatted))?;
-            eprintln!("callgate: {}: {lines} to be formatted", table.path());
+            say!("callgate: {}: {lines} to be formatted", table.path());
             code = WRONG;
         } else {
             write(file, &formatted)?;
-            eprintln!("callgate: {}: {lines} formatted", table.path());
+            say!("callgate: {}: {lines} formatted", table.path());
         }
     }
     Ok(code)

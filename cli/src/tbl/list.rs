@@ -31,7 +31,7 @@ pub(super) fn list(args: &ListArgs) -> Result {
         false => print(&aligned(&rows))?,
     }
     if rows.is_empty() {
-        eprintln!("callgate: {}: no row is like that{}", table.path(), hint(&table, args));
+        say!("callgate: {}: no row is like that{}", table.path(), hint(&table, args));
         return Ok(WRONG);
     }
     Ok(0)

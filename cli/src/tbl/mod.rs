@@ -39,13 +39,13 @@ pub(crate) fn tbl(command: &TblCommand) -> Result {
 
 /// Prints an error's messages, and a line that counts them.
 fn report(error: &TableError) {
-    eprintln!("{error}\n");
+    say!("{error}\n");
     let errors = error.diagnostics().iter().filter(|one| one.severity == Severity::Error).count();
     say_count(error.path(), errors);
 }
 
 fn say_count(path: &str, errors: usize) {
-    eprintln!("callgate: {path}: {errors} error{}", if errors == 1 { "" } else { "s" });
+    say!("callgate: {path}: {errors} error{}", if errors == 1 { "" } else { "s" });
 }
 
 /// Makes the file hold `text`, whole or not at all. A link stays a link.

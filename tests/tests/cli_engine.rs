@@ -1,0 +1,80 @@
+//! The command and its engines: which one runs a program, what is said of that, and what happens where the host refuses.
+
+#![forbid(unsafe_code)]
+
+use std::process::{Command, Output, Stdio};
+
+use callgate_tests::callgate;
+use callgate_tests::compile::{Compiler, compile};
+use callgate_tests::skip;
+
+/// Enough for guests' memory, which is reserved whole, and not for a window of 4 GiB beside it.
+const ADDRESS_SPACE_KIB: u64 = 6 << 20;
+
+fn run(options: &[&str]) -> Command {
+    let mut command = Command::new(callgate::binary());
+    command.arg("run").args(options).arg("--").arg(compile(Compiler::Gcc, "article", Compiler::Gcc.default_flags()));
+    command
+}
+
+/// The same with little address space, as `ulimit -v` says it.
+fn cramped(options: &[&str]) -> Command {
+    let inner = run(options);
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("ulimit -v {ADDRESS_SPACE_KIB} && exec \"$@\"")).arg("sh");
+    command.arg(inner.get_program()).args(inner.get_args());
+    command
+}
+
+fn output(mut command: Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().expect("it can be run");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.code().expect("an exit code"), text(stdout), text(stderr))
+}
+
+#[test]
+fn stats_tell_the_engine_and_why() {
+    let (code, out, err) = output(run(&["--stats", "--engine", "interp"]));
+    assert_eq!((code, out.as_str()), (0, "Hi\n"), "{err}");
+    assert!(err.contains("stats: engine=interp entry=direct why=\"--engine interp\"\n"), "{err}");
+    if let Err(why) = callgate_native::check() {
+        let (code, _, err) = output(run(&["--stats"]));
+        assert_eq!(code, 0, "{err}");
+        assert!(
+            err.contains(&format!("stats: engine=interp entry=direct why=\"--engine auto, and {why}\"\n")),
+            "{err}"
+        );
+        return skip(&format!("the native engine: {why}"));
+    }
+    for (choice, why) in [("auto", "--engine auto, and the host has all it needs"), ("native", "--engine native")] {
+        let (code, out, err) = output(run(&["--stats", "--engine", choice]));
+        assert_eq!((code, out.as_str()), (0, "Hi\n"), "{err}");
+        assert!(err.contains(&format!("stats: engine=native entry=direct why=\"{why}\"\n")), "{err}");
+    }
+}
+
+#[test]
+fn without_address_space_auto_falls_back_and_says_so() {
+    let (code, out, err) = output(cramped(&["--engine", "auto"]));
+    assert_eq!((code, out.as_str()), (0, "Hi\n"), "{err}");
+    if callgate_native::check().is_ok() {
+        let line = "callgate: the interpreter runs the program, since the native engine can't: ";
+        assert!(err.starts_with(line) && err.lines().count() == 1, "{err}");
+    }
+}
+
+#[test]
+fn without_address_space_native_is_refused() {
+    let (code, out, err) = output(cramped(&["--engine", "native"]));
+    assert_eq!((code, out.as_str()), (125, ""), "{err}");
+    assert!(err.starts_with("callgate: --engine native can't be had here: ") && err.lines().count() == 1, "{err}");
+}
+
+#[test]
+fn nobody_has_to_read_the_figures() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = run(&["--stats"]);
+    let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(writer).output().expect("it can be run");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"Hi\n"[..]));
+}
