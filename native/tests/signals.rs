@@ -1,0 +1,172 @@
+//! The embedding program's own signal handlers and threads, while translated code runs: neither notices the other.
+
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use callgate_emulator::{
+    Cpu, CpuModel, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, Privilege, Space, reg, rflags,
+};
+use callgate_native::Native;
+
+const CODE: u64 = 0x40_0000;
+const STACK: u64 = 0x70_0000;
+const STACK_PAGES: u64 = 512;
+
+/// Calls itself to a depth that is more than the return stack holds, comes back, and does so again, r12 times; rax counts
+/// returns.
+const DEEP: &[u8] = &[
+    0x31, 0xc0, // xor eax, eax
+    0xb9, 0x40, 0x0d, 0x03, 0x00, // again: mov ecx, 200000
+    0xe8, 0x07, 0x00, 0x00, 0x00, // call f
+    0x41, 0xff, 0xcc, // dec r12d
+    0x75, 0xf1, // jnz again
+    0xcd, 0x80, // int 0x80
+    0xff, 0xc9, // f: dec ecx
+    0x74, 0x08, // jz done
+    0xe8, 0xf7, 0xff, 0xff, 0xff, // call f
+    0x48, 0xff, 0xc0, // inc rax
+    0xc3, // done: ret
+];
+
+static SIGNALS: AtomicU64 = AtomicU64::new(0);
+static FAULTS: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn count(_: libc::c_int) {
+    SIGNALS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What an embedding program may do with a fault of its own: it makes the page accessible.
+extern "C" fn mend(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    FAULTS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: the kernel's siginfo is valid while the handler runs; the page is one that the test has reserved.
+    unsafe {
+        let page = (*info).si_addr() as usize & !(PAGE_SIZE - 1);
+        libc::mprotect(page as *mut libc::c_void, PAGE_SIZE, libc::PROT_READ | libc::PROT_WRITE);
+    }
+}
+
+fn install(signal: libc::c_int, handler: usize, flags: libc::c_int) {
+    // SAFETY: a zeroed sigaction is valid; the handlers are async-signal-safe functions of the type that flags say.
+    unsafe {
+        let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        action.sa_sigaction = handler;
+        action.sa_flags = flags;
+        assert_eq!(libc::sigaction(signal, &action, ptr::null_mut()), 0);
+    }
+}
+
+/// The engine, made after the embedding program has installed its handler for faults. None where it can't run.
+fn engine(memory: &Memory) -> Option<Native> {
+    static HANDLER: Once = Once::new();
+    HANDLER.call_once(|| install(libc::SIGSEGV, mend as *const () as usize, libc::SA_SIGINFO | libc::SA_ONSTACK));
+    match Native::new(memory, CpuModel::default()) {
+        Ok(mut native) => {
+            native.translate_at_once();
+            Some(native)
+        }
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
+}
+
+fn guest(memory: &Memory, rounds: u64) -> (Cpu, Space) {
+    let mut space = Space::new(memory);
+    let code = memory.alloc().expect("a frame");
+    code.write(0, DEEP);
+    space.map(CODE, code, PageFlags::USER | PageFlags::EXEC);
+    for page in 0..STACK_PAGES {
+        let frame = memory.alloc().expect("a frame");
+        space.map(STACK + page * PAGE_SIZE as u64, frame, PageFlags::USER | PageFlags::WRITE);
+    }
+    let mut cpu = Cpu::default();
+    cpu.rip = CODE;
+    cpu.set_rflags(rflags::FIXED | rflags::IF);
+    cpu.gpr[reg::RSP] = STACK + STACK_PAGES * PAGE_SIZE as u64 - 64;
+    cpu.gpr[12] = rounds;
+    (cpu, space)
+}
+
+/// How a run ends, with its registers, its count and a hash of its stack.
+fn run(engine: &mut dyn Engine, memory: &Memory, rounds: u64) -> (Exit, [u64; 16], u64, u64, u64) {
+    let (mut cpu, mut space) = guest(memory, rounds);
+    let exit = engine.run(&mut cpu, &mut space, u64::MAX);
+    let mut hash = 0u64;
+    for page in 0..STACK_PAGES {
+        let mut bytes = [0; PAGE_SIZE];
+        space.read(STACK + page * PAGE_SIZE as u64, &mut bytes, Privilege::User).expect("a mapped page");
+        hash = bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+    }
+    (exit, cpu.gpr, cpu.rip, cpu.instructions, hash)
+}
+
+/// Runs the guest while another thread sends this one signals, until some hundreds have come.
+fn under_fire(flags: libc::c_int) {
+    let memory = Memory::new(16 << 20).expect("memory");
+    let Some(mut native) = engine(&memory) else { return };
+    let expected = run(&mut Interp::new(&memory), &memory, 1);
+    install(libc::SIGUSR1, count as *const () as usize, flags | libc::SA_RESTART);
+    let stop = AtomicBool::new(false);
+    // SAFETY: pthread_self has no preconditions.
+    let target = unsafe { libc::pthread_self() };
+    let before = SIGNALS.load(Ordering::Relaxed);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                // SAFETY: the thread lives: it waits for this one at the scope's end.
+                unsafe { libc::pthread_kill(target, libc::SIGUSR1) };
+                thread::yield_now();
+            }
+        });
+        while SIGNALS.load(Ordering::Relaxed) < before + 300 {
+            let here = run(&mut native, &memory, 1);
+            if here != expected {
+                stop.store(true, Ordering::Relaxed);
+            }
+            assert_eq!(here, expected);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn handlers_of_the_program_run_beside_translated_code() {
+    under_fire(0);
+    under_fire(libc::SA_ONSTACK);
+}
+
+#[test]
+fn faults_of_other_threads_go_to_the_program() {
+    let memory = Memory::new(16 << 20).expect("memory");
+    let Some(mut native) = engine(&memory) else { return };
+    let expected = run(&mut Interp::new(&memory), &memory, 2);
+    const PAGES: usize = 64;
+    // SAFETY: a fresh reservation, which nobody else knows.
+    let reserved = unsafe {
+        libc::mmap(ptr::null_mut(), PAGES * PAGE_SIZE, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+    };
+    assert_ne!(reserved, libc::MAP_FAILED);
+    let (base, before) = (reserved as usize, FAULTS.load(Ordering::Relaxed));
+    thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            for page in 0..PAGES {
+                // SAFETY: the reservation lives; the handler makes the page writable.
+                unsafe { ptr::write_volatile((base + page * PAGE_SIZE) as *mut u8, 1) };
+                thread::yield_now();
+            }
+        });
+        while !other.is_finished() {
+            assert_eq!(run(&mut native, &memory, 2), expected);
+        }
+    });
+    assert_eq!(run(&mut native, &memory, 2), expected);
+    assert_eq!(FAULTS.load(Ordering::Relaxed) - before, PAGES as u64);
+    // SAFETY: nobody uses it any more.
+    unsafe { libc::munmap(reserved, PAGES * PAGE_SIZE) };
+}
