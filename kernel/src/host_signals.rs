@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::signal::{SIGINT, SIGQUIT, SIGTSTP, SIGWINCH};
+use signal_hook::consts::signal::{SIGINT, SIGQUIT, SIGTSTP, SIGWINCH, SIGXFSZ};
 use signal_hook::{SigId, flag, low_level};
 
 use crate::Kernel;
@@ -16,6 +16,12 @@ use crate::signal::{SigInfo, send_group_signal};
 
 /// How long the machine sleeps at most while a key may be pressed.
 pub(crate) const NAP: Duration = Duration::from_millis(50);
+
+/// Lets the host's limit on files' sizes be the error EFBIG, where its signal would end us: guest memory is a file too.
+pub(crate) fn survive_the_limit_of_files() {
+    // Where it can't be caught, it is as it would have been.
+    let _ = flag::register(SIGXFSZ, Arc::default());
+}
 
 /// The host's signals that have come and are not yet passed on.
 pub(crate) struct HostSignals {

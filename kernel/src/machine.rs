@@ -7,7 +7,7 @@ use callgate_emulator::{Cpu, Engine, Exit};
 
 use crate::entry::Turn;
 use crate::exec::Arguments;
-use crate::host_signals::{HostSignals, NAP};
+use crate::host_signals::{HostSignals, NAP, survive_the_limit_of_files};
 use crate::kernel::{Config, Kernel};
 use crate::observer::Step;
 use crate::sched::TaskState;
@@ -50,6 +50,7 @@ impl Machine {
     /// # Errors
     /// What the host refuses.
     pub fn new(config: Config, engine: impl FnOnce(&Kernel) -> Box<dyn Engine>) -> Result<Machine> {
+        survive_the_limit_of_files();
         let kernel = Kernel::new(&config)?;
         let engine = engine(&kernel);
         crate::fs::init(&kernel, config.console)?;

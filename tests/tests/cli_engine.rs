@@ -17,13 +17,18 @@ fn run(options: &[&str]) -> Command {
     command
 }
 
-/// The same with little address space, as `ulimit -v` says it.
-fn cramped(options: &[&str]) -> Command {
+/// The same with a limit, as the shell's `ulimit` says it.
+fn limited(limit: &str, options: &[&str]) -> Command {
     let inner = run(options);
     let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("ulimit -v {ADDRESS_SPACE_KIB} && exec \"$@\"")).arg("sh");
+    command.arg("-c").arg(format!("ulimit {limit} && exec \"$@\"")).arg("sh");
     command.arg(inner.get_program()).args(inner.get_args());
     command
+}
+
+/// The same with little address space.
+fn cramped(options: &[&str]) -> Command {
+    limited(&format!("-v {ADDRESS_SPACE_KIB}"), options)
 }
 
 fn output(mut command: Command) -> (i32, String, String) {
@@ -68,6 +73,17 @@ fn without_address_space_native_is_refused() {
     let (code, out, err) = output(cramped(&["--engine", "native"]));
     assert_eq!((code, out.as_str()), (125, ""), "{err}");
     assert!(err.starts_with("callgate: --engine native can't be had here: ") && err.lines().count() == 1, "{err}");
+}
+
+#[test]
+fn a_limit_that_leaves_no_memory_is_told() {
+    for limit in ["-v 400000", "-f 100"] {
+        for engine in ["interp", "auto", "native"] {
+            let (code, out, err) = output(limited(limit, &["--engine", engine]));
+            assert_eq!((code, out.as_str()), (125, ""), "{err}");
+            assert_eq!(err, "callgate: the machine can't be made: Cannot allocate memory\n");
+        }
+    }
 }
 
 #[test]
