@@ -108,7 +108,7 @@ fn host_addresses() -> Vec<u64> {
 
 #[test]
 fn accesses_by_host_addresses_fault() {
-    let accesses: [&[u8]; 14] = [
+    let accesses: [&[u8]; 27] = [
         &[0x48, 0x8b, 0x03],             // mov rax, [rbx]
         &[0x48, 0x89, 0x03],             // mov [rbx], rax
         &[0x48, 0x01, 0x43, 0x10],       // add [rbx + 16], rax
@@ -123,6 +123,22 @@ fn accesses_by_host_addresses_fault() {
         &[0x48, 0x89, 0xdc, 0xc3],       // mov rsp, rbx; ret
         &[0x48, 0x89, 0xdf, 0xaa],       // mov rdi, rbx; stosb
         &[0x48, 0x89, 0xde, 0xac],       // mov rsi, rbx; lodsb
+        &[0x0f, 0xae, 0x03],             // fxsave [rbx]
+        &[0x0f, 0xae, 0x0b],             // fxrstor [rbx]
+        &[0x0f, 0xae, 0x23],             // xsave [rbx]
+        &[0x0f, 0xae, 0x2b],             // xrstor [rbx]
+        &[0xdd, 0x33],                   // fnsave [rbx]
+        &[0x48, 0x0f, 0xa3, 0x03],       // bt [rbx], rax
+        &[0x48, 0x0f, 0xab, 0x03],       // bts [rbx], rax
+        &[0x0f, 0x18, 0x03, 0xff, 0x33], // prefetchnta [rbx], which doesn't fault; push [rbx]
+        &[0x48, 0x89, 0xdd, 0xc9],       // mov rbp, rbx; leave
+        // pcmpeqd xmm2, xmm2; vpgatherdd xmm0, [rbx + xmm1], xmm2; the same with vpgatherqq and ymm
+        &[0x66, 0x0f, 0x76, 0xd2, 0xc4, 0xe2, 0x69, 0x90, 0x04, 0x0b],
+        &[0xc5, 0xed, 0x76, 0xd2, 0xc4, 0xe2, 0xed, 0x91, 0x04, 0x0b],
+        // pcmpeqd xmm2, xmm2; vpmaskmovd [rbx], xmm2, xmm0
+        &[0x66, 0x0f, 0x76, 0xd2, 0xc4, 0xe2, 0x69, 0x8e, 0x03],
+        // pcmpeqd xmm2, xmm2; mov rdi, rbx; maskmovdqu xmm0, xmm2
+        &[0x66, 0x0f, 0x76, 0xd2, 0x48, 0x89, 0xdf, 0x66, 0x0f, 0xf7, 0xc2],
     ];
     for access in accesses {
         for address in host_addresses() {
@@ -211,7 +227,7 @@ fn accesses_across_the_end_fault() {
 
 #[test]
 fn instructions_of_a_kernel_fault() {
-    let bad: [&[u8]; 12] = [
+    let bad: [&[u8]; 17] = [
         &[0xf4],             // hlt
         &[0xfa],             // cli
         &[0xec],             // in al, dx
@@ -224,6 +240,12 @@ fn instructions_of_a_kernel_fault() {
         &[0x0f, 0x07],       // sysret
         &[0xff, 0x2b],       // jmp far [rbx]
         &[0x8e, 0xeb],       // mov gs, ebx
+        &[0x0f, 0xb5, 0x03], // lgs eax, [rbx]
+        &[0xff, 0x1b],       // call far [rbx]
+        &[0xcb],             // retf
+        &[0x48, 0xcf],       // iretq
+        // vpscatterdd [rbx + xmm1]{k1}, xmm0, which the processor of a guest doesn't have
+        &[0x62, 0xf2, 0x7d, 0x09, 0xa0, 0x04, 0x0b],
     ];
     for code in bad {
         let Some(exit) = both(code, &[]) else { return };

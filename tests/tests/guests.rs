@@ -83,6 +83,7 @@ guests! { glibc, Gcc:
     sigaction,
     sigchld,
     sigcontext,
+    sigforged,
     avx_signal,
     sigfault,
     sigpipe => |guest| guest.ends_with(141),

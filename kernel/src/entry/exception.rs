@@ -20,7 +20,7 @@ impl Task {
     }
 
     /// Handles an exception that user code raised; `regs` are its registers.
-    pub(super) fn handle_exception(&mut self, exception: &Exception) {
+    pub(crate) fn handle_exception(&mut self, exception: &Exception) {
         let ip = self.regs.ip;
         if exception.vector == vector::GP && exception.error_code == Some(0) && self.fixup_umip_exception() {
             return;

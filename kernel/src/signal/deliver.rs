@@ -5,7 +5,9 @@
 //! that one. A call that a signal has interrupted answers EINTR to a handler, or is run again: always
 //! if no handler runs, and with SA_RESTART where the call allows it.
 
-use super::numbers::{DefaultAction, SIGKILL, SIGSEGV, SIGSTOP, default_action};
+use callgate_emulator::{Exception, vector};
+
+use super::numbers::{DefaultAction, SIGKILL, SIGSTOP, default_action};
 use super::sighand::{SIG_DFL, SIG_IGN, SaFlags, SigAction};
 use super::{SigInfo, SigSet};
 use crate::sched::TaskState;
@@ -37,7 +39,7 @@ impl Task {
             match self.get_signal() {
                 // Neither `sysretq` nor `iretq` can go there: Linux mends the #GP of the latter so.
                 Next::Nothing if !callgate_emulator::is_canonical(self.regs.ip) => {
-                    self.force_signal(SigInfo::kernel(SIGSEGV));
+                    self.handle_exception(&Exception::with_code(vector::GP, 0));
                 }
                 Next::Nothing => break,
                 Next::Handler(info, action) => self.handle_signal(info, action),

@@ -7,7 +7,7 @@
 //! rt_sigreturn believes what it finds there, but for what would give a program more than user mode.
 
 use callgate_abi::{Errno, SYSCALL_DEFINE0, UserMemory, UserPtr};
-use callgate_emulator::{CpuModel, XSAVE_SIZE};
+use callgate_emulator::{CpuModel, Exception, XSAVE_SIZE, vector};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::info::SIGINFO_SIZE;
@@ -21,6 +21,9 @@ use crate::{Result, Task};
 /// Below the stack pointer, a function may use this much without moving it (System V ABI).
 const RED_ZONE: u64 = 128;
 const FXSAVE_SIZE: usize = 512;
+/// What FXRSTOR and XRSTOR want of an address.
+const FXSAVE_ALIGN: u64 = 16;
+const XSAVE_ALIGN: u64 = 64;
 
 /// The area is XSAVE's.
 const UC_FP_XSTATE: u64 = 1;
@@ -232,6 +235,10 @@ impl Task {
             && sw.magic1 == FP_XSTATE_MAGIC1
             && sw.xstate_size as usize == XSAVE_SIZE
             && sw.extended_size as usize >= XSAVE_SIZE;
+        // The instructions that Linux loads it with, straight from the frame, want it aligned.
+        if !address.is_multiple_of(if extended { XSAVE_ALIGN } else { FXSAVE_ALIGN }) {
+            return Err(Errno::EFAULT);
+        }
         if extended {
             let rest = address.wrapping_add(FXSAVE_SIZE as u64);
             self.copy_from_user(&mut area[FXSAVE_SIZE..], rest).map_err(|_| Errno::EFAULT)?;
@@ -288,8 +295,9 @@ impl Task {
         }
     }
 
-    /// Loads what rt_sigreturn finds in a frame (`restore_sigcontext`).
-    fn restore_sigcontext(&mut self, sc: &SigContext, uc_flags: u64) -> Result<()> {
+    /// Loads what rt_sigreturn finds in a frame (`restore_sigcontext`), and gives the first selector that is none of a
+    /// 64-bit program.
+    fn restore_sigcontext(&mut self, sc: &SigContext, uc_flags: u64) -> Result<Option<u64>> {
         let (cs, ss) = (u64::from(sc.cs) | 3, u64::from(sc.ss) | 3);
         let regs = &mut self.regs;
         regs.r8 = sc.r8;
@@ -314,15 +322,17 @@ impl Task {
         regs.cs = USER_CS;
         regs.ss = USER_DS;
         self.regs_changed = true;
-        // Linux loads the selectors and dies of #GP at `iretq` if there are no such segments.
-        if cs != USER_CS || (uc_flags & UC_STRICT_RESTORE_SS != 0 && ss != USER_DS) {
-            return Err(Errno::EFAULT);
-        }
         if sc.fpstate == 0 {
             self.cpu.reset_fpu();
-            return Ok(());
+        } else {
+            self.restore_fpstate(sc.fpstate)?;
         }
-        self.restore_fpstate(sc.fpstate)
+        let wrong = match () {
+            () if cs != USER_CS => Some(cs),
+            () if uc_flags & UC_STRICT_RESTORE_SS != 0 && ss != USER_DS => Some(ss),
+            () => None,
+        };
+        Ok(wrong)
     }
 }
 
@@ -334,14 +344,20 @@ pub fn rt_sigreturn(task: &mut Task) -> i64 {
     let restored = UserPtr::<UContext>::new(frame.wrapping_add(UC_OFFSET)).read(task).and_then(|uc| {
         task.set_blocked(uc.sigmask);
         task.link.attr.borrow_mut().restart_block = None;
-        task.restore_sigcontext(&uc.mcontext, uc.flags)?;
+        let wrong = task.restore_sigcontext(&uc.mcontext, uc.flags)?;
         // As on Linux, a stack that can't be set is no error: the frame has only what was there.
         let sp = task.regs.sp;
         let _ = set_sigaltstack(&mut task.sigaltstack, &uc.stack, sp);
-        Ok(())
+        Ok(wrong)
     });
     match restored {
-        Ok(()) => task.regs.ax as i64,
+        Ok(wrong) => {
+            if let Some(selector) = wrong {
+                // Linux finds that out by its `iretq`, whose #GP it takes for the program's.
+                task.handle_exception(&Exception::with_code(vector::GP, selector as u32 & !3));
+            }
+            task.regs.ax as i64
+        }
         Err(_) => {
             task.force_signal(SigInfo::kernel(SIGSEGV));
             0
