@@ -25,6 +25,7 @@ pub(super) fn select(i: &Instruction) -> Option<Exec> {
         Mnemonic::Popf | Mnemonic::Popfq => sized(popf::<u64>, popf::<u16>),
         Mnemonic::Enter if i.code() == Code::Enterw_imm16_imm8 => enter::<u16>,
         Mnemonic::Enter => enter::<u64>,
+        Mnemonic::Leave => leave_16,
         Mnemonic::Lahf => lahf,
         Mnemonic::Sahf => sahf,
         Mnemonic::Clc => clc,
@@ -46,8 +47,7 @@ pub(super) fn select_step(i: &Instruction) -> Option<Step> {
         (Mnemonic::Push, Form::M(_)) => sized(push_m::<u64>, push_m::<u16>),
         (Mnemonic::Push, _) if i.op0_kind() != OpKind::Register => sized(push_i::<u64>, push_i::<u16>),
         (Mnemonic::Pop, Form::R) => sized(pop_r::<u64, Dispatch>, pop_r::<u16, Dispatch>),
-        (Mnemonic::Leave, _) if i.code() == Code::Leavew => leave::<u16>,
-        (Mnemonic::Leave, _) => leave::<u64>,
+        (Mnemonic::Leave, _) if i.code() == Code::Leaveq => leave,
         _ => return None,
     })
 }
@@ -166,12 +166,27 @@ fn popf<T: Int>(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
     if (before ^ core.flags.system) & (rflags::TF | rflags::AC) != 0 { Err(Stop::Resync) } else { Ok(()) }
 }
 
-fn leave<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
-    core.load_then(op, rest, core.gpr[reg::RBP], |core, _, rest, value: T| {
-        core.gpr[reg::RSP] = core.gpr[reg::RBP].wrapping_add(u64::from(T::BITS / 8));
-        T::set(core, T::register(reg::RBP), value);
+/// LEAVE: frees a frame.
+fn leave(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    core.load_then(op, rest, core.gpr[reg::RBP], |core, _, rest, value| {
+        core.gpr[reg::RSP] = core.gpr[reg::RBP].wrapping_add(8);
+        core.gpr[reg::RBP] = value;
         core.next(rest)
     })
+}
+
+/// LEAVE of 16 bits.
+fn leave_16(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
+    /// Apart from the load: rustc 1.95 (LLVM 22.1), in release builds, takes 16 bits that are inserted into what was the
+    /// load's address for the whole register.
+    #[inline(never)]
+    fn set_bp(core: &mut Core<'_>, value: u16) {
+        u16::set(core, u16::register(reg::RBP), value);
+    }
+    let value = core.load(core.gpr[reg::RBP])?;
+    core.gpr[reg::RSP] = core.gpr[reg::RBP].wrapping_add(2);
+    set_bp(core, value);
+    Ok(())
 }
 
 /// ENTER: pushes rbp, copies enclosing frames' pointers, and makes room.
