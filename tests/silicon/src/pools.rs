@@ -21,6 +21,14 @@ pub(crate) fn rflags(bits: u32) -> u64 {
     pairs.iter().filter(|(bit, _)| bits & bit != 0).fold(0, |flags, (_, flag)| flags | flag)
 }
 
+/// The flags that an instruction reads.
+pub(crate) fn flags_read(i: &Instruction) -> u64 {
+    // By 9 or 17 places they bring every bit back to where it was, and iced-x86 says that they read nothing. But OF, of
+    // which it says no more, follows from CF.
+    let whole_turn = matches!(i.mnemonic(), Mnemonic::Rcl | Mnemonic::Rcr) && i.rflags_read() == 0;
+    rflags(i.rflags_read()) | u64::from(whole_turn)
+}
+
 /// Whether it may stand in a program: it uses no memory but what its form gives it, and does not branch.
 fn fits(code: Code) -> bool {
     use Mnemonic as M;

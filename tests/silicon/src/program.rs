@@ -9,7 +9,7 @@
 use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, OpAccess, OpKind, Register};
 
 use crate::instruction::{Encoded, Form, encode};
-use crate::pools::{Pools, rflags};
+use crate::pools::{Pools, flags_read, rflags};
 use crate::rng::Rng;
 use crate::state::{LEAVE_BYTES, SLOT};
 
@@ -125,7 +125,7 @@ impl Builder<'_> {
     /// Adds an instruction unless it reads flags that are undefined, or writes a pinned register. Says whether.
     fn push(&mut self, encoded: Encoded) -> bool {
         let i = &encoded.instruction;
-        if rflags(i.rflags_read()) & self.now != 0 || encoded.bytes.len() > self.room() {
+        if flags_read(i) & self.now != 0 || encoded.bytes.len() > self.room() {
             return false;
         }
         let written = |access: OpAccess| !matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::None);
