@@ -3,7 +3,7 @@
 //! The processor writes 416 of its 512 bytes; the rest is reserved or left to software.
 
 use crate::cpu::Cpu;
-use crate::x87::{F80, Fpu};
+use crate::x87::{F80, Fpu, Pointers};
 
 /// Bytes of the image that the processor writes.
 pub(crate) const IMAGE: usize = 416;
@@ -51,11 +51,15 @@ impl Cpu {
         put(0, &fpu.control.to_le_bytes());
         put(2, &fpu.status_word().to_le_bytes());
         put(4, &[fpu.in_use]);
-        put(6, &fpu.opcode.to_le_bytes());
-        // Without REX.W the upper halves are the segment selectors, which 64-bit processors no longer keep.
-        let width = if wide { 8 } else { 4 };
-        put(8, &fpu.ip.to_le_bytes()[..width]);
-        put(16, &fpu.dp.to_le_bytes()[..width]);
+        if fpu.error_pending() {
+            let Pointers { instruction, operand, code_segment, operand_segment, opcode } = fpu.pointers;
+            put(6, &opcode.to_le_bytes());
+            for (at, address, selector) in [(8, instruction, code_segment), (16, operand, operand_segment)] {
+                // Without REX.W the selector is in the upper half.
+                let narrow = u64::from(selector) << 32 | u64::from(address as u32);
+                put(at, &if wide { address } else { narrow }.to_le_bytes());
+            }
+        }
         put(24, &self.mxcsr.to_le_bytes());
         put(28, &MXCSR_MASK.to_le_bytes());
         for i in 0..8 {
@@ -81,10 +85,15 @@ impl Cpu {
         fpu.set_control_word(field(0, 2) as u16);
         fpu.set_status_word(field(2, 2) as u16);
         fpu.in_use = image[4];
-        fpu.opcode = field(6, 2) as u16 & 0x7ff;
-        let width = if wide { 8 } else { 4 };
-        fpu.ip = field(8, width) as u64;
-        fpu.dp = field(16, width) as u64;
+        let address = |at: usize| if wide { extend(field(at, 8) as u64) } else { field(at, 4) as u64 };
+        let selector = |at: usize| if wide { 0 } else { field(at + 4, 2) as u16 };
+        fpu.pointers = Pointers {
+            instruction: address(8),
+            operand: address(16),
+            code_segment: selector(8),
+            operand_segment: selector(16),
+            opcode: field(6, 2) as u16 & Pointers::OPCODE,
+        };
         for i in 0..8 {
             let at = ST + 16 * usize::from(i);
             fpu.load_raw(i, F80 { sig: field(at, 8) as u64, sign_exp: field(at + 8, 2) as u16 });
@@ -94,6 +103,11 @@ impl Cpu {
         }
         Ok(())
     }
+}
+
+/// The unit's pointers have 57 bits, the last of which is the sign.
+fn extend(address: u64) -> u64 {
+    ((address << 7) as i64 >> 7) as u64
 }
 
 #[cfg(test)]

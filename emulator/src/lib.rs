@@ -31,5 +31,5 @@ pub use interp::Interp;
 pub use memory::{
     Entries, Frame, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space, is_canonical, page_fault,
 };
-pub use x87::{F80, Fpu};
+pub use x87::{F80, Fpu, Pointers as FpuPointers};
 pub use xstate::{InvalidXstate, XSAVE_SIZE};

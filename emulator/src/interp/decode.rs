@@ -45,7 +45,10 @@ pub(crate) fn decode(target: Target, bytes: &[u8], ip: u64) -> Decoded {
     let action = action.map(|action| target.units.refusal(&instruction).map_or(action, |refusal| (called, refusal)));
     let ends_block = action.is_none() || int::ends_block(&instruction);
     let (step, exec) = action.unwrap_or((called, missing));
-    let op = pack(&instruction, step, exec);
+    let mut op = pack(&instruction, step, exec);
+    if let Some(place) = x87::place(ip, &bytes[..instruction.len()]) {
+        op.imm = place;
+    }
     Decoded::Op { instruction, op, len: instruction.len(), ends_block }
 }
 
@@ -54,12 +57,12 @@ pub(super) fn select(instruction: &Instruction) -> Option<(Step, Exec)> {
     if let Some(step) = int::select_step(instruction).or_else(|| sse::select_step(instruction)) {
         return Some((step, undefined));
     }
-    let exec = int::select(instruction).or_else(|| sse::select(instruction)).or_else(|| x87::select(instruction));
-    exec.map(|exec| (called as Step, exec))
+    let exec = int::select(instruction).or_else(|| sse::select(instruction));
+    exec.map(|exec| (called as Step, exec)).or_else(|| x87::select(instruction))
 }
 
 /// An operation that has a function for itself alone.
-fn called(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+pub(super) fn called(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
     match (op.exec)(core, op) {
         Ok(()) => core.next(rest),
         Err(stop) => core.stopped(rest, stop),

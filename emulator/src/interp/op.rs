@@ -84,7 +84,7 @@ pub(crate) struct Op {
     /// Does it, if `step` is [`called`](super::decode).
     pub(crate) exec: Exec,
     /// The immediate operand, sign-extended as the instruction does; the number of a fourth register operand or of a
-    /// gather's index register; of calls the address to return to.
+    /// gather's index register; of calls the address to return to; of x87 instructions where and what they are.
     pub(crate) imm: u64,
     /// Memory operand: displacement, with rip already added for rip-relative ones.
     pub(crate) disp: u64,

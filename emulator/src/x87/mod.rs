@@ -4,7 +4,9 @@
 //! that the register itself doesn't; so do as FXSAVE does and keep one bit, and derive the rest when FNSTENV asks.
 //! MMX registers are the significands of the same registers, by physical number.
 //!
-//! Quirk: the last instruction's and operand's addresses (FIP, FDP, FOP) are kept only as FRSTOR and its kin load them.
+//! Quirk: of the last instruction and its operand ([`Pointers`]) we do as AMD's processors do. They keep them of every
+//! instruction that does not control the unit, while Intel's newer ones keep some only if it raised an exception; and an
+//! image of FXSAVE or XSAVE tells them only while an exception is pending.
 
 pub(crate) mod bcd;
 pub(crate) mod remainder;
@@ -73,6 +75,27 @@ pub(crate) mod status {
     pub(crate) const TOP: u16 = 7 << 11;
 }
 
+/// What a handler of exceptions is told: the last instruction, but for those that control the unit, and the last operand
+/// in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pointers {
+    /// FIP, the instruction's address, its prefixes included.
+    pub instruction: u64,
+    /// FDP, the operand's address in its segment.
+    pub operand: u64,
+    /// FCS, the selector of the code's segment.
+    pub code_segment: u16,
+    /// FDS, the selector of the operand's.
+    pub operand_segment: u16,
+    /// FOP, the low three bits of the first opcode byte, and the second byte.
+    pub opcode: u16,
+}
+
+impl Pointers {
+    /// The bits of an opcode.
+    pub(crate) const OPCODE: u16 = 0x7ff;
+}
+
 /// The unit's state.
 #[derive(Clone, Debug)]
 pub struct Fpu {
@@ -86,18 +109,14 @@ pub struct Fpu {
     top: u8,
     /// A set bit for each physical register that is not empty.
     pub in_use: u8,
-    /// Opcode of the last instruction.
-    pub opcode: u16,
-    /// Address of the last instruction.
-    pub ip: u64,
-    /// Address of the last memory operand.
-    pub dp: u64,
+    /// The last instruction and operand.
+    pub pointers: Pointers,
 }
 
 impl Default for Fpu {
     /// As after FNINIT.
     fn default() -> Self {
-        Self { regs: [F80::default(); 8], control: 0x37f, status: 0, top: 0, in_use: 0, opcode: 0, ip: 0, dp: 0 }
+        Self { regs: [F80::default(); 8], control: 0x37f, status: 0, top: 0, in_use: 0, pointers: Pointers::default() }
     }
 }
 

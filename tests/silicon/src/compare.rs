@@ -58,7 +58,7 @@ pub(crate) enum Difference {
     Mxcsr(u128),
     /// Half a vector register: where in the XSAVE image.
     Vector(usize),
-    /// Bits of the x87 unit's control word (at offset 0), status word or tags.
+    /// Bits of the x87 unit's control word (at offset 0), status word, tags, or last instruction's opcode and addresses.
     X87(usize, u128),
     /// An x87 register.
     St(usize),
@@ -86,6 +86,11 @@ pub(crate) fn compare(ends: &Ends<'_>, undefined: u64, tally: &mut Tally) -> Opt
     }
     tally.add(used);
     None
+}
+
+/// Whether two ends are the same.
+pub(crate) fn is_same(a: &State, b: &State) -> bool {
+    differences(&Ends { before: a, silicon: a, ours: b, instructions: &[] }).is_empty()
 }
 
 /// All that differs.
@@ -121,7 +126,7 @@ fn differences(ends: &Ends<'_>) -> Vec<Difference> {
         }
         let vectors = [at::XMM, at::YMM_HIGH].into_iter().flat_map(|start| (0..16).map(move |i| start + 16 * i));
         found.extend(vectors.filter(|at| differs(*at, 16)).map(Difference::Vector));
-        for (at, len) in [(at::CONTROL, 2), (at::STATUS, 2), (at::TAGS, 1)] {
+        for (at, len) in [(at::CONTROL, 2), (at::STATUS, 2), (at::TAGS, 1), (at::OPCODE, 2), (at::POINTERS, 16)] {
             let bits = bits(at, len);
             if bits != 0 {
                 found.push(Difference::X87(at, bits));
@@ -177,7 +182,9 @@ fn text(ends: &Ends<'_>, difference: Difference) -> String {
         Difference::Vector(at) => show(&format!("xmm{}", (at - at::XMM) / 16), &image(at, 16)),
         Difference::X87(at::CONTROL, _) => show("x87 control word", &image(at::CONTROL, 2)),
         Difference::X87(at::STATUS, _) => show("x87 status word", &image(at::STATUS, 2)),
-        Difference::X87(at, _) => show("x87 tags", &image(at, 1)),
+        Difference::X87(at::TAGS, _) => show("x87 tags", &image(at::TAGS, 1)),
+        Difference::X87(at::OPCODE, _) => show("x87 opcode", &image(at::OPCODE, 2)),
+        Difference::X87(at, _) => show("x87 pointers", &image(at, 16)),
         Difference::St(i) => {
             let control = image(at::CONTROL, 2)(before);
             show(&format!("(control word {control}) st{i}"), &image(at::ST + 16 * i, 10))

@@ -77,10 +77,6 @@ fn fits(code: Code) -> bool {
             | M::Xsavec64
             | M::Xsaveopt
             | M::Xsaveopt64
-            | M::Fnstenv
-            | M::Fldenv
-            | M::Fnsave
-            | M::Frstor
             | M::Wrfsbase
             | M::Wrgsbase
             | M::Rdfsbase
@@ -108,6 +104,8 @@ pub(crate) struct Pools {
     pub(crate) plain: Vec<Code>,
     /// The others: x87, MMX, SSE and AVX.
     pub(crate) vector: Vec<Code>,
+    /// Those of x87.
+    pub(crate) x87: Vec<Code>,
     /// Those that set flags, those that read them, and those that do neither, as compilers use them.
     pub(crate) flags: Vec<Code>,
     /// Those that set flags.
@@ -145,13 +143,14 @@ impl Pools {
             let moves = matches!(m, M::Mov | M::Movzx | M::Movsx | M::Movsxd | M::Xchg | M::Movbe | M::Cdq | M::Cqo);
             moves || matches!(m, M::Lea | M::Not | M::Bswap | M::Nop | M::Mulx | M::Rorx | M::Sarx | M::Shlx | M::Shrx)
         });
+        let x87 = vector.iter().copied().filter(|code| is_x87(*code)).collect();
         let flags = producers.iter().chain(&consumers).chain(&neutral).copied().collect();
-        Self { all, plain, vector, flags, producers, consumers, neutral }
+        Self { all, plain, vector, x87, flags, producers, consumers, neutral }
     }
 
     /// Whether there is enough of everything.
     pub(crate) fn is_complete(&self) -> bool {
-        [&self.all, &self.plain, &self.vector, &self.producers, &self.consumers, &self.neutral]
+        [&self.all, &self.plain, &self.vector, &self.x87, &self.producers, &self.consumers, &self.neutral]
             .iter()
             .all(|pool| !pool.is_empty())
     }
@@ -181,6 +180,10 @@ fn is_plain(code: Code) -> bool {
     !code.op_code().op_kinds().iter().any(vector) && !code.op_code().is_privileged() && {
         let mut i = Instruction::new();
         i.set_code(code);
-        !i.is_stack_instruction() && !code.cpuid_features().iter().any(|f| format!("{f:?}").starts_with("FPU"))
+        !i.is_stack_instruction() && !is_x87(code)
     }
+}
+
+fn is_x87(code: Code) -> bool {
+    code.cpuid_features().iter().any(|feature| format!("{feature:?}").starts_with("FPU"))
 }

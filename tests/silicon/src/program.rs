@@ -44,7 +44,8 @@ pub(crate) fn program(
     let own = match rng.below(8) {
         0..=3 => &pools.flags,
         4 => &pools.plain,
-        5 | 6 => &pools.vector,
+        5 => &pools.vector,
+        6 => rng.pick(&[&pools.vector, &pools.x87]),
         _ => &pools.all,
     };
     let calls = rng.one_in(4);

@@ -135,6 +135,8 @@ pub struct Report {
     pub exceptions: u64,
     /// Differences that are none.
     pub tally: Tally,
+    /// Cases whose ends differed once, and not again when silicon, not the core, came to another end.
+    pub unsteady: u64,
     /// Cases whose ends differ.
     pub mismatches: u64,
     /// Some of them, by code.
@@ -160,6 +162,7 @@ impl Report {
         self.programs += other.programs;
         self.executed += other.executed;
         self.exceptions += other.exceptions;
+        self.unsteady += other.unsteady;
         self.mismatches += other.mismatches;
         self.tally.merge(&other.tally);
         for (code, count) in other.by_code {
@@ -194,6 +197,9 @@ impl fmt::Display for Report {
         writeln!(f, "undefined flags differ in {undefined_flags} cases; tolerated: {tolerated} cases, of which")?;
         for (name, source, count) in entries.iter().filter(|(_, _, count)| *count != 0) {
             writeln!(f, "    {count}: {name} ({source})")?;
+        }
+        if self.unsteady != 0 {
+            writeln!(f, "silicon came to another end when asked again: {} cases", self.unsteady)?;
         }
         write!(
             f,

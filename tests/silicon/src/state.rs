@@ -82,6 +82,9 @@ pub(crate) mod at {
     pub(crate) const CONTROL: usize = 0;
     pub(crate) const STATUS: usize = 2;
     pub(crate) const TAGS: usize = 4;
+    /// The last opcode, of 2 bytes, and the addresses of the last instruction and operand, of 16.
+    pub(crate) const OPCODE: usize = 6;
+    pub(crate) const POINTERS: usize = 8;
     pub(crate) const MXCSR: usize = 24;
     pub(crate) const ST: usize = 32;
     pub(crate) const XMM: usize = 160;
@@ -199,6 +202,11 @@ pub(crate) fn image(rng: &mut Rng, pool: &Pool) -> [u8; XSAVE] {
     put(&mut image, at::CONTROL, &control.to_le_bytes());
     put(&mut image, at::STATUS, &status.to_le_bytes());
     put(&mut image, at::TAGS, &[tags]);
+    put(&mut image, at::OPCODE, &(rng.next() as u16).to_le_bytes());
+    for at in [at::POINTERS, at::POINTERS + 8] {
+        let address = if rng.one_in(2) { DATA + rng.below(1 << 12) } else { rng.integer() };
+        put(&mut image, at, &address.to_le_bytes());
+    }
     let mut mxcsr = 0x1f80;
     match rng.below(4) {
         0 => mxcsr |= rng.next() as u32 & 0x603f,

@@ -7,16 +7,15 @@ use crate::cpu::reg;
 use crate::interp::core::Core;
 use crate::interp::op::{Exec, Op, Stop};
 use crate::softfloat::flag;
-use crate::x87::{F80, Fpu};
+use crate::x87::{F80, Fpu, Pointers};
 
 type Done = Result<(), Stop>;
 
-/// Control instructions.
+/// Control instructions, which leave the unit's pointers alone or load them.
 pub(super) fn select(code: Code) -> Option<Exec> {
     use Code::*;
     Some(match code {
         Wait => wait,
-        Fnop => wait,
         Fninit | Finit => fninit,
         Fnclex | Fclex => fnclex,
         Fneni | Feni | Fndisi | Fdisi | Fnsetpm | Fsetpm => nothing,
@@ -32,6 +31,15 @@ pub(super) fn select(code: Code) -> Option<Exec> {
         Fnsave_m108byte | Fsave_m108byte => fnsave::<false>,
         Frstor_m94byte => frstor::<true>,
         Frstor_m108byte => frstor::<false>,
+        _ => return None,
+    })
+}
+
+/// The stack pointer's, which the manual counts among them, but silicon does not.
+pub(super) fn select_stack(code: Code) -> Option<Exec> {
+    use Code::*;
+    Some(match code {
+        Fnop => wait,
         Ffree_sti => ffree::<false>,
         Ffreep_sti => ffree::<true>,
         Fincstp => rotate::<1>,
@@ -107,17 +115,18 @@ const fn environment_size(narrow: bool) -> usize {
 }
 
 /// The protected-mode images: control, status and tag words, instruction pointer, its selector with the opcode, operand
-/// pointer, its selector. Selectors are no longer kept; upper halves of 16-bit fields read all ones.
+/// pointer, its selector. Upper halves of 16-bit fields read all ones.
 fn environment(fpu: &Fpu, narrow: bool) -> Vec<u8> {
     const ONES: u32 = 0xffff_0000;
+    let Pointers { instruction, operand, code_segment, operand_segment, opcode } = fpu.pointers;
     let fields = [
         ONES | u32::from(fpu.control),
         ONES | u32::from(fpu.status_word()),
         ONES | u32::from(fpu.tag_word()),
-        fpu.ip as u32,
-        u32::from(fpu.opcode) << 16,
-        fpu.dp as u32,
-        ONES,
+        instruction as u32,
+        u32::from(opcode) << 16 | u32::from(code_segment),
+        operand as u32,
+        ONES | u32::from(operand_segment),
     ];
     let width = field_size(narrow);
     fields.iter().flat_map(|field| field.to_le_bytes().into_iter().take(width)).collect()
@@ -130,9 +139,13 @@ fn load_environment(fpu: &mut Fpu, image: &[u8], narrow: bool) {
     fpu.set_control_word(field(0) as u16);
     fpu.set_status_word(field(1) as u16);
     fpu.set_tag_word(field(2) as u16);
-    fpu.ip = field(3).into();
-    fpu.opcode = if narrow { 0 } else { (field(4) >> 16) as u16 & 0x7ff };
-    fpu.dp = field(5).into();
+    fpu.pointers = Pointers {
+        instruction: field(3).into(),
+        code_segment: field(4) as u16,
+        opcode: if narrow { 0 } else { (field(4) >> 16) as u16 & Pointers::OPCODE },
+        operand: field(5).into(),
+        operand_segment: field(6) as u16,
+    };
 }
 
 /// Stores all bytes or none. The first field and the last byte are touched before the others, which shows in CR2.

@@ -6,7 +6,6 @@
 //! files here say which operands and which function each instruction has.
 //!
 //! Quirks:
-//! - The last instruction's address and opcode are not tracked.
 //! - Where makers differ we do as AMD: FCOMI and FCMOV leave C1 alone, and FLD loads a denormal whose exception is
 //!   unmasked.
 //! - Transcendental results are correctly rounded; those of silicon are now and then one unit off.
@@ -19,19 +18,53 @@ mod load;
 #[cfg(test)]
 mod tests;
 
-use iced_x86::Instruction;
+use iced_x86::{Instruction, OpKind};
 
 use super::core::Core;
-use super::op::{Exec, Stop};
+use super::decode::called;
+use super::op::{End, Exec, Op, Step, Stop};
+use crate::cpu::seg;
 use crate::exit::{Exception, vector};
+use crate::x87::Pointers;
 
-/// The function that executes an instruction, if it is one of ours.
-pub(super) fn select(i: &Instruction) -> Option<Exec> {
-    arith::select(i.code())
-        .or_else(|| load::select(i.code()))
-        .or_else(|| compare::select(i.code()))
-        .or_else(|| control::select(i.code()))
-        .or_else(|| function::select(i.code()))
+/// The functions that execute an instruction, if it is one of ours.
+pub(super) fn select(i: &Instruction) -> Option<(Step, Exec)> {
+    let code = i.code();
+    if let Some(exec) = control::select(code) {
+        return Some((called, exec));
+    }
+    let exec = arith::select(code)
+        .or_else(|| load::select(code))
+        .or_else(|| compare::select(code))
+        .or_else(|| control::select_stack(code))
+        .or_else(|| function::select(code))?;
+    let in_memory = i.op_kinds().any(|kind| kind == OpKind::Memory);
+    Some((if in_memory { remembered::<true> } else { remembered::<false> }, exec))
+}
+
+/// What [`remembered`] finds in an operation's `imm`, for which x87 instructions have no other use: the opcode, and above
+/// it the address, whose first 16 bits say nothing. None if it is no x87 instruction.
+pub(super) fn place(ip: u64, bytes: &[u8]) -> Option<u64> {
+    let prefix = |byte: &u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf2 | 0xf3);
+    let [first @ 0xd8..=0xdf, second, ..] = &bytes[bytes.iter().position(|byte| !prefix(byte))?..] else { return None };
+    Some(ip << 16 | u64::from(first & 7) << 8 | u64::from(*second))
+}
+
+/// Executes an instruction that the unit's pointers tell of when it is done.
+fn remembered<const IN_MEMORY: bool>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
+    if let Err(stop) = (op.exec)(core, op) {
+        return core.stopped(rest, stop);
+    }
+    let (offset, cpu) = (core.offset(op), &mut *core.cpu);
+    let pointers = &mut cpu.fpu.pointers;
+    pointers.instruction = (op.imm as i64 >> 16) as u64;
+    pointers.opcode = op.imm as u16 & Pointers::OPCODE;
+    pointers.code_segment = cpu.seg[seg::CS].selector;
+    if IN_MEMORY {
+        pointers.operand = offset;
+        pointers.operand_segment = cpu.seg[usize::from(op.seg()).min(seg::GS)].selector;
+    }
+    core.next(rest)
 }
 
 /// What waiting instructions and MMX instructions begin with.

@@ -227,3 +227,36 @@ fn the_environment_comes_back_and_masks_everything_meanwhile() {
     // Register 7 holds zero, the others are empty.
     assert_eq!(u16::from_le_bytes(m.peek(40)), 0x7fff);
 }
+
+#[test]
+fn pointers_tell_the_last_instruction_but_those_of_control_and_the_last_operand() {
+    let mut m = Machine::new();
+    // ZM is not masked.
+    m.poke(0, &0x37bu16.to_le_bytes());
+    m.cpu.seg[crate::seg::CS].selector = 0x33;
+    m.cpu.seg[crate::seg::SS].selector = 0x2b;
+    m.run(|a| {
+        a.mov(rbp, rsi).unwrap();
+        a.fldcw(word_ptr(rsi)).unwrap();
+        a.fld1().unwrap();
+        a.fld(qword_ptr(rbp + 64)).unwrap();
+        a.fdivp(st1, st0).unwrap();
+        a.fnstcw(word_ptr(rsi + 2)).unwrap();
+        a.fxsave64(ptr(rsi + 512)).unwrap();
+        a.fnstenv(ptr(rsi + 16)).unwrap();
+        a.fxsave64(ptr(rsi + 1024)).unwrap();
+        a.fninit().unwrap();
+        a.fnstenv(ptr(rsi + 128)).unwrap();
+    })
+    .unwrap();
+    let fields = |at: u64| [12, 16, 20, 24].map(|field| u32::from_le_bytes(m.peek(at + field)));
+    // MOV has 3 bytes, the loads 2, 2 and 3; FDIVP is DE F9.
+    let (code, data) = (0x1000 + 10, 0x2000 + 64);
+    assert_eq!(fields(16), [code, 0x6f9 << 16 | 0x33, data, 0xffff_002b]);
+    assert_eq!(fields(128), [0, 0, 0, 0xffff_0000]);
+    let image =
+        |at: u64| (u16::from_le_bytes(m.peek(at + 6)), [8, 16].map(|field| u64::from_le_bytes(m.peek(at + field))));
+    assert_eq!(image(512), (0x6f9, [code.into(), data.into()]));
+    // FNSTENV has masked the exception that was pending.
+    assert_eq!(image(1024), (0, [0, 0]));
+}
