@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod kernel;
+
 use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, Privilege, Space, reg};
 use iced_x86::code_asm::CodeAssembler;
 
