@@ -12,8 +12,8 @@ use std::io;
 use callgate_emulator::{CpuModel, Memory, PAGE_SIZE, PageFlags, Space};
 
 use crate::code::{Code, ReturnStack};
-use crate::context::{Reason, TABLE_ENTRIES, slot};
-use crate::emit::{Emit, JMP, RCX};
+use crate::context::{Reason, SCRATCH, TABLE_ENTRIES, slot};
+use crate::emit::{Emit, JMP};
 use crate::stubs::{Stubs, jump_to};
 use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, crosses, translate};
 use crate::verify::verify;
@@ -46,6 +46,15 @@ pub(crate) struct Figures {
     pub(crate) verification: std::time::Duration,
 }
 
+/// Code that an indirect branch to an address lands at: the jump table knows only 16 bits of it.
+#[derive(Clone, Copy)]
+struct Landing {
+    /// Offset in the cache.
+    entry: usize,
+    /// Offset of the displacement of its jump to where it goes on if it was another address.
+    otherwise: usize,
+}
+
 /// All translated code of an engine.
 pub(crate) struct Cache {
     model: CpuModel,
@@ -65,10 +74,12 @@ pub(crate) struct Cache {
     generation: u64,
     /// Sites that are resolved across pages.
     links: Vec<u32>,
-    /// Entries of the jump table in use.
-    jumps: Vec<u16>,
-    /// Code that blocks are entered through by indirect branches.
-    indirect: HashMap<u32, usize>,
+    /// Entries of the jump table in use, and where they lead.
+    jumps: HashMap<u16, usize>,
+    /// Jumps of landings that lead to other landings.
+    chained: Vec<usize>,
+    /// Where blocks are entered by indirect branches.
+    indirect: HashMap<u32, Landing>,
     recent: Box<[(u64, Start); RECENT]>,
     /// The return stack must be emptied before code runs.
     pub(crate) stack_stale: bool,
@@ -102,7 +113,8 @@ impl Cache {
             view: HashMap::new(),
             generation: 0,
             links: Vec::new(),
-            jumps: Vec::new(),
+            jumps: HashMap::new(),
+            chained: Vec::new(),
             indirect: HashMap::new(),
             recent: Box::new([NOWHERE; RECENT]),
             stack_stale: true,
@@ -154,8 +166,12 @@ impl Cache {
             self.code.patch(at, (stub as i64 - at as i64 - 4) as i32);
         }
         let miss = self.host(self.stubs.reason(Reason::Miss));
-        for index in self.jumps.drain(..) {
+        for (index, _) in self.jumps.drain() {
             shared.set_jump(usize::from(index), miss);
+        }
+        let miss = self.stubs.reason(Reason::Miss);
+        for at in self.chained.drain(..) {
+            self.code.patch(at, (miss as i64 - at as i64 - 4) as i32);
         }
         self.view.clear();
         self.recent.fill(NOWHERE);
@@ -346,31 +362,35 @@ impl Cache {
             return;
         }
         self.figures.indirect += 1;
-        let entry = match self.indirect.get(&start.block) {
-            Some(entry) => *entry,
+        let landing = match self.indirect.get(&start.block) {
+            Some(landing) => *landing,
             None => {
-                let Some(entry) = self.emit_indirect(address, start.host as usize) else { return };
-                self.indirect.insert(start.block, entry);
-                entry
+                let Some(landing) = self.emit_indirect(address, start.host as usize) else { return };
+                self.indirect.insert(start.block, landing);
+                landing
             }
         };
         let index = address as u16;
-        shared.set_jump(usize::from(index), self.host(entry));
-        self.jumps.push(index);
+        shared.set_jump(usize::from(index), self.host(landing.entry));
+        // Another address that has the same entry is looked for next.
+        if let Some(before) = self.jumps.insert(index, landing.entry) {
+            self.code.patch(landing.otherwise, (before as i64 - landing.otherwise as i64 - 4) as i32);
+            self.chained.push(landing.otherwise);
+        }
     }
 
     /// Code that makes sure that it was the block at an address that was looked for.
-    fn emit_indirect(&mut self, address: u64, entry: usize) -> Option<usize> {
+    fn emit_indirect(&mut self, address: u64, entry: usize) -> Option<Landing> {
         if !self.code.has_room(MAX_PIECE) {
             return None;
         }
         let origin = self.code.len();
         let mut emit = Emit::new();
-        emit.load(RCX, slot::TARGET);
+        emit.load(SCRATCH, slot::TARGET);
         emit.add_address(address, true);
         emit.skip_if_rcx_0(5);
         emit.raw(&jump_to(origin + emit.len(), self.stubs.reason(Reason::Miss)));
-        emit.restore_rcx();
+        let otherwise = origin + emit.len() - 4;
         let branch = emit.branch(JMP);
         let displacement = entry as i64 - (origin + branch + 4) as i64;
         emit.bytes[branch..branch + 4].copy_from_slice(&(displacement as i32).to_le_bytes());
@@ -379,7 +399,7 @@ impl Cache {
             return None;
         }
         self.code.append(&emit.bytes);
-        Some(origin)
+        Some(Landing { entry: origin, otherwise })
     }
 }
 

@@ -20,12 +20,18 @@ pub(crate) const CONTEXT_BYTES: usize = 4096;
 /// Temporary homes that one instruction may need.
 pub(crate) const TEMPORARIES: usize = 4;
 
-/// The host register that holds the guest's rsp.
-pub(crate) const STACK: u8 = 15;
+/// The host register that is free at the start of each instruction: rcx, for whose sake `jrcxz` tests without touching the
+/// flags.
+pub(crate) const SCRATCH: u8 = 1;
+/// The host register that holds the guest's rcx.
+pub(crate) const COUNTER: u8 = 9;
 /// The host register that counts the budget down.
-pub(crate) const BUDGET: u8 = 14;
-/// The guest registers that live in the context while translated code runs: those whose host registers are taken.
-pub(crate) const HOMED: [u8; 2] = [14, 15];
+pub(crate) const BUDGET: u8 = 10;
+/// The host register that holds the guest's rsp.
+pub(crate) const STACK: u8 = 11;
+/// The guest registers that live in the context while translated code runs: those whose host registers are taken. They
+/// are the ones that compiled code uses least.
+pub(crate) const HOMED: [u8; 3] = [COUNTER, BUDGET, STACK];
 
 /// Why translated code was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +54,12 @@ pub(crate) enum Reason {
 /// The state that is shared with translated code, and what entering and leaving it need.
 #[repr(C)]
 pub(crate) struct Context {
-    /// The guest's registers while translated code doesn't run; 14 and 15 always.
+    /// The guest's registers while translated code doesn't run; those of `HOMED` always.
     pub(crate) gpr: [u64; 16],
     pub(crate) flags: u64,
     pub(crate) budget: i64,
-    /// The budget, while its register keeps the guest's rcx, which is used for the target of a branch.
-    pub(crate) saved_budget: i64,
+    /// The scratch register's content.
+    pub(crate) scratch: u64,
     /// Where an indirect branch goes.
     pub(crate) target: u64,
     /// Registers that are borrowed during one instruction.
@@ -64,8 +70,8 @@ pub(crate) struct Context {
     pub(crate) gs_base: u64,
     pub(crate) reason: u32,
     pub(crate) argument: u32,
-    /// Registers of a string instruction.
-    pub(crate) string: [u64; 3],
+    /// rsi and rdi of a string instruction.
+    pub(crate) string: [u64; 2],
     /// The window's base.
     pub(crate) window: u64,
     /// Where every way out ends: `enter::leave`.
@@ -118,7 +124,7 @@ pub(crate) mod slot {
         at(offset_of!(Context, string)) + number as i32 * 8
     }
 
-    pub(crate) const SAVED_BUDGET: i32 = at(offset_of!(Context, saved_budget));
+    pub(crate) const SCRATCH: i32 = at(offset_of!(Context, scratch));
     pub(crate) const TARGET: i32 = at(offset_of!(Context, target));
     pub(crate) const FS_BASE: i32 = at(offset_of!(Context, fs_base));
     pub(crate) const GS_BASE: i32 = at(offset_of!(Context, gs_base));

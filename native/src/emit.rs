@@ -2,10 +2,9 @@
 
 use iced_x86::{Encoder, Instruction};
 
-use crate::context::{BUDGET, STACK, slot};
+use crate::context::{BUDGET, SCRATCH, STACK};
 
-/// Host registers by number, as instructions encode them.
-pub(crate) const RCX: u8 = 1;
+/// A host register by number, as instructions encode it.
 pub(crate) const RSP: u8 = 4;
 
 /// A piece of code that is being put together. Branches inside it are relative, so that it may lie anywhere.
@@ -82,9 +81,14 @@ impl Emit {
 
     /// `lea register, [register + distance]`
     pub(crate) fn add(&mut self, register: u8, distance: i32) {
-        let rex = 0x48 + (register >> 3) * 5;
-        let sib = (register & 7 == 4).then_some(0x24);
-        let modrm = (register & 7) << 3 | (register & 7);
+        self.add_to(register, register, distance);
+    }
+
+    /// `lea to, [from + distance]`
+    pub(crate) fn add_to(&mut self, to: u8, from: u8, distance: i32) {
+        let rex = 0x48 | (to >> 3) << 2 | from >> 3;
+        let sib = (from & 7 == 4).then_some(0x24);
+        let modrm = (to & 7) << 3 | (from & 7);
         if let Ok(short) = i8::try_from(distance) {
             self.put(&[rex, 0x8d, 0x40 | modrm]);
             self.bytes.extend(sib);
@@ -96,13 +100,13 @@ impl Emit {
         }
     }
 
-    /// Subtracts a guest address below 4 GiB from rcx, or adds it.
+    /// Subtracts a guest address below 4 GiB from the scratch register, or adds it.
     pub(crate) fn add_address(&mut self, address: u64, subtract: bool) {
         let sign = if subtract { -1 } else { 1 };
         let mut rest = address as i64;
         while rest > 0 {
             let part = rest.min(i64::from(i32::MAX));
-            self.add(RCX, (part * sign) as i32);
+            self.add(SCRATCH, (part * sign) as i32);
             rest -= part;
         }
     }
@@ -126,7 +130,7 @@ impl Emit {
         }
     }
 
-    /// `mov gs:[r15d + distance], register`, or the reverse: the guest's stack.
+    /// `mov gs:[r11d + distance], register`, or the reverse: the guest's stack.
     fn stack_op(&mut self, opcode: u8, register: u8, distance: i8) {
         self.put(&[0x65, 0x67, 0x49 | (register >> 3) << 2, opcode, 0x40 | (register & 7) << 3 | (STACK & 7)]);
         self.put(&distance.to_le_bytes());
@@ -142,7 +146,14 @@ impl Emit {
         self.stack_op(0x8b, register, distance);
     }
 
-    /// `mov qword gs:[r15d - 8], value`: what a call or a push of a constant stores.
+    /// `mov register, gs:[base32]`. Not for a base that is encoded in a longer way.
+    pub(crate) fn load_window(&mut self, register: u8, base: u8) {
+        debug_assert!(base & 7 != 4 && base & 7 != 5);
+        let rex = 0x48 | (register >> 3) << 2 | base >> 3;
+        self.put(&[0x65, 0x67, rex, 0x8b, (register & 7) << 3 | (base & 7)]);
+    }
+
+    /// `mov qword gs:[r11d - 8], value`: what a call or a push of a constant stores.
     pub(crate) fn store_stack_imm(&mut self, value: u64) {
         match i32::try_from(value as i64) {
             Ok(value) => {
@@ -158,7 +169,7 @@ impl Emit {
         }
     }
 
-    /// `sub r14, count`; the flags are lost.
+    /// `sub r10, count`; the flags are lost.
     pub(crate) fn sub_budget(&mut self, count: u8) {
         self.put(&[0x49, 0x83, 0xe8 | (BUDGET & 7), count]);
     }
@@ -174,27 +185,9 @@ impl Emit {
         self.put32(table);
     }
 
-    /// `xchg r14, rcx; bswap rcx`: ecx is 0 unless the budget is negative.
-    pub(crate) fn turn_budget(&mut self) {
-        self.put(&[0x49, 0x87, 0xce, 0x48, 0x0f, 0xc9]);
-    }
-
-    /// The reverse of `turn_budget`.
-    pub(crate) fn turn_budget_back(&mut self) {
-        self.put(&[0x48, 0x0f, 0xc9, 0x49, 0x87, 0xce]);
-    }
-
-    /// Keeps rcx in the budget's register, and the budget in its slot. A register is nearer than memory: programs wait
-    /// for their rcx, and nobody for the budget.
-    pub(crate) fn save_rcx(&mut self) {
-        self.store(slot::SAVED_BUDGET, BUDGET);
-        self.mov(BUDGET, RCX);
-    }
-
-    /// The reverse of `save_rcx`.
-    pub(crate) fn restore_rcx(&mut self) {
-        self.mov(RCX, BUDGET);
-        self.load(BUDGET, slot::SAVED_BUDGET);
+    /// `rorx rcx, r10, 32`: ecx is 0 unless the budget is negative.
+    pub(crate) fn budget_sign(&mut self) {
+        self.put(&[0xc4, 0xc3, 0xfb, 0xf0, 0xc0 | SCRATCH << 3 | (BUDGET & 7), 32]);
     }
 
     /// `jrcxz` over `len` bytes.

@@ -8,10 +8,10 @@ use callgate_emulator::{
 };
 
 use crate::cache::{Cache, Start};
-use crate::context::{BUDGET, CONTEXT_BYTES, Context, Reason, STACK};
+use crate::context::{CONTEXT_BYTES, Context, Reason};
 use crate::signal::{self, Active};
 use crate::stubs::{SAVED_RDI, SAVED_RSI};
-use crate::translate::{MAX_INSTRUCTIONS, NONE};
+use crate::translate::{MARGIN, NONE};
 use crate::window::{Shared, WINDOW, Windows};
 use crate::{enter, host};
 
@@ -31,8 +31,6 @@ const COUNTERS: usize = 4096;
 const FLAGS: u64 = rflags::STATUS | rflags::DF;
 /// Flags with which only the interpreter goes on.
 const ODD_FLAGS: u64 = rflags::TF | rflags::AC | rflags::RF | rflags::NT | rflags::VM;
-/// What translated code can execute beyond its budget, and so doesn't get: blocks count in the middle.
-const MARGIN: u64 = MAX_INSTRUCTIONS as u64;
 /// The trap number of a page fault.
 const PAGE_FAULT: u64 = 14;
 
@@ -193,12 +191,7 @@ impl Native {
                 && let Some(block) = self.cache.block(start.block)
                 && start.insn < u16::from(block.lent_for)
             {
-                for (place, loan) in block.lent.iter().enumerate() {
-                    let Some(loan) = loan else { continue };
-                    let (guest, host) = (usize::from(loan.guest), usize::from(loan.host));
-                    fields.lent[place] = fields.gpr[host];
-                    fields.gpr[host] = fields.gpr[guest];
-                }
+                block.lend(fields);
             }
             if std::mem::take(&mut self.cache.stack_stale) {
                 fields.stack = self.cache.stack.empty();
@@ -321,6 +314,9 @@ fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
         // The call of the stub.
         let caller = cache.stack.entry(context.stack).unwrap_or(0);
         context.stack += 8;
+        if stub.counts {
+            context.gpr[reg::RCX] = context.scratch;
+        }
         offset = caller.wrapping_sub(cache.host(0)).wrapping_sub(1) as usize;
     }
     let Some((number, index, insn)) = cache.instruction_at(offset) else {
@@ -328,25 +324,11 @@ fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
         return (0, 0);
     };
     for (place, register) in insn.borrowed.into_iter().enumerate().filter(|(_, register)| *register != NONE) {
-        let value = context.temporary[place];
-        match register {
-            STACK => context.gpr[reg::RSP] = value,
-            BUDGET => {}
-            other => context.gpr[usize::from(other)] = value,
-        }
-    }
-    if insn.rcx_saved {
-        context.gpr[reg::RCX] = context.budget as u64;
-        context.budget = context.saved_budget;
+        context.gpr[usize::from(register)] = context.temporary[place];
     }
     let block = cache.block(number);
     if let Some(block) = block.filter(|block| index < u16::from(block.lent_for)) {
-        for (place, loan) in block.lent.iter().enumerate() {
-            let Some(loan) = loan else { continue };
-            let (guest, host) = (usize::from(loan.guest), usize::from(loan.host));
-            context.gpr[guest] = context.gpr[host];
-            context.gpr[host] = context.lent[place];
-        }
+        block.take_back(context);
     }
     let address = block.map_or(0, |block| page_of(block.start) + u64::from(insn.guest));
     let executed = index as i8;

@@ -4,17 +4,15 @@
 //! the low halves of the registers are moved into the window, and moved back after it. They go on element by element and
 //! so meet the window's guards before they could leave it.
 
-use crate::context::{Reason, TABLE, slot};
-use crate::emit::{Emit, JMP, RCX, RSP};
+use crate::context::{COUNTER, Reason, SCRATCH, TABLE, slot};
+use crate::emit::{Emit, JMP, RSP};
 
-const RAX: u8 = 0;
 const RSI: u8 = 6;
 const RDI: u8 = 7;
 
-/// Homes of rax, rsi and rdi during a string instruction.
-const SAVED_RAX: usize = 0;
-pub(crate) const SAVED_RSI: usize = 1;
-pub(crate) const SAVED_RDI: usize = 2;
+/// Homes of rsi and rdi during a string instruction.
+pub(crate) const SAVED_RSI: usize = 0;
+pub(crate) const SAVED_RDI: usize = 1;
 
 /// Which registers a string instruction moves.
 const OPCODES: [(u8, bool, bool); 5] =
@@ -31,13 +29,15 @@ pub(crate) struct StringStub {
     pub(crate) instruction: (usize, usize),
     pub(crate) uses_rsi: bool,
     pub(crate) uses_rdi: bool,
+    /// It is repeated, and so counts rcx down.
+    pub(crate) counts: bool,
 }
 
 /// The stubs, by their offsets in the code cache.
 pub(crate) struct Stubs {
     pub(crate) bytes: Vec<u8>,
     reasons: [usize; 6],
-    /// An indirect branch to the guest address in rcx, whose own rcx is saved.
+    /// An indirect branch to the guest address in the scratch register.
     pub(crate) indirect: usize,
     /// The bottom of the return stack.
     pub(crate) bottom: usize,
@@ -50,9 +50,6 @@ impl Stubs {
         let reasons = [Reason::Link, Reason::Miss, Reason::Budget, Reason::Syscall, Reason::Interpret, Reason::Fault]
             .map(|reason| {
                 let start = emit.len();
-                if reason == Reason::Miss {
-                    emit.restore_rcx();
-                }
                 emit.store_imm(slot::REASON, reason as u32);
                 emit.jump_slot(slot::LEAVE);
                 start
@@ -60,7 +57,7 @@ impl Stubs {
         let bottom = emit.len();
         emit.add(RSP, -8);
         let indirect = emit.len();
-        emit.store(slot::TARGET, RCX);
+        emit.store(slot::TARGET, SCRATCH);
         emit.low_16_of_rcx();
         emit.jump_table(TABLE, false);
         let mut strings = Vec::new();
@@ -100,45 +97,46 @@ fn string(emit: &mut Emit, key: (Option<u8>, u8, u8), uses_rsi: bool, uses_rdi: 
     let start = emit.len();
     let registers = [(uses_rsi, RSI, SAVED_RSI), (uses_rdi, RDI, SAVED_RDI)];
     let used = || registers.into_iter().filter(|(used, ..)| *used).map(|(_, register, home)| (register, home));
-    emit.store(slot::string(SAVED_RAX), RAX);
-    emit.load(RAX, slot::WINDOW);
+    emit.load(SCRATCH, slot::WINDOW);
     for (register, home) in used() {
         emit.store(slot::string(home), register);
-        // mov esi, esi; lea rsi, [rsi + rax]
+        // mov esi, esi; lea rsi, [rsi + rcx]
         emit.raw(&[0x89, 0xc0 | register << 3 | register]);
-        emit.raw(&[0x48, 0x8d, 0x04 | register << 3, register]);
+        emit.raw(&[0x48, 0x8d, 0x04 | register << 3, SCRATCH << 3 | register]);
     }
-    emit.load(RAX, slot::string(SAVED_RAX));
     let (prefix, opcode, size) = key;
+    let counts = prefix.is_some();
+    if counts {
+        emit.mov(SCRATCH, COUNTER);
+    }
     let at = emit.len();
     if size == 2 {
         emit.raw(&[0x66]);
     }
-    if let Some(prefix) = prefix {
-        emit.raw(&[prefix]);
-    }
+    emit.bytes.extend(prefix);
     if size == 8 {
         emit.raw(&[0x48]);
     }
     emit.raw(&[if size == 1 { opcode } else { opcode + 1 }]);
     let end = emit.len();
-    emit.store(slot::string(SAVED_RAX), RAX);
-    emit.load(RAX, slot::WINDOW);
-    // not rax: -window - 1.
-    emit.raw(&[0x48, 0xf7, 0xd0]);
+    if counts {
+        emit.mov(COUNTER, SCRATCH);
+    }
+    emit.load(SCRATCH, slot::WINDOW);
+    // not rcx: -window - 1.
+    emit.raw(&[0x48, 0xf7, 0xd0 | SCRATCH]);
     for (register, _) in used() {
-        // lea rsi, [rsi + rax + 1]
-        emit.raw(&[0x48, 0x8d, 0x44 | register << 3, register, 1]);
+        // lea rsi, [rsi + rcx + 1]
+        emit.raw(&[0x48, 0x8d, 0x44 | register << 3, SCRATCH << 3 | register, 1]);
     }
     for (register, home) in used() {
         // The upper half that the register had.
         emit.store_imm(slot::string(home), 0);
-        emit.load(RAX, slot::string(home));
-        emit.raw(&[0x48, 0x8d, 0x04 | register << 3, register]);
+        emit.load(SCRATCH, slot::string(home));
+        emit.raw(&[0x48, 0x8d, 0x04 | register << 3, SCRATCH << 3 | register]);
     }
-    emit.load(RAX, slot::string(SAVED_RAX));
     emit.ret();
-    StringStub { key, start, instruction: (at, end), uses_rsi, uses_rdi }
+    StringStub { key, start, instruction: (at, end), uses_rsi, uses_rdi, counts }
 }
 
 /// The branch to a stub from code at another offset, as bytes.

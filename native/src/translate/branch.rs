@@ -9,8 +9,8 @@
 use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind};
 
 use super::{Ending, Outside, Translator, Untranslated};
-use crate::context::{STACK, TABLE, slot};
-use crate::emit::{CALL, JMP, RCX};
+use crate::context::{COUNTER, SCRATCH, STACK, TABLE, slot};
+use crate::emit::{CALL, JMP};
 
 impl Translator<'_> {
     pub(super) fn branch(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {
@@ -31,8 +31,8 @@ impl Translator<'_> {
                 Ok(Ending::Closed)
             }
             FlowControl::IndirectBranch => {
-                self.target_to_rcx(instruction)?;
-                self.emit.store(slot::TARGET, RCX);
+                self.target(instruction)?;
+                self.emit.store(slot::TARGET, SCRATCH);
                 self.emit.low_16_of_rcx();
                 self.emit.jump_table(TABLE, false);
                 Ok(Ending::Closed)
@@ -45,10 +45,10 @@ impl Translator<'_> {
                 Ok(Ending::Open)
             }
             FlowControl::IndirectCall => {
-                self.target_to_rcx(instruction)?;
+                self.target(instruction)?;
                 self.emit.store_stack_imm(instruction.next_ip());
                 self.emit.add(STACK, -8);
-                self.emit.store(slot::TARGET, RCX);
+                self.emit.store(slot::TARGET, SCRATCH);
                 self.emit.low_16_of_rcx();
                 self.emit.jump_table(TABLE, true);
                 self.landing(instruction.next_ip());
@@ -59,9 +59,7 @@ impl Translator<'_> {
                     1 => i32::from(instruction.immediate16()),
                     _ => 0,
                 };
-                self.rcx_saved = true;
-                self.emit.save_rcx();
-                self.emit.load_stack(RCX, 0);
+                self.emit.load_stack(SCRATCH, 0);
                 self.emit.add(STACK, 8 + popped);
                 self.emit.ret();
                 Ok(Ending::Closed)
@@ -76,7 +74,6 @@ impl Translator<'_> {
         self.emit.skip_if_rcx_0(5);
         let branch = self.emit.branch(JMP);
         self.outside.push((branch, Outside::WrongReturn(address)));
-        self.emit.restore_rcx();
     }
 
     fn conditional(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {
@@ -87,13 +84,15 @@ impl Translator<'_> {
                     Code::Jrcxz_rel8_64 => false,
                     Code::Jecxz_rel8_64 => true,
                     Code::Loop_rel8_64_RCX => {
-                        self.emit.add(RCX, -1);
+                        self.emit.add(COUNTER, -1);
+                        self.emit.mov(SCRATCH, COUNTER);
                         self.emit.skip_if_rcx_0(5);
                         self.jump(JMP, target);
                         return Ok(Ending::Open);
                     }
                     _ => return Err(Untranslated),
                 };
+                self.emit.mov(SCRATCH, COUNTER);
                 // Over the jump that goes on in line, to the one that is taken.
                 if narrow {
                     self.emit.skip_if_ecx_0(5);

@@ -3,9 +3,10 @@
 //! A piece is one or more basic blocks that follow each other in the guest. A block's instructions are decoded, and each
 //! becomes a few host instructions; at the start of each of them the guest's state is complete: its registers are in the
 //! host registers of the same names, except that
-//! - the guest's rsp is in r15, since rsp points to the return stack;
-//! - r14 counts the budget down;
-//! - the guest's r14 and r15 live in the context.
+//! - the guest's rsp is in r11, since rsp points to the return stack, and its rcx in r9, since rcx is free for whatever
+//!   an instruction needs, above all for tests that don't touch the flags;
+//! - r10 counts the budget down;
+//! - the guest's r9, r10 and r11 live in the context, or for a block in registers that it doesn't use ([`loans`]).
 //!
 //! So every instruction's start can be entered, and a fault finds the state from before the instruction but for a few
 //! borrowed registers, which [`Insn`] names. Flags are the host's. Counting changes them: so a block counts where the
@@ -13,21 +14,24 @@
 
 mod branch;
 mod liveness;
+mod loans;
 mod operand;
 mod stack;
 
 use callgate_emulator::{CpuModel, PAGE_SIZE};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic};
 
-use crate::context::{HOMED, Reason, TEMPORARIES, slot};
+use crate::context::{Context, HOMED, Reason, TEMPORARIES, slot};
 use crate::emit::{Emit, JMP, JS};
 use crate::stubs::Stubs;
 use crate::verify;
 use crate::window::WINDOW;
+use loans::Lent;
 
-/// Most instructions in a block: their count must fit in a signed byte. It is also how far a run can go beyond its budget
-/// before it notices.
-pub(crate) const MAX_INSTRUCTIONS: usize = 64;
+/// Most instructions in a block: their count must fit in a signed byte.
+const MAX_INSTRUCTIONS: usize = 64;
+/// What translated code can execute beyond its budget before it notices: blocks count in their middle.
+pub(crate) const MARGIN: u64 = MAX_INSTRUCTIONS as u64;
 /// Bytes of the longest instruction.
 pub(crate) const LONGEST: usize = 15;
 /// Most blocks in a piece.
@@ -44,24 +48,10 @@ pub(crate) struct Insn {
     pub(crate) host: u32,
     /// The host registers whose values are in the temporaries.
     pub(crate) borrowed: [u8; TEMPORARIES],
-    /// rcx is in the budget's register, and the budget in its slot.
-    pub(crate) rcx_saved: bool,
 }
 
 /// Not a register.
 pub(crate) const NONE: u8 = 0xff;
-
-/// A host register that a block lends to a guest register of the context, because it doesn't use it itself.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Loan {
-    pub(crate) guest: u8,
-    pub(crate) host: u8,
-    /// The guest's register is changed in the block.
-    written: bool,
-}
-
-/// The loans of a block.
-pub(crate) type Lent = [Option<Loan>; HOMED.len()];
 
 /// A translated block.
 #[derive(Debug)]
@@ -77,11 +67,23 @@ pub(crate) struct Block {
     /// The instruction before which they are counted, all at once.
     pub(crate) check: u8,
     /// Registers that are lent, and how many instructions for: not for a branch at the end.
-    pub(crate) lent: Lent,
+    lent: Lent,
     pub(crate) lent_for: u8,
     /// The frame that its only instruction crosses into.
     pub(crate) second: Option<u32>,
     pub(crate) insns: Box<[Insn]>,
+}
+
+impl Block {
+    /// Puts registers into the places that they have within the block.
+    pub(crate) fn lend(&self, context: &mut Context) {
+        loans::enter(&self.lent, context);
+    }
+
+    /// Puts them back.
+    pub(crate) fn take_back(&self, context: &mut Context) {
+        loans::leave(&self.lent, context);
+    }
 }
 
 /// A direct branch out of a block.
@@ -152,7 +154,7 @@ struct Translator<'a> {
     outside: Vec<(usize, Outside)>,
     /// Of the instruction at hand.
     borrowed: [u8; TEMPORARIES],
-    rcx_saved: bool,
+    scratch_free: bool,
     /// Of the block at hand.
     lent: Lent,
 }
@@ -162,9 +164,9 @@ struct Translator<'a> {
 enum Outside {
     /// The stub of a site.
     Site(usize),
-    /// The way out when the budget has not enough for a block; whether it is turned into rcx.
-    Budget(usize, bool, Lent),
-    /// A wrong return: rcx has the guest address less this one.
+    /// The way out when the budget has not enough for a block.
+    Budget(usize, Lent),
+    /// A wrong return: the scratch register has the guest address less this one.
     WrongReturn(u64),
 }
 
@@ -189,7 +191,7 @@ pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64
         sites: Vec::new(),
         outside: Vec::new(),
         borrowed: [NONE; TEMPORARIES],
-        rcx_saved: false,
+        scratch_free: true,
         lent: [None; HOMED.len()],
     };
     let mut blocks: Vec<Block> = Vec::new();
@@ -214,7 +216,7 @@ pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64
         return None;
     }
     if let Some(last) = blocks.last_mut() {
-        last.after = translator.place();
+        last.after = translator.here();
     }
     translator.finish();
     Some(Piece { bytes: translator.emit.bytes, blocks, sites: translator.sites })
@@ -222,7 +224,7 @@ pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64
 
 impl Translator<'_> {
     /// The offset in the cache that comes next.
-    fn place(&self) -> usize {
+    fn here(&self) -> usize {
         self.request.origin + self.emit.len()
     }
 
@@ -296,7 +298,7 @@ impl Translator<'_> {
     fn try_block(&mut self, instructions: &[Instruction], number: usize) -> Result<(Block, Ending), usize> {
         let start = instructions[0].ip();
         let end = instructions[instructions.len() - 1].next_ip();
-        let entry = self.place();
+        let entry = self.here();
         let count = instructions.len() as u8;
         let setter = liveness::first_setter(instructions);
         if setter.is_none() {
@@ -305,7 +307,8 @@ impl Translator<'_> {
         let is_end =
             |last: &&Instruction| last.flow_control() != FlowControl::Next || last.mnemonic() == Mnemonic::Syscall;
         let body = instructions.len() - usize::from(instructions.last().filter(is_end).is_some());
-        let lent = self.lend(&instructions[..body]);
+        let lent = self.loans(&instructions[..body]);
+        self.lend(lent);
         let mut insns = Vec::with_capacity(instructions.len());
         let mut ending = None;
         for instruction in instructions {
@@ -315,18 +318,18 @@ impl Translator<'_> {
             if setter == Some(insns.len()) {
                 self.emit.sub_budget(count);
                 let branch = self.emit.branch(JS);
-                self.outside.push((branch, Outside::Budget(number, false, self.lent)));
+                self.outside.push((branch, Outside::Budget(number, self.lent)));
             }
-            let host = self.place() as u32;
+            let host = self.here() as u32;
             self.borrowed = [NONE; TEMPORARIES];
-            self.rcx_saved = false;
+            self.scratch_free = true;
             // A jump that the block goes on after has been made by decoding.
             let last = insns.len() + 1 == instructions.len();
             if last || !instruction.is_jmp_short_or_near() {
                 ending = self.one(instruction, number).map_err(|Untranslated| insns.len())?;
             }
             let guest = (instruction.ip() % PAGE_SIZE as u64) as u16;
-            insns.push(Insn { guest, host, borrowed: self.borrowed, rcx_saved: self.rcx_saved });
+            insns.push(Insn { guest, host, borrowed: self.borrowed });
         }
         if body == instructions.len() {
             self.take_back(lent);
@@ -341,43 +344,11 @@ impl Translator<'_> {
             }
         });
         let check = setter.unwrap_or(0) as u8;
-        let (after, lent_for) = (self.place(), body as u8);
+        let (after, lent_for) = (self.here(), body as u8);
         Ok((
             Block { start, end, entry, after, count, check, lent, lent_for, second: None, insns: insns.into() },
             ending,
         ))
-    }
-
-    /// Lets registers of the context that a block uses more than once have host registers that it doesn't use at all.
-    fn lend(&mut self, body: &[Instruction]) -> Lent {
-        let used: Vec<u32> = body.iter().map(|instruction| self.used(instruction)).collect();
-        let mut taken = used.iter().fold(0, |all, used| all | used);
-        let mut lent = [None; HOMED.len()];
-        for (place, guest) in HOMED.into_iter().enumerate() {
-            let uses = used.iter().filter(|used| **used >> guest & 1 != 0).count();
-            let Some(host) = operand::LENDERS.into_iter().find(|n| taken >> n & 1 == 0).filter(|_| uses > 1) else {
-                continue;
-            };
-            taken |= 1 << host;
-            let written = body.iter().any(|instruction| self.writes(instruction, guest));
-            self.emit.store(slot::lent(place), host);
-            self.emit.load(host, slot::gpr(guest));
-            lent[place] = Some(Loan { guest, host, written });
-        }
-        self.lent = lent;
-        lent
-    }
-
-    /// Ends the loans: all registers are at home again.
-    fn take_back(&mut self, lent: Lent) {
-        for (place, loan) in lent.into_iter().enumerate() {
-            let Some(Loan { guest, host, written }) = loan else { continue };
-            if written {
-                self.emit.store(slot::gpr(guest), host);
-            }
-            self.emit.load(host, slot::lent(place));
-        }
-        self.lent = [None; HOMED.len()];
     }
 
     fn rewind(&mut self, (bytes, sites, outside): (usize, usize, usize)) {
@@ -389,11 +360,10 @@ impl Translator<'_> {
     /// Counts a block's instructions down without touching the flags.
     fn count_keeping_flags(&mut self, block: usize, count: u8) {
         self.emit.add(crate::context::BUDGET, -i32::from(count));
-        self.emit.turn_budget();
+        self.emit.budget_sign();
         self.emit.skip_if_ecx_0(5);
         let branch = self.emit.branch(JMP);
-        self.outside.push((branch, Outside::Budget(block, true, [None; HOMED.len()])));
-        self.emit.turn_budget_back();
+        self.outside.push((branch, Outside::Budget(block, [None; HOMED.len()])));
     }
 
     /// Leaves to the runtime for a block's sake.
@@ -424,14 +394,11 @@ impl Translator<'_> {
             self.emit.resolve(branch, here);
             match outside {
                 Outside::Site(site) => {
-                    self.sites[site].stub = self.place();
+                    self.sites[site].stub = self.here();
                     self.emit.store_imm(slot::ARGUMENT, (self.request.first_site + site) as u32);
                     self.branch_to_stub(JMP, self.stubs.reason(Reason::Link));
                 }
-                Outside::Budget(block, turned, lent) => {
-                    if turned {
-                        self.emit.turn_budget_back();
-                    }
+                Outside::Budget(block, lent) => {
                     self.take_back(lent);
                     self.leave(Reason::Budget, block);
                 }

@@ -2,13 +2,13 @@
 
 use iced_x86::{Code, Instruction, InstructionInfoFactory, MemorySize, Mnemonic, OpCodeOperandKind, OpKind, Register};
 
+use super::loans::{Place, RCX, RSP};
 use super::{NONE, Translator, Untranslated};
-use crate::context::{HOMED, STACK, slot};
-use crate::emit::{RCX, RSP};
+use crate::context::{SCRATCH, STACK, slot};
 
-/// Registers that are borrowed, the least used first. Not rax, rcx and rdx, which instructions use without naming them
-/// and which branches need.
-pub(super) const LENDERS: [u8; 8] = [11, 10, 9, 8, 7, 6, 5, 3];
+/// Host registers that are borrowed if the scratch register isn't enough. Not those that instructions use without naming
+/// them, nor those that hold other registers than their namesakes.
+const LENDERS: [u8; 9] = [15, 14, 13, 12, 8, 7, 6, 5, 3];
 
 /// The guest's number of a general register of any size.
 pub(super) fn number(register: Register) -> Option<u8> {
@@ -34,6 +34,33 @@ fn like(model: Register, number: u8) -> Register {
 
 fn is_high_byte(register: Register) -> bool {
     matches!(register, Register::AH | Register::BH | Register::CH | Register::DH)
+}
+
+/// Whether an instruction names the byte in a register's middle.
+fn has_high_byte(instruction: &Instruction) -> bool {
+    (0..instruction.op_count())
+        .any(|i| instruction.op_kind(i) == OpKind::Register && is_high_byte(instruction.op_register(i)))
+}
+
+/// Whether an instruction uses rcx without naming it, even where its address names it.
+fn uses_rcx_besides(instruction: &Instruction) -> bool {
+    use Mnemonic as M;
+    matches!(
+        instruction.mnemonic(),
+        M::Pcmpestri | M::Pcmpistri | M::Vpcmpestri | M::Vpcmpistri | M::Cmpxchg8b | M::Cmpxchg16b
+    ) || matches!(instruction.mnemonic(), M::Pcmpestri64 | M::Vpcmpestri64)
+}
+
+/// What must be moved back after an instruction: from a host register to its place.
+#[derive(Default)]
+pub(super) struct Back([Option<(u8, Place)>; 3]);
+
+impl Back {
+    fn push(&mut self, register: u8, place: Place) {
+        if let Some(free) = self.0.iter_mut().find(|entry| entry.is_none()) {
+            *free = Some((register, place));
+        }
+    }
 }
 
 /// Whether memory operands, if any, are of the kind that can be confined by a prefix.
@@ -173,33 +200,22 @@ impl Translator<'_> {
         })
     }
 
-    /// The host register that a register of the context has for the block.
-    fn lender(&self, n: u8) -> Option<u8> {
-        self.lent.iter().flatten().find(|loan| loan.guest == n).map(|loan| loan.host)
-    }
-
-    /// The host register that holds a guest register; none if it is in the context.
-    pub(super) fn host_register(&self, n: u8) -> Option<u8> {
-        match n {
-            RSP => Some(STACK),
-            n if HOMED.contains(&n) => self.lender(n),
-            n => Some(n),
-        }
-    }
-
-    /// Borrows a host register that isn't in `used`: its value goes to a temporary.
+    /// Borrows a host register that isn't one of the guest's registers in `used`: the scratch register, or one whose value
+    /// goes to a temporary.
     pub(super) fn borrow(&mut self, used: u32, high_byte: bool) -> Result<u8, Untranslated> {
+        if std::mem::take(&mut self.scratch_free) {
+            return Ok(SCRATCH);
+        }
         let taken = self.borrowed;
-        let lenders = HOMED.map(|n| self.lender(n));
-        let free = LENDERS.iter().find(|n| {
-            used >> **n & 1 == 0 && !taken.contains(n) && !lenders.contains(&Some(**n)) && (!high_byte || **n < 8)
-        });
+        let free = LENDERS
+            .into_iter()
+            .find(|n| used >> n & 1 == 0 && !taken.contains(n) && !self.is_lent(*n) && (!high_byte || *n < 8));
         let (Some(register), Some(place)) = (free, taken.iter().position(|n| *n == NONE)) else {
             return Err(Untranslated);
         };
-        self.borrowed[place] = *register;
-        self.emit.store(slot::temporary(place), *register);
-        Ok(*register)
+        self.borrowed[place] = register;
+        self.emit.store(slot::temporary(place), register);
+        Ok(register)
     }
 
     /// Gives all borrowed registers back.
@@ -209,58 +225,98 @@ impl Translator<'_> {
         }
     }
 
-    /// Gives registers new names, in operands and addresses.
-    fn rename(instruction: &mut Instruction, from: u8, to: u8) {
+    /// Gives registers new names, in operands and addresses, all at once. Where a byte in the middle is used, the register
+    /// keeps its name.
+    fn rename(instruction: &mut Instruction, names: &[u8; 16]) {
+        let renamed = |register: Register| {
+            number(register).filter(|_| !is_high_byte(register)).map(|n| like(register, names[usize::from(n)]))
+        };
         for i in 0..instruction.op_count() {
-            if instruction.op_kind(i) == OpKind::Register {
-                let register = instruction.op_register(i);
-                if number(register) == Some(from) {
-                    instruction.set_op_register(i, like(register, to));
-                }
+            if instruction.op_kind(i) == OpKind::Register
+                && let Some(register) = renamed(instruction.op_register(i))
+            {
+                instruction.set_op_register(i, register);
             }
         }
-        if (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory) {
-            let (base, index) = (instruction.memory_base(), instruction.memory_index());
-            if number(base) == Some(from) {
-                instruction.set_memory_base(like(base, to));
-            }
-            if number(index) == Some(from) {
-                instruction.set_memory_index(like(index, to));
-            }
+        if let Some(base) = renamed(instruction.memory_base()) {
+            instruction.set_memory_base(base);
+        }
+        if let Some(index) = renamed(instruction.memory_index()) {
+            instruction.set_memory_index(index);
         }
     }
 
-    /// Lets all registers of an instruction be in host registers: the guest's rsp by another name, those that live in the
-    /// context in borrowed ones. Gives what must be stored back: register and home.
-    pub(super) fn with_host_registers(
-        &mut self,
-        instruction: &mut Instruction,
-    ) -> Result<[Option<(u8, u8)>; 2], Untranslated> {
+    /// The general registers that an instruction names, one bit each.
+    fn named(instruction: &Instruction) -> u32 {
+        (0..instruction.op_count())
+            .filter(|i| instruction.op_kind(*i) == OpKind::Register)
+            .map(|i| instruction.op_register(i))
+            .chain([instruction.memory_base(), instruction.memory_index()])
+            .filter_map(number)
+            .fold(0, |set, n| set | 1 << n)
+    }
+
+    /// Whether an instruction needs rcx in its own host register: it uses it without a choice, or the byte in its middle
+    /// may be meant.
+    fn needs_rcx(&mut self, instruction: &Instruction) -> bool {
+        let is_count = |i| instruction.op_code().op_kind(i) == OpCodeOperandKind::cl;
+        self.used(instruction) >> RCX & 1 != 0
+            && ((0..instruction.op_count()).any(is_count)
+                || has_high_byte(instruction)
+                || Self::named(instruction) >> RCX & 1 == 0
+                || uses_rcx_besides(instruction))
+    }
+
+    /// Lets all registers of an instruction be in host registers, those that aren't in borrowed ones. Gives what must be
+    /// moved back after it.
+    pub(super) fn with_host_registers(&mut self, instruction: &mut Instruction) -> Result<Back, Untranslated> {
         let mut used = self.used(instruction);
-        let high = (0..instruction.op_count())
-            .any(|i| instruction.op_kind(i) == OpKind::Register && is_high_byte(instruction.op_register(i)));
-        let mut back = [None; 2];
-        let homed = HOMED.map(|n| (n, used >> n & 1 != 0, self.writes(instruction, n)));
-        // First under names that are nobody's, so that r15 of the guest and r15 of the host aren't mixed up.
-        for (place, (n, is_used, written)) in homed.into_iter().enumerate() {
-            if let Some(lender) = self.lender(n) {
-                Self::rename(instruction, n, lender);
-            } else if is_used {
-                let register = self.borrow(used, high)?;
-                used |= 1 << register;
-                self.emit.load(register, slot::gpr(n));
-                Self::rename(instruction, n, register);
-                if written {
-                    back[place] = Some((register, n));
+        let high = has_high_byte(instruction);
+        let mut names: [u8; 16] = std::array::from_fn(|n| n as u8);
+        let mut back = Back::default();
+        let needs_rcx = self.needs_rcx(instruction);
+        if needs_rcx && !std::mem::take(&mut self.scratch_free) {
+            return Err(Untranslated);
+        }
+        let all = used;
+        for n in (0..16u8).filter(|n| all >> n & 1 != 0) {
+            let place = self.place(n);
+            let register = match place {
+                _ if n == RCX && needs_rcx => SCRATCH,
+                // A middle byte can't be named beside the higher registers.
+                Place::Host(STACK) if high => self.borrow(used, high)?,
+                Place::Host(register) => {
+                    names[usize::from(n)] = register;
+                    continue;
                 }
+                Place::Home(_) => self.borrow(used, high)?,
+            };
+            match place {
+                Place::Host(own) => self.emit.mov(register, own),
+                Place::Home(home) => self.emit.load(register, home),
+            }
+            used |= 1 << register;
+            names[usize::from(n)] = register;
+            if self.writes(instruction, n) {
+                back.push(register, place);
             }
         }
-        Self::rename(instruction, RSP, STACK);
+        Self::rename(instruction, &names);
         Ok(back)
     }
 
+    /// Moves what an instruction has written to where it belongs.
+    fn put_back(&mut self, back: Back) {
+        for (register, place) in back.0.into_iter().flatten() {
+            match place {
+                Place::Host(to) => self.emit.mov(to, register),
+                Place::Home(home) => self.emit.store(home, register),
+            }
+        }
+    }
+
     /// Adds a segment's base to a memory operand of fs or gs, by a borrowed register.
-    pub(super) fn with_segment(&mut self, instruction: &mut Instruction) -> Result<(), Untranslated> {
+    fn with_segment(&mut self, instruction: &mut Instruction, original: &Instruction) -> Result<(), Untranslated> {
         let base_slot = match instruction.segment_prefix() {
             Register::FS => slot::FS_BASE,
             Register::GS => slot::GS_BASE,
@@ -270,8 +326,8 @@ impl Translator<'_> {
         if base.is_ip() || base.is_gpr32() || index.is_gpr32() {
             return Err(Untranslated);
         }
-        // r15 is the guest's rsp here.
-        let used = self.used(instruction);
+        // Names are the host's here, except those that are used without being named.
+        let used = self.used(instruction) | self.used(original);
         let register = self.borrow(used, false)?;
         self.emit.load(register, base_slot);
         let whole = like(Register::RAX, register);
@@ -301,13 +357,11 @@ impl Translator<'_> {
         }
         let back = self.with_host_registers(&mut instruction)?;
         if (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory) {
-            self.with_segment(&mut instruction)?;
+            self.with_segment(&mut instruction, original)?;
             confine(&mut instruction);
         }
         self.emit.instruction(&instruction)?;
-        for (register, home) in back.into_iter().flatten() {
-            self.emit.store(slot::gpr(home), register);
-        }
+        self.put_back(back);
         self.give_back();
         Ok(())
     }
@@ -316,11 +370,7 @@ impl Translator<'_> {
     /// it.
     fn homed_in_place(&mut self, instruction: &mut Instruction) -> Result<bool, Untranslated> {
         let operands = instruction.op_count();
-        let lenders = HOMED.map(|n| self.lender(n));
-        let is_homed = |register: Register| {
-            number(register)
-                .is_some_and(|n| HOMED.iter().zip(&lenders).any(|(homed, lender)| n == *homed && lender.is_none()))
-        };
+        let is_homed = |register: Register| number(register).is_some_and(|n| matches!(self.place(n), Place::Home(_)));
         let registers = (0..operands).filter(|i| instruction.op_kind(*i) == OpKind::Register);
         let mut homed = registers.filter(|i| is_homed(instruction.op_register(*i)));
         let (Some(operand), None) = (homed.next(), homed.next()) else { return Ok(false) };
@@ -328,7 +378,7 @@ impl Translator<'_> {
         let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
         // xchg with memory locks, and what cmpxchg does to an upper half depends on how it ends.
         let others = matches!(instruction.mnemonic(), Mnemonic::Xchg | Mnemonic::Cmpxchg);
-        if has_memory || bits || others {
+        if has_memory || bits || others || self.needs_rcx(instruction) {
             return Ok(false);
         }
         let mut changed = *instruction;
@@ -338,22 +388,23 @@ impl Translator<'_> {
         }
         let register = changed.op_register(operand);
         let Some(size) = size_if_rm(changed.op_code().op_kind(operand)) else { return Ok(false) };
-        let Some(home) = number(register) else { return Ok(false) };
-        let written = self.writes(instruction, home);
-        set_home(&mut changed, operand, slot::gpr(home));
+        let Some(n) = number(register) else { return Ok(false) };
+        let Place::Home(home) = self.place(n) else { return Ok(false) };
+        let written = self.writes(instruction, n);
+        set_home(&mut changed, operand, home);
         if changed.memory_size().size() != size || changed.memory_size() == MemorySize::Unknown {
             return Ok(false);
         }
         for i in 0..operands {
             if let Some(n) = number(changed.op_register(i)).filter(|_| changed.op_kind(i) == OpKind::Register)
-                && let Some(host) = self.host_register(n)
+                && let Place::Host(host) = self.place(n)
             {
                 changed.set_op_register(i, like(changed.op_register(i), host));
             }
         }
         self.emit.instruction(&changed)?;
         if written && size == 4 {
-            self.emit.store_imm(slot::gpr(home) + 4, 0);
+            self.emit.store_imm(home + 4, 0);
         }
         *instruction = changed;
         Ok(true)
@@ -372,11 +423,11 @@ impl Translator<'_> {
             if target.is_gpr32() {
                 value &= 0xffff_ffff;
             }
-            match self.host_register(n) {
-                Some(register) => self.emit.mov_imm(register, value),
-                None => {
-                    self.emit.store_imm(slot::gpr(n), value as u32);
-                    self.emit.store_imm(slot::gpr(n) + 4, (value >> 32) as u32);
+            match self.place(n) {
+                Place::Host(register) => self.emit.mov_imm(register, value),
+                Place::Home(home) => {
+                    self.emit.store_imm(home, value as u32);
+                    self.emit.store_imm(home + 4, (value >> 32) as u32);
                 }
             }
             return Ok(());
@@ -384,29 +435,28 @@ impl Translator<'_> {
         instruction.set_segment_prefix(Register::None);
         let back = self.with_host_registers(&mut instruction)?;
         self.emit.instruction(&instruction)?;
-        for (register, home) in back.into_iter().flatten() {
-            self.emit.store(slot::gpr(home), register);
-        }
+        self.put_back(back);
         self.give_back();
         Ok(())
     }
 
-    /// Loads what a branch's operand names into rcx, which is saved.
-    pub(super) fn target_to_rcx(&mut self, original: &Instruction) -> Result<(), Untranslated> {
-        self.rcx_saved = true;
-        self.emit.save_rcx();
+    /// Loads what a branch's operand names into the scratch register.
+    pub(super) fn target(&mut self, original: &Instruction) -> Result<(), Untranslated> {
+        self.scratch_free = false;
         if original.op0_kind() == OpKind::Register {
             let Some(n) = number(original.op0_register()).filter(|_| original.op0_register().is_gpr64()) else {
                 return Err(Untranslated);
             };
-            match self.host_register(n) {
-                None => self.emit.load(RCX, slot::gpr(n)),
-                Some(RCX) => {}
-                Some(register) => self.emit.mov(RCX, register),
+            match self.place(n) {
+                Place::Home(home) => self.emit.load(SCRATCH, home),
+                Place::Host(register) => self.emit.mov(SCRATCH, register),
             }
             return Ok(());
         }
-        self.load_operand(original, 0, RCX)?;
+        // The address may need a register of its own, which the scratch register can be until it is loaded.
+        self.scratch_free = true;
+        self.load_operand(original, 0, SCRATCH)?;
+        self.scratch_free = false;
         // The temporaries keep what they have: a fault of what follows finds the same values there.
         self.give_back();
         Ok(())
@@ -443,8 +493,8 @@ impl Translator<'_> {
             mov.set_memory_displ_size(if mov.memory_base().is_gpr64() { 8 } else { 4 });
         }
         let back = self.with_host_registers(&mut mov)?;
-        debug_assert!(back.iter().all(Option::is_none));
-        self.with_segment(&mut mov)?;
+        debug_assert!(back.0.iter().all(Option::is_none));
+        self.with_segment(&mut mov, original)?;
         mov.set_op_register(other, like(Register::RAX, register));
         confine(&mut mov);
         self.emit.instruction(&mov)?;

@@ -2,10 +2,11 @@
 
 use iced_x86::{Code, Instruction, MemorySize, OpKind, Register};
 
+use super::loans::{Place, RSP};
 use super::operand::number;
 use super::{Translator, Untranslated};
-use crate::context::{HOMED, STACK, slot};
-use crate::emit::{CALL, RSP};
+use crate::context::{SCRATCH, STACK};
+use crate::emit::CALL;
 
 const RBP: u8 = 5;
 
@@ -63,11 +64,11 @@ impl Translator<'_> {
             Code::Pushq_imm8 | Code::Pushq_imm32 => self.emit.store_stack_imm(instruction.immediate(0)),
             Code::Push_r64 | Code::Push_rm64 if instruction.op0_kind() == OpKind::Register => {
                 let n = number(instruction.op0_register()).ok_or(Untranslated)?;
-                let register = match self.host_register(n) {
-                    Some(register) => register,
-                    None => {
-                        let register = self.borrow(1 << n, false)?;
-                        self.emit.load(register, slot::gpr(n));
+                let register = match self.place(n) {
+                    Place::Host(register) => register,
+                    Place::Home(home) => {
+                        let register = self.borrow(0, false)?;
+                        self.emit.load(register, home);
                         register
                     }
                 };
@@ -94,18 +95,19 @@ impl Translator<'_> {
                     self.emit.load_stack(STACK, 0);
                     return Ok(());
                 }
-                if let Some(register) = self.host_register(n) {
-                    self.emit.load_stack(register, 0);
-                } else {
-                    let register = self.borrow(1 << n, false)?;
-                    self.emit.load_stack(register, 0);
-                    self.emit.store(slot::gpr(n), register);
+                match self.place(n) {
+                    Place::Host(register) => self.emit.load_stack(register, 0),
+                    Place::Home(home) => {
+                        let register = self.borrow(0, false)?;
+                        self.emit.load_stack(register, 0);
+                        self.emit.store(home, register);
+                    }
                 }
             }
             Code::Pop_rm64 => {
                 let used = self.used(instruction);
                 let based = matches!(instruction.segment_prefix(), Register::FS | Register::GS);
-                if based || HOMED.iter().any(|n| used >> n & 1 != 0) {
+                if based || self.any_at_home(used) {
                     // Its address would need a register that is borrowed after the stack was read, which can fault.
                     return Err(Untranslated);
                 }
@@ -126,12 +128,10 @@ impl Translator<'_> {
         if instruction.code() != Code::Leaveq {
             return Err(Untranslated);
         }
-        // What a fault of the load has to put back is r15.
-        self.borrowed[0] = STACK;
-        self.emit.store(slot::temporary(0), STACK);
-        self.emit.mov(STACK, RBP);
-        self.emit.load_stack(RBP, 0);
-        self.emit.add(STACK, 8);
+        // mov rcx, rbp; mov rbp, gs:[ecx]; lea r11, [rcx + 8]
+        self.emit.mov(SCRATCH, RBP);
+        self.emit.load_window(RBP, SCRATCH);
+        self.emit.add_to(STACK, SCRATCH, 8);
         Ok(())
     }
 }

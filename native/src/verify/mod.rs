@@ -19,7 +19,11 @@ use iced_x86::{
     Mnemonic, OpAccess, OpKind, Register, UsedMemory,
 };
 
-use crate::context::{HOMED, TABLE, TEMPORARIES, slot};
+use crate::context::{BUDGET, HOMED, TABLE, TEMPORARIES, slot};
+
+/// The budget's register.
+const COUNT: Register = Register::R10;
+const _: () = assert!(COUNT as u32 - Register::RAX as u32 == BUDGET as u32);
 
 /// The largest access that may begin at a window's last byte.
 const MAX_ACCESS: usize = 64;
@@ -240,24 +244,12 @@ fn registers_allowed(info: &mut InstructionInfoFactory, instruction: &Instructio
     let uses_stack =
         matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall | FlowControl::Return);
     let counts = match instruction.code() {
-        Code::Sub_rm64_imm8 => instruction.op0_register() == Register::R14 && instruction.immediate8() as i8 >= 0,
+        Code::Sub_rm64_imm8 => instruction.op0_register() == COUNT && instruction.immediate8() as i8 >= 0,
         Code::Lea_r64_m => {
-            instruction.op0_register() == Register::R14
-                && instruction.memory_base() == Register::R14
+            instruction.op0_register() == COUNT
+                && instruction.memory_base() == COUNT
                 && instruction.memory_index() == Register::None
                 && instruction.memory_displacement64() as i64 <= 0
-        }
-        // While rcx is used for a target, it is kept here and the budget in its slot.
-        Code::Mov_rm64_r64 => {
-            instruction.op0_register() == Register::R14 && instruction.op1_register() == Register::RCX
-        }
-        Code::Mov_r64_rm64 => {
-            instruction.op0_register() == Register::R14
-                && instruction.op1_kind() == OpKind::Memory
-                && instruction.memory_displacement64() as i64 == i64::from(slot::SAVED_BUDGET)
-        }
-        Code::Xchg_rm64_r64 => {
-            instruction.op0_register() == Register::R14 && instruction.op1_register() == Register::RCX
         }
         _ => false,
     };
@@ -265,7 +257,7 @@ fn registers_allowed(info: &mut InstructionInfoFactory, instruction: &Instructio
         let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
         match used.register().full_register() {
             Register::RSP => uses_stack,
-            Register::R14 => counts || reads,
+            COUNT => counts || reads,
             _ => true,
         }
     })
@@ -340,7 +332,7 @@ fn in_slot(used: &UsedMemory) -> bool {
     let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead);
     let homes = HOMED.iter().map(|n| slot::gpr(*n));
     let temporaries = (0..TEMPORARIES).map(slot::temporary).chain((0..HOMED.len()).map(slot::lent));
-    let mut words = homes.chain(temporaries).chain([slot::SAVED_BUDGET, slot::TARGET]);
+    let mut words = homes.chain(temporaries).chain([slot::TARGET]);
     if words.any(|word| at >= word && at + size as i32 <= word + 8) {
         return size != 0;
     }

@@ -1,0 +1,152 @@
+//! Where the guest's registers are while a block runs.
+//!
+//! Three of the guest's registers have no host register of their own. A block that uses one of them often borrows it a
+//! host register whose own guest register the block doesn't use: a loan.
+
+use iced_x86::Instruction;
+
+use super::Translator;
+use crate::context::{BUDGET, COUNTER, Context, HOMED, SCRATCH, STACK, slot};
+
+/// Guest registers with names of their own here.
+pub(super) const RCX: u8 = 1;
+pub(super) const RSP: u8 = 4;
+
+/// Uses of a register that pay for a loan for one block.
+const WORTHWHILE: usize = 3;
+
+/// A host register that is lent to a guest register of the context.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loan {
+    guest: u8,
+    host: u8,
+    /// The guest's register is changed meanwhile.
+    written: bool,
+}
+
+/// The loans of a block.
+pub(crate) type Lent = [Option<Loan>; HOMED.len()];
+
+/// Where a guest's register is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a host register.
+    Host(u8),
+    /// In a slot.
+    Home(i32),
+}
+
+/// The host register that holds a guest's register when it isn't lent.
+fn host_of(guest: u8) -> Option<u8> {
+    match guest {
+        RCX => Some(COUNTER),
+        RSP => Some(STACK),
+        guest => (!HOMED.contains(&guest)).then_some(guest),
+    }
+}
+
+/// Where the context has what a host register holds.
+fn held(context: &mut Context, host: u8) -> &mut u64 {
+    match host {
+        SCRATCH => &mut context.scratch,
+        COUNTER => &mut context.gpr[usize::from(RCX)],
+        STACK => &mut context.gpr[usize::from(RSP)],
+        host => &mut context.gpr[usize::from(host)],
+    }
+}
+
+/// Puts registers into the places that they have during loans.
+pub(crate) fn enter(lent: &Lent, context: &mut Context) {
+    for (place, loan) in lent.iter().enumerate() {
+        let Some(Loan { guest, host, .. }) = *loan else { continue };
+        let value = context.gpr[usize::from(guest)];
+        context.lent[place] = std::mem::replace(held(context, host), value);
+    }
+}
+
+/// Puts them back.
+pub(crate) fn leave(lent: &Lent, context: &mut Context) {
+    for (place, loan) in lent.iter().enumerate() {
+        let Some(Loan { guest, host, .. }) = *loan else { continue };
+        let own = context.lent[place];
+        let value = std::mem::replace(held(context, host), own);
+        context.gpr[usize::from(guest)] = value;
+    }
+}
+
+/// Host registers that may be lent, by preference.
+const LENDERS: [u8; 11] = [15, 14, 13, 12, 8, STACK, COUNTER, 5, 3, 7, 6];
+
+const _: () = assert!(HOMED[0] == COUNTER && HOMED[1] == BUDGET && HOMED[2] == STACK);
+
+impl Translator<'_> {
+    /// Where a guest's register is, with the loans of the block at hand.
+    pub(super) fn place(&self, guest: u8) -> Place {
+        let mut loans = self.lent.iter().enumerate().filter_map(|(place, loan)| loan.map(|loan| (place, loan)));
+        if let Some((_, loan)) = loans.clone().find(|(_, loan)| loan.guest == guest) {
+            return Place::Host(loan.host);
+        }
+        match host_of(guest) {
+            None => Place::Home(slot::gpr(guest)),
+            Some(host) => match loans.find(|(_, loan)| loan.host == host) {
+                Some((place, _)) => Place::Home(slot::lent(place)),
+                None => Place::Host(host),
+            },
+        }
+    }
+
+    /// Whether a host register is lent.
+    pub(super) fn is_lent(&self, host: u8) -> bool {
+        self.lent.iter().flatten().any(|loan| loan.host == host)
+    }
+
+    /// Whether any of some registers isn't in a host register.
+    pub(super) fn any_at_home(&self, used: u32) -> bool {
+        (0..16).any(|n| used >> n & 1 != 0 && matches!(self.place(n), Place::Home(_)))
+    }
+
+    /// What registers of the context that a block uses often are lent, by host registers that it doesn't use at all.
+    pub(super) fn loans(&mut self, body: &[Instruction]) -> Lent {
+        let used: Vec<u32> = body.iter().map(|instruction| self.used(instruction)).collect();
+        let taken = used.iter().fold(0, |all, used| all | used);
+        let free = |host: &u8| (0..16).all(|guest| host_of(guest) != Some(*host) || taken >> guest & 1 == 0);
+        let mut lenders = LENDERS.into_iter().filter(free);
+        let mut lent = [None; HOMED.len()];
+        for (loan, guest) in lent.iter_mut().zip(HOMED) {
+            let uses = used.iter().filter(|used| **used >> guest & 1 != 0).count();
+            if uses < WORTHWHILE {
+                continue;
+            }
+            let Some(host) = lenders.next() else { break };
+            let written = body.iter().any(|instruction| self.writes(instruction, guest));
+            *loan = Some(Loan { guest, host, written });
+        }
+        lent
+    }
+
+    /// Begins loans.
+    pub(super) fn lend(&mut self, lent: Lent) {
+        for (place, loan) in lent.into_iter().enumerate() {
+            let Some(Loan { guest, host, .. }) = loan else { continue };
+            if host != SCRATCH {
+                self.emit.store(slot::lent(place), host);
+            }
+            self.emit.load(host, slot::gpr(guest));
+        }
+        self.lent = lent;
+    }
+
+    /// Ends them: all registers are where they usually are.
+    pub(super) fn take_back(&mut self, lent: Lent) {
+        for (place, loan) in lent.into_iter().enumerate() {
+            let Some(Loan { guest, host, written }) = loan else { continue };
+            if written {
+                self.emit.store(slot::gpr(guest), host);
+            }
+            if host != SCRATCH {
+                self.emit.load(host, slot::lent(place));
+            }
+        }
+        self.lent = [None; HOMED.len()];
+    }
+}
