@@ -66,7 +66,7 @@ fn mirror(from: &Path, to: &Path) {
         if from.is_dir() {
             mirror(&from, &to);
         } else if fs::read(&from).ok() != fs::read(&to).ok() {
-            fs::write(&to, fs::read(&from).expect("a file")).expect("its copy");
+            fs::copy(&from, &to).expect("its copy");
         }
     }
 }
