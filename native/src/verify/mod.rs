@@ -299,7 +299,8 @@ fn memory_allowed(info: &mut InstructionInfoFactory, instruction: &Instruction, 
         // The jump table, as `branch` has seen.
         return index_ready;
     }
-    if instruction.is_vsib() || instruction.is_string_instruction() {
+    // What is relative to rip is the host's code, and none of the guest's business even as an address.
+    if instruction.is_vsib() || instruction.is_string_instruction() || instruction.is_ip_rel_memory_operand() {
         return false;
     }
     let is_bit_string = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Btc | Mnemonic::Btr | Mnemonic::Bts);
@@ -343,5 +344,7 @@ fn in_slot(used: &UsedMemory) -> bool {
     }
 }
 
+#[cfg(test)]
+mod mutations;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,126 @@
+//! Translated code with mistakes, and random bytes: what is accepted must stand up to the slower check too.
+//!
+//! `CALLGATE_CASES=N` makes it N cases and not as many as in every test run, `CALLGATE_SEED=N` others.
+
+use std::collections::HashSet;
+
+use callgate_emulator::{CpuModel, PAGE_SIZE};
+use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
+
+use super::tests::{Numbers, is_tame};
+use super::verify;
+use crate::stubs::Stubs;
+use crate::translate::{Request, translate};
+
+/// Where the code cache is.
+const BASE: u64 = 0x7000_0000;
+/// Pieces of code that mistakes are made in.
+const PIECES: usize = 2000;
+const CASES: u64 = 150_000;
+
+fn setting(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().map_or(usual, |text| text.parse().expect("a number"))
+}
+
+/// The pages of this program's own code: what a compiler makes of a program of some size.
+fn pages() -> Vec<Vec<u8>> {
+    let file = std::fs::read("/proc/self/exe").expect("this program");
+    let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().expect("eight bytes")) as usize;
+    let (headers, count) = (word(32), usize::from(u16::from_le_bytes([file[56], file[57]])));
+    let executable = |at: &usize| file[*at] == 1 && file[at + 4] & 1 != 0;
+    let code = (0..count).map(|i| headers + i * 56).find(executable).expect("a segment of code");
+    let (start, len) = (word(code + 8), word(code + 32));
+    file[start..start + len].chunks_exact(PAGE_SIZE).map(<[u8]>::to_vec).collect()
+}
+
+/// Translated code, as it would lie behind the stubs.
+fn pieces(stubs: &Stubs, numbers: &mut Numbers) -> Vec<Vec<u8>> {
+    let pages = pages();
+    let mut pieces = Vec::new();
+    while pieces.len() < PIECES {
+        let page = &pages[numbers.next() as usize % pages.len()];
+        let offset = numbers.next() % PAGE_SIZE as u64;
+        let request = Request {
+            model: CpuModel::default(),
+            address: 0x40_0000 + offset,
+            page,
+            origin: stubs.bytes.len(),
+            first_block: 0,
+            first_site: 0,
+        };
+        pieces.extend(translate(&request, stubs, &|_| false).map(|piece| piece.bytes));
+    }
+    pieces
+}
+
+/// Makes one to three mistakes.
+fn mutate(code: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
+    for _ in 0..1 + numbers.next() % 3 {
+        let at = numbers.next() as usize % code.len();
+        match numbers.next() % 6 {
+            0 => code[at] = numbers.next() as u8,
+            1 => drop(code.remove(at)),
+            2 => code.insert(at, [0x65, 0x67, 0x48, 0x66, 0xf2, 0xf3, 0xf0, 0x0f][numbers.next() as usize % 8]),
+            // A piece of another, which need not begin or end with an instruction.
+            3 => {
+                let from = numbers.next() as usize % other.len();
+                let len = (1 + numbers.next() as usize % 16).min(other.len() - from);
+                code.splice(at..at, other[from..from + len].iter().copied());
+            }
+            _ => code[at] ^= 1 << (numbers.next() % 8),
+        }
+        if code.is_empty() {
+            code.push(0xc3);
+        }
+    }
+}
+
+/// The slower check: instruction by instruction, and every branch.
+fn check(code: &[u8], origin: u64, entries: &HashSet<u64>) {
+    let mut decoder = Decoder::with_ip(64, code, origin, DecoderOptions::NONE);
+    let (mut previous, mut starts, mut targets) = (Instruction::default(), HashSet::new(), Vec::new());
+    while decoder.can_decode() {
+        let instruction = decoder.decode();
+        assert!(!instruction.is_invalid() && is_tame(&instruction, &previous), "{instruction:?} in {code:02x?}");
+        starts.insert(instruction.ip());
+        if instruction.op_count() > 0 && instruction.op0_kind() == OpKind::NearBranch64 {
+            targets.push(instruction.near_branch_target());
+        }
+        previous = instruction;
+    }
+    for target in targets {
+        assert!(starts.contains(&target) || entries.contains(&target), "a branch to {target:#x} in {code:02x?}");
+    }
+}
+
+#[test]
+fn what_is_accepted_of_code_with_mistakes_is_tame() {
+    let stubs = Stubs::new();
+    let entries: HashSet<u64> = stubs.entries().map(|entry| BASE + entry as u64).collect();
+    let origin = BASE + stubs.bytes.len() as u64;
+    let mut numbers = Numbers(setting("CALLGATE_SEED", 0x9e37_79b9_7f4a_7c15));
+    let pieces = pieces(&stubs, &mut numbers);
+    for piece in &pieces {
+        assert_eq!(verify(piece, origin, &|target| entries.contains(&target)), Ok(()), "{piece:02x?}");
+        check(piece, origin, &entries);
+    }
+    let (cases, mut accepted) = (setting("CALLGATE_CASES", CASES), 0u64);
+    for case in 0..cases {
+        let mut some = || &pieces[numbers.next() as usize % PIECES];
+        let (one, other) = (some(), some());
+        let mut code = one.clone();
+        if case % 4 == 0 {
+            code.truncate(24);
+            code.fill_with(|| numbers.next() as u8);
+            code.extend([0xeb, 0xfe]);
+        } else {
+            mutate(&mut code, other, &mut numbers);
+        }
+        if verify(&code, origin, &|target| entries.contains(&target)).is_ok() {
+            accepted += 1;
+            check(&code, origin, &entries);
+        }
+    }
+    eprintln!("{cases} cases, {accepted} accepted");
+    assert!(accepted > cases / 50, "{accepted} of {cases} accepted");
+}
