@@ -13,9 +13,8 @@ use std::rc::Rc;
 
 use callgate_abi::{Errno, Handler, Metadata, PeekMemory, TracedArg};
 use callgate_kernel::fs::tty::Console;
-use callgate_kernel::signal::SigInfo;
-use callgate_kernel::signal::numbers::SignalName;
 use callgate_kernel::{Observer, Task};
+use callgate_uapi::signal::{SigInfo, SignalName};
 use serde::Serialize;
 
 use crate::args::TraceArgs;

@@ -17,15 +17,15 @@ use callgate_abi::{
     ArgClass, Errno, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE6, SyscallArg, TracedArg, UserAddr, UserMut,
     UserPtr,
 };
+use callgate_uapi::time::Timespec;
+use callgate_uapi::traced::Traced;
 use linux_raw_sys::general::{self, CAP_SYS_PTRACE};
 
 use crate::mm::{Access, PAGE_SIZE, TASK_SIZE};
 use crate::sched::TaskState;
 use crate::sched::wait::WaitQueue;
 use crate::signal::restart::RestartBlock;
-use crate::sys::traced::Traced;
 use crate::task::TaskLink;
-use crate::time::Timespec;
 use crate::{Result, Task};
 
 /// Which futex: two words are the same one if and only if their keys are equal.

@@ -11,8 +11,10 @@ use std::time::Duration;
 use signal_hook::consts::signal::{SIGINT, SIGQUIT, SIGTSTP, SIGWINCH, SIGXFSZ};
 use signal_hook::{SigId, flag, low_level};
 
+use callgate_uapi::signal::SigInfo;
+
 use crate::Kernel;
-use crate::signal::{SigInfo, send_group_signal};
+use crate::signal::send_group_signal;
 
 /// How long the machine sleeps at most while a key may be pressed.
 pub(crate) const NAP: Duration = Duration::from_millis(50);

@@ -2,8 +2,8 @@
 
 use callgate_abi::Handler;
 use callgate_emulator::{Cpu, Exit, Space};
+use callgate_uapi::signal::SigInfo;
 
-use crate::signal::SigInfo;
 use crate::task::Task;
 
 /// One instruction that the core has just executed, in a single-stepped run.

@@ -2,29 +2,12 @@
 
 use std::cell::Cell;
 
-use bitflags::bitflags;
-use callgate_abi::{Errno, SYSCALL_DEFINE3, UserMemory, UserMut, impl_syscall_flags};
-use linux_raw_sys::general;
+use callgate_abi::{Errno, SYSCALL_DEFINE3, UserMemory, UserMut};
+use callgate_uapi::random::GetrandomFlags;
 
-use crate::fs::read_write::access_ok;
+use crate::fs::read_write::{MAX_RW_COUNT, access_ok};
 use crate::{Result, Task};
 
-bitflags! {
-    /// Flags of getrandom(2).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct GetrandomFlags: u32 {
-        /// Don't wait until there is enough entropy. There always is.
-        const GRND_NONBLOCK = general::GRND_NONBLOCK;
-        /// From the generator that once counted entropy.
-        const GRND_RANDOM = general::GRND_RANDOM;
-        /// Even if there is not enough entropy.
-        const GRND_INSECURE = general::GRND_INSECURE;
-    }
-}
-impl_syscall_flags!(GetrandomFlags: u32, "unsigned int");
-
-/// The most bytes that one call moves (`MAX_RW_COUNT`).
-const MAX_RW_COUNT: usize = 0x7fff_f000;
 /// The most that are made at once.
 const CHUNK: usize = 4096;
 

@@ -17,9 +17,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use callgate_abi::Handler;
 use callgate_kernel::fs::tty::Console;
-use callgate_kernel::signal::SigInfo;
-use callgate_kernel::signal::numbers::SignalName;
 use callgate_kernel::{EntryRoute, Observer, Step, Task};
+use callgate_uapi::signal::{SigInfo, SignalName};
 use iced_x86::Mnemonic;
 
 use crate::args::{EntryChoice, ExplainArgs, GuestArgs};

@@ -1,11 +1,11 @@
 //! Exceptions: what the core could not go on from (`arch/x86/kernel/traps.c`, `arch/x86/mm/fault.c`).
 
 use callgate_emulator::{Exception, dr6, vector};
+use callgate_uapi::signal::{SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP, SigFields, SigInfo, code};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, Mnemonic};
 
 use crate::Task;
 use crate::mm::{Access, FaultError, TASK_SIZE};
-use crate::signal::{SigFields, SigInfo, code, numbers::*};
 
 impl Task {
     /// Brings in the page that a fault is about; false if it is something else, or nothing to mend.

@@ -7,10 +7,10 @@
 
 use callgate_abi::{PtRegs, UserMemory};
 use callgate_emulator::{Exception, page_fault};
+use callgate_uapi::signal::{SIGSEGV, code};
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
 use crate::Task;
-use crate::signal::{code, numbers::SIGSEGV};
 
 /// Where the tables are said to be.
 const GDT_BASE: u64 = 0xffff_ffff_fffe_0000;

@@ -12,12 +12,12 @@ use std::rc::Rc;
 
 use callgate_abi::{Fd, PtRegs, SYSCALL_DEFINE3, SYSCALL_DEFINE5, UserMemory, UserPtr, UserStr};
 use callgate_emulator::Cpu;
+use callgate_uapi::resource::RLIMIT_STACK;
 
 use crate::fs::file::File;
 use crate::fs::read_write::kernel_read;
 use crate::mm::{Mm, PAGE_SIZE};
 use crate::signal::SignalStack;
-use crate::sys::rlimit::RLIMIT_STACK;
 use crate::{Errno, Result, Task};
 
 /// Bytes of the file that decide its format (BINPRM_BUF_SIZE).

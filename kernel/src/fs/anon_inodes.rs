@@ -5,17 +5,20 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use bitflags::bitflags;
-use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, UserStr, impl_syscall_flags};
+use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, UserStr};
+use callgate_uapi::eventfd::EventfdFlags;
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::memfd::MemfdFlags;
+use callgate_uapi::poll::EPoll;
+use callgate_uapi::stat::S_IFREG;
 
 use super::dcache::{Dentry, Path};
 use super::file::{File, FileOperations, fd_install};
-use super::flags::{OpenFlags, S_IFREG};
 use super::inode::{Inode, NewInode};
 use super::iov_iter::IovIter;
 use super::open::vfs_open;
 use super::pseudo::owned_by_root;
-use super::select::{EPoll, PollTable};
+use super::select::PollTable;
 use super::special::SpecialInode;
 use super::{Caller, Vfs, ramfs};
 use crate::sched::wait::WaitQueue;
@@ -27,36 +30,6 @@ pub fn anon_inode_getfile(vfs: &Vfs, name: &str, op: Rc<dyn FileOperations>, fla
     let dentry = Dentry::anonymous(inode, format!("anon_inode:[{name}]").as_bytes());
     File::new(Path { mnt: vfs.pipefs.clone(), dentry }, op, flags)
 }
-
-bitflags! {
-    /// Flags of eventfd2(2).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct EventfdFlags: i32 {
-        /// A read takes one, not all.
-        const EFD_SEMAPHORE = 1;
-        /// Do not block.
-        const EFD_NONBLOCK = 0o4000;
-        /// Close on execve.
-        const EFD_CLOEXEC = 0o2000000;
-        const _ = !0;
-    }
-
-    /// Flags of memfd_create(2).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct MemfdFlags: u32 {
-        /// Close on execve.
-        const MFD_CLOEXEC = 1;
-        /// Seals may be added.
-        const MFD_ALLOW_SEALING = 2;
-        /// The file is not executable, and stays so.
-        const MFD_NOEXEC_SEAL = 8;
-        /// The file is executable.
-        const MFD_EXEC = 16;
-        const _ = !0;
-    }
-}
-impl_syscall_flags!(EventfdFlags: i32, "int");
-impl_syscall_flags!(MemfdFlags: u32, "unsigned int");
 
 /// A counter to wait on (`struct eventfd_ctx`).
 struct EventFd {

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 use callgate_abi::{Errno, SYSCALL_DEFINE2, UserMemory, UserMut};
+use callgate_uapi::fs::PATH_MAX;
 
-use super::flags::PATH_MAX;
 use super::inode::Inode;
 use super::namespace::Mount;
 use crate::{Result, Task};

@@ -10,74 +10,20 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use callgate_abi::{
-    Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE4, SYSCALL_DEFINE6, UserMut, UserPtr, impl_syscall_flags, syscall_enum,
-};
+use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE4, SYSCALL_DEFINE6, UserMut, UserPtr};
+use callgate_uapi::eventpoll::{EPOLLET, EPOLLONESHOT, EpollEvent, EpollFlags, EpollOp};
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::poll::EPoll;
+use callgate_uapi::time::Timespec;
+use callgate_uapi::traced::In;
 
 use super::anon_inodes::anon_inode_getfile;
 use super::file::{File, FileOperations, fd_install};
-use super::flags::OpenFlags;
 use super::read_write::access_ok;
-use super::select::{EPoll, PollTable, restore_sigmask, set_user_sigmask};
-use super::uapi::Timespec;
+use super::select::{PollTable, restore_sigmask, set_user_sigmask};
 use crate::sched::wait::WaitQueue;
-use crate::sys::traced::{In, Traced};
 use crate::{PARKED, Result, Task};
 
-bitflags::bitflags! {
-    /// Flags of epoll_create1(2).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct EpollFlags: i32 {
-        /// Close on execve.
-        const EPOLL_CLOEXEC = 0o2000000;
-        const _ = !0;
-    }
-}
-impl_syscall_flags!(EpollFlags: i32, "int");
-
-syscall_enum! {
-    /// What epoll_ctl is to do.
-    pub struct EpollOp: i32, "int" {
-        EPOLL_CTL_ADD = 1,
-        EPOLL_CTL_DEL = 2,
-        EPOLL_CTL_MOD = 3,
-    }
-}
-
-/// `struct epoll_event`: packed on x86-64, so that 32-bit programs see the same.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    zerocopy::FromBytes,
-    zerocopy::IntoBytes,
-    zerocopy::Immutable,
-    zerocopy::KnownLayout,
-)]
-#[repr(C)]
-pub struct EpollEvent {
-    events: u32,
-    data: [u32; 2],
-}
-
-impl callgate_abi::CType for EpollEvent {
-    const NAME: &'static str = "struct epoll_event";
-}
-
-impl Traced for EpollEvent {
-    fn trace(&self, f: &mut dyn std::fmt::Write) -> std::fmt::Result {
-        let data = u64::from(self.data[1]) << 32 | u64::from(self.data[0]);
-        write!(f, "{{events={:#x}, data={data:#x}}}", self.events)
-    }
-}
-
-/// Report once, then wait for EPOLL_CTL_MOD.
-const EPOLLONESHOT: u32 = 1 << 30;
-/// Report changes, not states.
-const EPOLLET: u32 = 1 << 31;
 /// The bits that ask for no event.
 const PRIVATE_BITS: u32 = EPOLLONESHOT | EPOLLET | 1 << 29 | 1 << 28;
 /// How deep epolls may watch epolls.

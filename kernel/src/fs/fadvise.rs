@@ -1,23 +1,12 @@
 //! Linux: `mm/fadvise.c`, `mm/readahead.c`. A program says how it will read a file. Everything is in memory already, so the
 //! advice has no effect; what is checked is the descriptor and the advice.
 
-use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, SYSCALL_DEFINE4, syscall_enum};
+use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, SYSCALL_DEFINE4};
+use callgate_uapi::fcntl::Advice;
+use callgate_uapi::stat::{S_IFIFO, S_IFMT};
 
 use super::file::FMode;
-use super::flags::{S_IFIFO, S_IFMT};
 use crate::{Result, Task};
-
-syscall_enum! {
-    /// How a file will be read.
-    pub struct Advice: i32, "int" {
-        POSIX_FADV_NORMAL = 0,
-        POSIX_FADV_RANDOM = 1,
-        POSIX_FADV_SEQUENTIAL = 2,
-        POSIX_FADV_WILLNEED = 3,
-        POSIX_FADV_DONTNEED = 4,
-        POSIX_FADV_NOREUSE = 5,
-    }
-}
 
 /// fadvise64(2): tells how a part of a file will be read.
 #[SYSCALL_DEFINE4(fadvise64)]

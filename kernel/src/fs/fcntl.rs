@@ -1,42 +1,14 @@
 //! Linux: `fs/fcntl.c`, and the calls of `fs/locks.c`.
 
-use callgate_abi::{Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE3, UserAddr, UserMut, UserPtr, syscall_enum};
+use callgate_abi::{Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE3, UserAddr, UserMut, UserPtr};
+use callgate_uapi::fcntl::{FcntlCmd, Flock, OpenFlags};
+use callgate_uapi::fs::Whence;
 use linux_raw_sys::general::CAP_SYS_RESOURCE;
 
 use super::file::{self, FMode, File};
-use super::flags::{OpenFlags, Whence};
 use super::locks::{LockOwner, RecordLock};
 use super::pipe;
-use super::uapi::Flock;
 use crate::{Result, Task};
-
-syscall_enum! {
-    /// What fcntl(2) is to do.
-    pub struct FcntlCmd: u32, "unsigned int" {
-        F_DUPFD = 0,
-        F_GETFD = 1,
-        F_SETFD = 2,
-        F_GETFL = 3,
-        F_SETFL = 4,
-        F_GETLK = 5,
-        F_SETLK = 6,
-        F_SETLKW = 7,
-        F_SETOWN = 8,
-        F_GETOWN = 9,
-        F_SETSIG = 10,
-        F_GETSIG = 11,
-        F_OFD_GETLK = 36,
-        F_OFD_SETLK = 37,
-        F_OFD_SETLKW = 38,
-        F_SETLEASE = 1024,
-        F_GETLEASE = 1025,
-        F_DUPFD_CLOEXEC = 1030,
-        F_SETPIPE_SZ = 1031,
-        F_GETPIPE_SZ = 1032,
-        F_ADD_SEALS = 1033,
-        F_GET_SEALS = 1034,
-    }
-}
 
 /// The close-on-exec bit of `F_SETFD`.
 const FD_CLOEXEC: u64 = 1;

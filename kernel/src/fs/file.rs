@@ -9,16 +9,18 @@ use std::rc::Rc;
 
 use bitflags::bitflags;
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3};
+use callgate_uapi::fcntl::{FdFlags, OpenFlags};
+use callgate_uapi::fs::Whence;
+use callgate_uapi::poll::EPoll;
+use callgate_uapi::resource::RLIMIT_NOFILE;
 
-use super::flags::{FdFlags, OpenFlags, Whence};
 use super::inode::Inode;
 use super::iov_iter::IovIter;
 use super::locks::LockOwner;
 use super::page_cache::AddressSpace;
 use super::readdir::DirContext;
-use super::select::{EPoll, PollTable};
+use super::select::PollTable;
 use super::{Caller, Path};
-use crate::sys::rlimit::RLIMIT_NOFILE;
 use crate::{Result, Task};
 
 bitflags! {

@@ -13,15 +13,18 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use callgate_abi::Errno;
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::fs::Whence;
+use callgate_uapi::poll::EPoll;
+use callgate_uapi::stat::{S_IFCHR, S_IFIFO, S_IFMT, S_IFREG};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, SeekFrom};
 use tracing::trace_span;
 
 use super::file::{File, FileOperations};
-use super::flags::{OpenFlags, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, Whence};
 use super::inode::{Inode, InodeOperations};
 use super::iov_iter::IovIter;
-use super::select::{EPoll, PollTable};
+use super::select::PollTable;
 use super::{Caller, tty};
 use crate::sched::wait::WaitQueue;
 use crate::{Result, Task};

@@ -11,12 +11,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use callgate_abi::Errno;
 use callgate_emulator::Memory;
+use callgate_uapi::fcntl::{Access, OpenFlags};
+use callgate_uapi::fs::RenameFlags;
+use callgate_uapi::stat::{S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, makedev};
+use callgate_uapi::time::Timespec;
 
 use super::file::FMode;
-use super::flags::{Access, OpenFlags, RenameFlags, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, makedev};
 use super::locks::FileLocks;
 use super::pipe::Pipe;
-use super::uapi::Timespec;
 use super::{Caller, FileOperations, Path};
 use crate::{Kernel, Result};
 

@@ -1,10 +1,10 @@
 //! Linux: `fs/ioctl.c`. A few requests are the same for every file; all others go to the file's own operation.
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, UserAddr, UserMut, UserPtr};
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::ioctl::IoctlCmd;
 use linux_raw_sys::ioctl::{FIOCLEX, FIONBIO, FIONCLEX, FIONREAD};
 
-use super::args::IoctlCmd;
-use super::flags::OpenFlags;
 use crate::{Result, Task};
 
 /// ioctl(2): a request to a file.

@@ -5,8 +5,8 @@
 //! that is nothing, as Linux's do.
 
 use callgate_abi::{Errno, UserMemory};
+use callgate_uapi::uio::Iovec;
 
-use super::uapi::Iovec;
 use crate::{Result, Task};
 
 /// The bytes behind an [`IovIter`].

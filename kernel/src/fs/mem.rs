@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use callgate_abi::Errno;
+use callgate_uapi::fs::Whence;
+use callgate_uapi::stat::makedev;
 use tracing::trace_span;
 
 use super::Vfs;
 use super::file::{File, FileOperations};
-use super::flags::{Whence, makedev};
 use super::iov_iter::IovIter;
 use super::page_cache::{AddressSpace, PageCache};
 use crate::Result;

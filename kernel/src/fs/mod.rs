@@ -10,13 +10,11 @@
 //! [`inode`], [`dcache`], [`namespace`]; what there is to open → [`ramfs`], [`pipe`], [`tty`], [`mem`], [`proc`], [`sysfs`].
 
 pub mod anon_inodes;
-pub mod args;
 pub mod dcache;
 pub mod eventpoll;
 pub mod fadvise;
 pub mod fcntl;
 pub mod file;
-pub mod flags;
 pub mod host;
 pub mod inode;
 pub mod ioctl;
@@ -42,7 +40,6 @@ pub mod statfs;
 pub mod sync;
 pub mod sysfs;
 pub mod tty;
-pub mod uapi;
 pub mod utimes;
 pub mod xattr;
 

@@ -6,19 +6,16 @@
 use std::rc::Rc;
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, UserStr};
+use callgate_uapi::fcntl::{Access, AtFlags, OpenFlags, OpenHow};
+use callgate_uapi::stat::{S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK, UMode};
+use callgate_uapi::traced::In;
 use tracing::trace_span;
 
-use super::args::UMode;
 use super::file::{File, FileOperations, fd_install, rlimit_nofile};
-use super::flags::{
-    Access, AtFlags, OpenFlags, S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK,
-};
 use super::namei::{
     Last, LookupFlags, Nameidata, getname, getname_maybe_empty, inode_permission, may_create, start_path, vfs_create,
 };
-use super::uapi::OpenHow;
 use super::{Caller, Path, pipe};
-use crate::sys::traced::In;
 use crate::{Result, Task};
 
 pub mod attr;

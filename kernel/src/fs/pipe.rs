@@ -9,15 +9,17 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, UserMut};
+use callgate_uapi::fcntl::{FdFlags, OpenFlags};
+use callgate_uapi::poll::EPoll;
+use callgate_uapi::stat::S_IFIFO;
+use callgate_uapi::uio::PipeFds;
 use tracing::trace_span;
 
-use super::args::PipeFds;
 use super::dcache::Dentry;
 use super::file::{FMode, File, FileOperations, fd_install};
-use super::flags::{FdFlags, OpenFlags, S_IFIFO};
 use super::inode::{Inode, NewInode};
 use super::iov_iter::IovIter;
-use super::select::{EPoll, PollTable};
+use super::select::PollTable;
 use super::special::SpecialInode;
 use super::{Path, Vfs};
 use crate::sched::wait::WaitQueue;

@@ -7,10 +7,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use callgate_abi::Errno;
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::fs::Whence;
+use callgate_uapi::stat::{S_IFDIR, S_IFLNK, S_IFREG, d_type};
 
 use super::dcache::Dentry;
 use super::file::{File, FileOperations};
-use super::flags::{OpenFlags, S_IFDIR, S_IFLNK, S_IFREG, Whence, d_type};
 use super::inode::{FsEnv, Inode, InodeOperations, Link, NewInode, SuperBlock};
 use super::iov_iter::IovIter;
 use super::readdir::DirContext;

@@ -10,11 +10,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use callgate_abi::Errno;
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::fs::{RenameFlags, Whence};
+use callgate_uapi::stat::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, d_type};
 use tracing::trace_span;
 
 use super::dcache::Dentry;
 use super::file::File;
-use super::flags::{OpenFlags, RenameFlags, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, Whence, d_type};
 use super::inode::{FsEnv, Inode, InodeOperations, NewInode, SuperBlock};
 use super::iov_iter::IovIter;
 use super::page_cache::{AddressSpace, PageCache};

@@ -7,18 +7,21 @@
 use std::rc::Rc;
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, SYSCALL_DEFINE4, SYSCALL_DEFINE5, SYSCALL_DEFINE6, UserMut, UserPtr};
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::fs::Whence;
+use callgate_uapi::resource::{RLIM_INFINITY, RLIMIT_FSIZE};
+use callgate_uapi::signal::{SIGPIPE, SIGXFSZ};
+use callgate_uapi::uio::{Iovec, ReadSegments, WriteSegments};
 use tracing::trace_span;
 
-use super::args::{ReadSegments, WriteSegments};
 use super::file::{FMode, File};
-use super::flags::{MAX_RW_COUNT, OpenFlags, Whence};
 use super::iov_iter::IovIter;
 use super::select::PollTable;
-use super::uapi::Iovec;
 use crate::mm::TASK_SIZE;
-use crate::signal::numbers::{SIGPIPE, SIGXFSZ};
-use crate::sys::rlimit::{RLIM_INFINITY, RLIMIT_FSIZE};
 use crate::{PARKED, Result, Task};
+
+/// The most bytes that one read or write moves.
+pub const MAX_RW_COUNT: usize = 0x7fff_f000;
 
 /// The caller's buffers.
 #[derive(Clone)]

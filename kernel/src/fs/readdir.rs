@@ -3,11 +3,11 @@
 //! We: the same; a directory's `iterate` emits entries from `ctx.pos` on until one is refused.
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, UserMemory, UserMut};
+use callgate_uapi::stat::{S_IFDIR, d_type};
 
 use super::Caller;
 use super::dcache::Dentry;
 use super::file::File;
-use super::flags::{S_IFDIR, d_type};
 use crate::{Result, Task};
 
 /// Takes one entry: name, position, inode number, type. False: there was no room.

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use callgate_abi::Errno;
 use callgate_emulator::Memory;
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::stat::{S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, makedev};
 use rustix::event::{PollFd, PollFlags};
 
 use super::dcache::{Dentry, Path};
 use super::file::FileOperations;
-use super::flags::{S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, makedev};
 use super::host::{HostStream, Kind, Source};
 use super::inode::FsEnv;
 use super::iov_iter::IovIter;
@@ -182,7 +183,7 @@ impl Vfs {
         let (dir, name) = self.parent(path)?;
         let place = self.entry(&dir, name, S_IFREG | mode, b"", 0)?;
         place.inode().op.truncate(place.inode(), 0)?;
-        let file = open::vfs_open(place.clone(), super::flags::OpenFlags::O_WRONLY, &Caller::kernel(self))?;
+        let file = open::vfs_open(place.clone(), OpenFlags::O_WRONLY, &Caller::kernel(self))?;
         let mut iter = IovIter::source(contents);
         if file.op.write(&file, &mut iter, &mut 0)? < contents.len() {
             return Err(Errno::ENOSPC);

@@ -7,55 +7,21 @@
 
 use std::time::Duration;
 
-use bitflags::bitflags;
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE3, SYSCALL_DEFINE5, SYSCALL_DEFINE6, UserMut, UserPtr};
+use callgate_uapi::poll::{EPoll, PollFds, Pollfd, SigsetArg};
+use callgate_uapi::resource::RLIMIT_NOFILE;
+use callgate_uapi::signal::SigSet;
+use callgate_uapi::time::{Timespec, Timeval};
 
-use super::args::PollFds;
 use super::read_write::access_ok;
-use super::uapi::{Pollfd, SigsetArg, Timespec, Timeval};
 use crate::sched::wait::WaitQueue;
-use crate::signal::SigSet;
 use crate::signal::restart::RestartBlock;
-use crate::sys::rlimit::RLIMIT_NOFILE;
 use crate::{PARKED, Result, Task};
 
-bitflags! {
-    /// What is ready (`EPOLL*`, and the same bits as `POLL*`).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct EPoll: u32 {
-        /// There is something to read.
-        const IN = 0x1;
-        /// There is something urgent.
-        const PRI = 0x2;
-        /// There is room to write.
-        const OUT = 0x4;
-        /// Something is broken: nobody reads the pipe.
-        const ERR = 0x8;
-        /// The other end is gone.
-        const HUP = 0x10;
-        /// Not an open descriptor.
-        const NVAL = 0x20;
-        /// As `IN`.
-        const RDNORM = 0x40;
-        /// Urgent data.
-        const RDBAND = 0x80;
-        /// As `OUT`.
-        const WRNORM = 0x100;
-        /// Room for urgent data.
-        const WRBAND = 0x200;
-        /// The other end will write no more.
-        const RDHUP = 0x2000;
-    }
-}
-
-impl EPoll {
-    /// A file that is always ready.
-    pub const DEFAULT: Self = Self::IN.union(Self::OUT).union(Self::RDNORM).union(Self::WRNORM);
-    const SELECT_IN: Self =
-        Self::RDNORM.union(Self::RDBAND).union(Self::IN).union(Self::HUP).union(Self::ERR).union(Self::NVAL);
-    const SELECT_OUT: Self = Self::WRBAND.union(Self::WRNORM).union(Self::OUT).union(Self::ERR).union(Self::NVAL);
-    const SELECT_EX: Self = Self::PRI.union(Self::NVAL);
-}
+const SELECT_IN: EPoll =
+    EPoll::RDNORM.union(EPoll::RDBAND).union(EPoll::IN).union(EPoll::HUP).union(EPoll::ERR).union(EPoll::NVAL);
+const SELECT_OUT: EPoll = EPoll::WRBAND.union(EPoll::WRNORM).union(EPoll::OUT).union(EPoll::ERR).union(EPoll::NVAL);
+const SELECT_EX: EPoll = EPoll::PRI.union(EPoll::NVAL);
 
 /// The queues that a poll has met (`struct poll_table`).
 #[derive(Default)]
@@ -273,9 +239,9 @@ fn core_sys_select(task: &mut Task, n: i32, sets: [UserMut<u64>; 3], timeout: Op
         if mask == EPoll::NVAL {
             return Err(Errno::EBADF);
         }
-        ready += input.report(fd, mask.intersects(EPoll::SELECT_IN));
-        ready += output.report(fd, mask.intersects(EPoll::SELECT_OUT));
-        ready += exceptional.report(fd, mask.intersects(EPoll::SELECT_EX));
+        ready += input.report(fd, mask.intersects(SELECT_IN));
+        ready += output.report(fd, mask.intersects(SELECT_OUT));
+        ready += exceptional.report(fd, mask.intersects(SELECT_EX));
     }
     if ready == 0 {
         wait(task, &table, timeout)?;

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use callgate_abi::Errno;
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::stat::{S_IFCHR, S_IFIFO};
 
-use super::flags::{OpenFlags, S_IFCHR, S_IFIFO};
 use super::inode::{Inode, InodeOperations};
 use super::{Caller, FileOperations, pipe};
 use crate::Result;

@@ -6,12 +6,13 @@
 use std::rc::Rc;
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE4, SYSCALL_DEFINE6, UserMut};
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::signal::SIGPIPE;
 
 use super::file::{FMode, File};
-use super::flags::{MAX_RW_COUNT, OpenFlags};
 use super::iov_iter::IovIter;
+use super::read_write::MAX_RW_COUNT;
 use super::select::PollTable;
-use crate::signal::numbers::SIGPIPE;
 use crate::{PARKED, Result, Task};
 
 /// Bytes moved at once: what a new pipe holds.

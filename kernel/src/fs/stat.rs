@@ -5,15 +5,15 @@ use std::rc::Rc;
 use callgate_abi::{
     Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, SYSCALL_DEFINE5, UserMemory, UserMut, UserStr,
 };
+use callgate_uapi::fcntl::AtFlags;
+use callgate_uapi::stat::{Stat, Statx};
+use callgate_uapi::traced::Out;
+use callgate_uapi::uio::BufSize;
 
-use super::args::BufSize;
-use super::flags::AtFlags;
 use super::inode::Inode;
 use super::namei::{LookupFlags, getname_maybe_empty, user_path_at};
 use super::open::lookup_at;
-use super::uapi::{Stat, Statx};
 use super::{Caller, Path};
-use crate::sys::traced::Out;
 use crate::{Result, Task};
 
 /// `st_blksize`: the page size, as tmpfs has it; proc and sysfs say 1024 and 4096.

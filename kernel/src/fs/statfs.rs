@@ -1,12 +1,13 @@
 //! Linux: `fs/statfs.c`. What a filesystem says about itself.
 
 use callgate_abi::{Fd, SYSCALL_DEFINE2, UserMut, UserStr};
+use callgate_uapi::fcntl::AtFlags;
+use callgate_uapi::fs::NAME_MAX;
+use callgate_uapi::stat::Statfs;
 
 use super::Path;
-use super::flags::{AtFlags, NAME_MAX};
 use super::open::lookup_at;
 use super::ramfs::TMPFS_MAGIC;
-use super::uapi::Statfs;
 use crate::{Result, Task};
 
 /// statfs: the flags field is valid; access times move only as with relatime.

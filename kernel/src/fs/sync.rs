@@ -1,8 +1,8 @@
 //! Linux: `fs/sync.c`. Nothing here has a disk behind it, so there is nothing to wait for; what is checked is the descriptor.
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE0, SYSCALL_DEFINE1, SYSCALL_DEFINE4};
+use callgate_uapi::stat::{S_IFBLK, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 
-use super::flags::{S_IFBLK, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 use crate::{Result, Task};
 
 /// sync(2): writes everything to its disk.

@@ -11,6 +11,9 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use callgate_abi::{Errno, UserMut, UserPtr};
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::ioctl::{Termios, Winsize};
+use callgate_uapi::stat::makedev;
 use linux_raw_sys::ioctl::{
     FIONREAD, TCGETS, TCSETS, TCSETSF, TCSETSW, TIOCGPGRP, TIOCGSID, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP,
     TIOCSWINSZ,
@@ -19,11 +22,9 @@ use rustix::termios::{ControlModes, InputModes, LocalModes, OptionalActions, Out
 
 use super::dcache::Dentry;
 use super::file::{File, FilesStruct};
-use super::flags::{OpenFlags, makedev};
 use super::host::{HostInode, HostStream, Kind, Source, errno};
 use super::inode::{Inode, NewInode};
 use super::namei::{LookupFlags, kern_path};
-use super::uapi::{Termios, Winsize};
 use super::{Caller, Path};
 use crate::kernel::Kernel;
 use crate::{Result, Task};

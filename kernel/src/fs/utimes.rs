@@ -1,11 +1,11 @@
 //! Linux: `fs/utimes.c`. Sets access and modification times.
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, UserPtr, UserStr};
+use callgate_uapi::fcntl::{Access, AtFlags};
+use callgate_uapi::time::{Timespec, Timeval, Utimbuf};
 
-use super::flags::{Access, AtFlags};
 use super::namei::inode_permission;
 use super::open::lookup_at;
-use super::uapi::{Timespec, Timeval, Utimbuf};
 use super::{Caller, Path};
 use crate::{Result, Task};
 

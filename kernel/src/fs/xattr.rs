@@ -5,9 +5,9 @@ use callgate_abi::{
     Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, SYSCALL_DEFINE5, UserMemory, UserMut, UserPtr,
     UserStr,
 };
+use callgate_uapi::fcntl::{Access, AtFlags};
 use linux_raw_sys::general::CAP_SYS_ADMIN;
 
-use super::flags::{Access, AtFlags};
 use super::namei::inode_permission;
 use super::open::lookup_at;
 use super::{Caller, Path};

@@ -2,88 +2,17 @@
 
 use std::rc::Rc;
 
-use bitflags::bitflags;
 use callgate_abi::{Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE5, SYSCALL_DEFINE6};
-use callgate_abi::{UserAddr, UserMemory, UserMut, impl_syscall_flags};
+use callgate_abi::{UserAddr, UserMemory, UserMut};
+use callgate_uapi::mman::{MapFlags, MremapFlags, ProtFlags};
 
 use super::{AddressSpace, Backing, MMAP_MIN_ADDR, Mm, PAGE_SIZE, Prot, TASK_SIZE, VmFlags, Vma};
 use crate::fs::file::FMode;
 use crate::fs::page_cache::PageCache;
 use crate::{Errno, Result, Task};
 
-bitflags! {
-    /// The flags of mmap(2).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct MapFlags: u64 {
-        /// Writes are seen by others.
-        const MAP_SHARED = 0x01;
-        /// Writes are the caller's own.
-        const MAP_PRIVATE = 0x02;
-        /// At this address and no other.
-        const MAP_FIXED = 0x10;
-        /// No file.
-        const MAP_ANONYMOUS = 0x20;
-        /// Below 2 GiB.
-        const MAP_32BIT = 0x40;
-        /// A stack.
-        const MAP_GROWSDOWN = 0x0100;
-        /// Ignored, as Linux does.
-        const MAP_DENYWRITE = 0x0800;
-        /// Ignored, as Linux does.
-        const MAP_EXECUTABLE = 0x1000;
-        /// Locked.
-        const MAP_LOCKED = 0x2000;
-        /// No swap space is reserved: there is none.
-        const MAP_NORESERVE = 0x4000;
-        /// Touched at once.
-        const MAP_POPULATE = 0x8000;
-        /// A hint about MAP_POPULATE.
-        const MAP_NONBLOCK = 0x10000;
-        /// A hint that it is a stack.
-        const MAP_STACK = 0x20000;
-        /// Huge pages: there are none.
-        const MAP_HUGETLB = 0x40000;
-        /// At this address, unless something is there.
-        const MAP_FIXED_NOREPLACE = 0x100000;
-    }
-
-    /// The protection as mmap(2) and mprotect(2) take it.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct ProtFlags: u64 {
-        /// Pages may be read.
-        const PROT_READ = 1;
-        /// Pages may be written.
-        const PROT_WRITE = 2;
-        /// Pages may be executed.
-        const PROT_EXEC = 4;
-        /// Pages may be used for atomic operations: always so.
-        const PROT_SEM = 8;
-        /// Down to the start of a growing area.
-        const PROT_GROWSDOWN = 0x0100_0000;
-        /// Up to the end of a growing area.
-        const PROT_GROWSUP = 0x0200_0000;
-    }
-
-    /// The flags of mremap(2).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct MremapFlags: u64 {
-        /// It may move.
-        const MREMAP_MAYMOVE = 1;
-        /// To this address.
-        const MREMAP_FIXED = 2;
-        /// The old range stays mapped, without its pages.
-        const MREMAP_DONTUNMAP = 4;
-    }
-}
-
-impl_syscall_flags!(MapFlags: u64, "unsigned long");
-impl_syscall_flags!(ProtFlags: u64, "unsigned long");
-impl_syscall_flags!(MremapFlags: u64, "unsigned long");
-
-impl ProtFlags {
-    fn prot(self) -> Prot {
-        Prot::from_bits_truncate(self.bits() as i32)
-    }
+fn page_protection(flags: ProtFlags) -> Prot {
+    Prot::from_bits_truncate(flags.bits() as i32)
 }
 
 fn page_align(len: u64) -> Result<u64> {
@@ -151,7 +80,7 @@ pub fn mmap(
         }
         None => Backing::Anonymous,
     };
-    mm.insert(Vma { start, end: start + len, prot: prot.prot(), flags: vm_flags, backing });
+    mm.insert(Vma { start, end: start + len, prot: page_protection(prot), flags: vm_flags, backing });
     Ok(UserAddr(start))
 }
 
@@ -234,7 +163,7 @@ pub fn mprotect(task: &mut Task, start: UserAddr, len: u64, prot: ProtFlags) -> 
     if forbidden {
         return Err(Errno::EACCES);
     }
-    mm.protect(start, len, prot.prot())
+    mm.protect(start, len, page_protection(prot))
 }
 
 /// brk(2), the system call: sets the end of the heap and returns the end that holds.

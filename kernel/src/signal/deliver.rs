@@ -6,10 +6,10 @@
 //! if no handler runs, and with SA_RESTART where the call allows it.
 
 use callgate_emulator::{Exception, vector};
+use callgate_uapi::signal::{
+    DefaultAction, SIG_DFL, SIG_IGN, SIGKILL, SIGSTOP, SaFlags, SigAction, SigInfo, SigSet, default_action,
+};
 
-use super::numbers::{DefaultAction, SIGKILL, SIGSTOP, default_action};
-use super::sighand::{SIG_DFL, SIG_IGN, SaFlags, SigAction};
-use super::{SigInfo, SigSet};
 use crate::sched::TaskState;
 use crate::sys::attributes::StoppedCall;
 use crate::{Errno, Task};

@@ -8,13 +8,13 @@
 
 use callgate_abi::{Errno, SYSCALL_DEFINE0, UserMemory, UserPtr};
 use callgate_emulator::{CpuModel, Exception, XSAVE_SIZE, vector};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use callgate_uapi::signal::sigframe::{
+    FRAME_SIZE, FpxSwBytes, INFO_OFFSET, RtSigFrame, SigContext, StackT, UC_OFFSET, UContext,
+};
+use callgate_uapi::signal::{SIGSEGV, SaFlags, SigAction, SigInfo, SigSet};
+use zerocopy::{FromBytes, IntoBytes};
 
-use super::info::SIGINFO_SIZE;
-use super::numbers::SIGSEGV;
-use super::sighand::{SaFlags, SigAction};
-use super::stack::{StackT, set_sigaltstack};
-use super::{SigInfo, SigSet};
+use super::stack::set_sigaltstack;
 use crate::entry::{USER_CS, USER_DS};
 use crate::{Result, Task};
 
@@ -40,17 +40,6 @@ const XSTATE_BV_AT: usize = 512;
 const XFEATURES: u64 = 7;
 const XFEATURES_FPSSE: u64 = 3;
 
-/// `struct _fpx_sw_bytes`.
-#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct FpxSwBytes {
-    magic1: u32,
-    extended_size: u32,
-    xfeatures: u64,
-    xstate_size: u32,
-    padding: [u32; 7],
-}
-
 /// `ss` in the context is valid.
 const UC_SIGCONTEXT_SS: u64 = 2;
 /// rt_sigreturn shall load `ss` as it is there.
@@ -62,64 +51,6 @@ const FLAGS_DF: u64 = 1 << 10;
 const FLAGS_RF: u64 = 1 << 16;
 /// What a program may change by rt_sigreturn: AC, OF, DF, TF, SF, ZF, AF, PF, CF, RF.
 const FIX_EFLAGS: u64 = 1 << 18 | 1 << 11 | FLAGS_DF | FLAGS_TF | 1 << 7 | 1 << 6 | 1 << 4 | 1 << 2 | 1 | FLAGS_RF;
-
-/// `struct sigcontext` of 64-bit programs.
-#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct SigContext {
-    r8: u64,
-    r9: u64,
-    r10: u64,
-    r11: u64,
-    r12: u64,
-    r13: u64,
-    r14: u64,
-    r15: u64,
-    di: u64,
-    si: u64,
-    bp: u64,
-    bx: u64,
-    dx: u64,
-    ax: u64,
-    cx: u64,
-    sp: u64,
-    ip: u64,
-    flags: u64,
-    cs: u16,
-    gs: u16,
-    fs: u16,
-    ss: u16,
-    err: u64,
-    trapno: u64,
-    oldmask: u64,
-    cr2: u64,
-    fpstate: u64,
-    reserved: [u64; 8],
-}
-
-/// `struct ucontext`.
-#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct UContext {
-    flags: u64,
-    link: u64,
-    stack: StackT,
-    mcontext: SigContext,
-    sigmask: SigSet,
-}
-
-/// `struct rt_sigframe`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct RtSigFrame {
-    pretcode: u64,
-    uc: UContext,
-    info: [u8; SIGINFO_SIZE],
-}
-
-const UC_OFFSET: u64 = core::mem::offset_of!(RtSigFrame, uc) as u64;
-const INFO_OFFSET: u64 = core::mem::offset_of!(RtSigFrame, info) as u64;
-const FRAME_SIZE: u64 = size_of::<RtSigFrame>() as u64;
 
 /// Where a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -368,20 +299,6 @@ pub fn rt_sigreturn(task: &mut Task) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::mem::offset_of;
-
-    #[test]
-    fn the_frame_has_linuxs_layout() {
-        assert_eq!(size_of::<SigContext>(), 256);
-        assert_eq!(size_of::<FpxSwBytes>(), FXSAVE_SIZE - SW_BYTES_AT);
-        assert_eq!(offset_of!(SigContext, ip), 128);
-        assert_eq!(offset_of!(SigContext, cs), 144);
-        assert_eq!(offset_of!(SigContext, trapno), 160);
-        assert_eq!(offset_of!(SigContext, fpstate), 184);
-        assert_eq!(size_of::<UContext>(), 304);
-        assert_eq!(offset_of!(UContext, sigmask), 296);
-        assert_eq!((UC_OFFSET, INFO_OFFSET, FRAME_SIZE), (8, 312, 440));
-    }
 
     #[test]
     fn a_frame_is_aligned_as_the_abi_wants() {

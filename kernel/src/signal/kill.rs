@@ -6,15 +6,14 @@
 use std::rc::Rc;
 
 use callgate_abi::{Errno, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, UserPtr};
+use callgate_uapi::signal::code::{SI_TKILL, SI_USER};
+use callgate_uapi::signal::siginfo::{KERNEL_SIGINFO_SIZE, SIGINFO_SIZE};
+use callgate_uapi::signal::{SIGCONT, SigFields, SigInfo, SiginfoT, Signo, code, valid_signal};
+use callgate_uapi::traced::In;
 use linux_raw_sys::general::CAP_KILL;
 
-use super::code::{SI_TKILL, SI_USER};
-use super::info::{KERNEL_SIGINFO_SIZE, SIGINFO_SIZE};
-use super::mask::SiginfoT;
-use super::numbers::{SIGCONT, valid_signal};
 use super::send::send;
-use super::{SigFields, SigInfo, Signo, code, send_signal_info};
-use crate::sys::traced::In;
+use super::send_signal_info;
 use crate::task::{Pid, SignalStruct, TaskLink};
 use crate::{Result, Task};
 

@@ -1,38 +1,12 @@
 //! Blocking signals and waiting for them: rt_sigprocmask(2), rt_sigpending(2), rt_sigsuspend(2),
 //! rt_sigtimedwait(2), pause(2).
 
-use callgate_abi::{Errno, SYSCALL_DEFINE0, SYSCALL_DEFINE2, SYSCALL_DEFINE4, UserMemory, UserMut, syscall_enum};
-use linux_raw_sys::general;
+use callgate_abi::{Errno, SYSCALL_DEFINE0, SYSCALL_DEFINE2, SYSCALL_DEFINE4, UserMemory, UserMut};
+use callgate_uapi::signal::{SigSet, SiginfoT, SigmaskHow};
+use callgate_uapi::time::Timespec;
+use callgate_uapi::traced::{In, Out};
 
-use super::info::SIGINFO_SIZE;
-use super::{SigInfo, SigSet};
-use crate::sys::traced::{In, Out};
-use crate::time::Timespec;
 use crate::{Result, Task};
-
-syscall_enum! {
-    /// What rt_sigprocmask does with the set.
-    pub struct SigmaskHow: i32, "int" {
-        SIG_BLOCK = general::SIG_BLOCK as i32,
-        SIG_UNBLOCK = general::SIG_UNBLOCK as i32,
-        SIG_SETMASK = general::SIG_SETMASK as i32,
-    }
-}
-
-/// `siginfo_t` where a call only passes it on.
-#[derive(Clone, Copy, Debug, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable)]
-#[repr(transparent)]
-pub struct SiginfoT(pub [u8; SIGINFO_SIZE]);
-
-impl callgate_abi::CType for SiginfoT {
-    const NAME: &'static str = "siginfo_t";
-}
-
-impl crate::sys::traced::Traced for SiginfoT {
-    fn trace(&self, f: &mut dyn std::fmt::Write) -> std::fmt::Result {
-        write!(f, "{}", SigInfo::from_bytes(&self.0))
-    }
-}
 
 /// Reads a set whose size has to be right before its address is looked at.
 fn read_set(task: &mut Task, set: In<SigSet>, size: usize) -> Result<SigSet> {

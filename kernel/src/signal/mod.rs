@@ -12,46 +12,17 @@
 //! - `siginfo_t` of SIGCHLD tells no times.
 
 pub mod action;
-pub mod code;
 pub mod deliver;
 pub mod frame;
-pub mod info;
 pub mod kill;
 pub mod mask;
-pub mod numbers;
 pub mod pending;
 pub mod restart;
 pub mod send;
 pub mod sighand;
-pub mod sigset;
 pub mod stack;
 
-pub use info::{SigFields, SigInfo};
-pub use numbers::*;
 pub use pending::Pending;
 pub use send::{send_group_signal, send_signal_info};
-pub use sighand::{SaFlags, SigAction, SighandStruct};
-pub use sigset::SigSet;
+pub use sighand::SighandStruct;
 pub use stack::{MINSIGSTKSZ, SignalStack};
-
-use callgate_abi::{ArgClass, SyscallArg, TracedArg};
-
-/// A signal as an argument; any number can be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Signo(pub i32);
-
-impl SyscallArg for Signo {
-    const CLASS: ArgClass = ArgClass::Enum;
-
-    fn from_reg(raw: u64) -> Signo {
-        Signo(raw as i32)
-    }
-
-    fn c_type(f: &mut dyn std::fmt::Write) -> std::fmt::Result {
-        f.write_str("int")
-    }
-
-    fn fmt(arg: &TracedArg<'_>, f: &mut dyn std::fmt::Write) -> std::fmt::Result {
-        write!(f, "{}", SignalName(arg.raw as i32))
-    }
-}

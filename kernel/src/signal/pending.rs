@@ -2,11 +2,9 @@
 //!
 //! A signal below SIGRTMIN is queued once, however often it is sent; a real-time one each time.
 
-use std::collections::VecDeque;
+use callgate_uapi::signal::{SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGRTMIN, SIGSEGV, SIGSYS, SIGTRAP, SigInfo, SigSet};
 
-use super::SigSet;
-use super::info::SigInfo;
-use super::numbers::{SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGRTMIN, SIGSEGV, SIGSYS, SIGTRAP};
+use std::collections::VecDeque;
 
 /// Signals that the running instruction itself causes: they are delivered before all others.
 const SYNCHRONOUS: SigSet = SigSet::of(&[SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGSYS]);

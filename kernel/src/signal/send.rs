@@ -9,14 +9,16 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use callgate_abi::Errno;
+use callgate_uapi::resource::RLIMIT_SIGPENDING;
+use callgate_uapi::signal::code::{CLD_CONTINUED, CLD_STOPPED, SI_USER};
+use callgate_uapi::signal::{
+    SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSEGV, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SaFlags,
+    SigAction, SigFields, SigInfo, SigSet,
+};
 
-use super::code::{CLD_CONTINUED, CLD_STOPPED, SI_USER};
-use super::numbers::*;
-use super::sighand::{SIG_DFL, SIG_IGN, SaFlags, SigAction, SighandStruct};
-use super::{SigFields, SigInfo, SigSet};
+use super::sighand::SighandStruct;
 use crate::kernel::Kernel;
 use crate::sched::TaskState;
-use crate::sys::rlimit::RLIMIT_SIGPENDING;
 use crate::task::{SignalStruct, TaskLink};
 use crate::{Result, Task};
 

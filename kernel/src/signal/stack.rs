@@ -3,8 +3,8 @@
 //! A handler that was installed with SA_ONSTACK runs on a stack of its own, so that even an overflow
 //! of the normal stack can be handled. Whether the task is on it is decided by its stack pointer.
 
-use callgate_abi::{CType, Errno, SYSCALL_DEFINE2, UserMut, UserPtr};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use callgate_abi::{Errno, SYSCALL_DEFINE2, UserMut, UserPtr};
+use callgate_uapi::signal::sigframe::StackT;
 
 use crate::{Result, Task};
 
@@ -53,24 +53,6 @@ impl SignalStack {
             *self = SignalStack { sp: 0, size: 0, flags: SS_DISABLE };
         }
     }
-}
-
-/// `stack_t`.
-#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct StackT {
-    /// `ss_sp`
-    pub sp: u64,
-    /// `ss_flags`
-    pub flags: u32,
-    /// Padding.
-    pub pad: u32,
-    /// `ss_size`
-    pub size: u64,
-}
-
-impl CType for StackT {
-    const NAME: &'static str = "stack_t";
 }
 
 /// Sets the alternate stack of a task whose stack pointer is `sp` (`do_sigaltstack`).

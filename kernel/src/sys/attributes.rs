@@ -2,8 +2,8 @@
 //! knobs of prctl(2), personality(2), and scheduling.
 
 use callgate_abi::PtRegs;
+use callgate_uapi::signal::SigSet;
 
-use crate::signal::SigSet;
 use crate::signal::restart::RestartBlock;
 
 /// Attributes of one task. Others may read and change some: they are on its

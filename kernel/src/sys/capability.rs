@@ -4,20 +4,13 @@
 //! version that the kernel doesn't know is answered with the newest that it does.
 
 use callgate_abi::{Errno, SYSCALL_DEFINE2, UserMut, UserPtr};
+use callgate_uapi::capability::{CapData, CapHeader};
 use linux_raw_sys::general::{
     _LINUX_CAPABILITY_VERSION_1, _LINUX_CAPABILITY_VERSION_2, _LINUX_CAPABILITY_VERSION_3, CAP_SETPCAP,
 };
 
 use super::cred::{CAP_FULL, CapSet, Cred};
-use super::user_structs;
 use crate::{Result, Task};
-
-user_structs! {
-    /// Version of the interface, and whose capabilities.
-    CapHeader = "struct __user_cap_header_struct" { version: u32, pid: i32 }
-    /// 32 capabilities of each set.
-    CapData = "struct __user_cap_data_struct" { effective: u32, permitted: u32, inheritable: u32 }
-}
 
 /// Reads the version and gives how many [`CapData`] it has; a bad one is replaced by the newest.
 fn validate_version(task: &mut Task, header: UserMut<CapHeader>) -> Result<usize> {

@@ -6,21 +6,12 @@
 
 use std::rc::Rc;
 
-use callgate_abi::{Errno, SYSCALL_DEFINE2, SYSCALL_DEFINE3, syscall_enum};
-use linux_raw_sys::general::{self, CAP_SYS_NICE};
+use callgate_abi::{Errno, SYSCALL_DEFINE2, SYSCALL_DEFINE3};
+use callgate_uapi::resource::{PrioWhich, RLIMIT_NICE};
+use linux_raw_sys::general::CAP_SYS_NICE;
 
-use super::rlimit::RLIMIT_NICE;
 use crate::task::TaskLink;
 use crate::{Result, Task};
-
-syscall_enum! {
-    /// Whose priority.
-    pub struct PrioWhich: i32, "int" {
-        PRIO_PROCESS = general::PRIO_PROCESS as i32,
-        PRIO_PGRP = general::PRIO_PGRP as i32,
-        PRIO_USER = general::PRIO_USER as i32,
-    }
-}
 
 /// The best and the worst nice value.
 const NICE_RANGE: std::ops::RangeInclusive<i32> = -20..=19;

@@ -5,68 +5,18 @@
 
 use std::rc::Rc;
 
-use callgate_abi::{CType, Errno, SYSCALL_DEFINE2, SYSCALL_DEFINE4, UserMut, UserPtr, syscall_enum};
+use callgate_abi::{Errno, SYSCALL_DEFINE2, SYSCALL_DEFINE4, UserMut, UserPtr};
+use callgate_uapi::resource::{
+    RLIM_INFINITY, RLIMIT_CORE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_NPROC,
+    RLIMIT_RTPRIO, RLIMIT_SIGPENDING, RLIMIT_STACK, Resource, Rlimit, Rlimit64,
+};
 use linux_raw_sys::general;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::task::SignalStruct;
 use crate::{Result, Task};
 
-pub use linux_raw_sys::general::{
-    RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_LOCKS, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE,
-    RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_RSS, RLIMIT_RTPRIO, RLIMIT_RTTIME, RLIMIT_SIGPENDING,
-    RLIMIT_STACK,
-};
-
-/// No limit.
-pub const RLIM_INFINITY: u64 = u64::MAX;
 /// The most descriptors that a process may ask for (`/proc/sys/fs/nr_open`).
 pub const NR_OPEN: u64 = 1 << 20;
-
-syscall_enum! {
-    /// Which limit.
-    pub struct Resource: u32, "unsigned int" {
-        RLIMIT_CPU = general::RLIMIT_CPU,
-        RLIMIT_FSIZE = general::RLIMIT_FSIZE,
-        RLIMIT_DATA = general::RLIMIT_DATA,
-        RLIMIT_STACK = general::RLIMIT_STACK,
-        RLIMIT_CORE = general::RLIMIT_CORE,
-        RLIMIT_RSS = general::RLIMIT_RSS,
-        RLIMIT_NPROC = general::RLIMIT_NPROC,
-        RLIMIT_NOFILE = general::RLIMIT_NOFILE,
-        RLIMIT_MEMLOCK = general::RLIMIT_MEMLOCK,
-        RLIMIT_AS = general::RLIMIT_AS,
-        RLIMIT_LOCKS = general::RLIMIT_LOCKS,
-        RLIMIT_SIGPENDING = general::RLIMIT_SIGPENDING,
-        RLIMIT_MSGQUEUE = general::RLIMIT_MSGQUEUE,
-        RLIMIT_NICE = general::RLIMIT_NICE,
-        RLIMIT_RTPRIO = general::RLIMIT_RTPRIO,
-        RLIMIT_RTTIME = general::RLIMIT_RTTIME,
-    }
-}
-
-/// A soft and a hard limit: `struct rlimit` of a 64-bit program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Rlimit {
-    /// What is enforced.
-    pub cur: u64,
-    /// How far `cur` may be raised.
-    pub max: u64,
-}
-
-impl CType for Rlimit {
-    const NAME: &'static str = "struct rlimit";
-}
-
-/// The same for programs of any word size: `struct rlimit64`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(transparent)]
-pub struct Rlimit64(Rlimit);
-
-impl CType for Rlimit64 {
-    const NAME: &'static str = "struct rlimit64";
-}
 
 /// All limits of a thread group.
 #[derive(Clone, Debug)]

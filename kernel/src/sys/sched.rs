@@ -7,29 +7,15 @@ use std::rc::Rc;
 
 use callgate_abi::{
     Errno, SYSCALL_DEFINE0, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3, UserMemory, UserMut, UserPtr,
-    syscall_enum,
 };
+use callgate_uapi::resource::RLIMIT_RTPRIO;
+use callgate_uapi::sched::{Policy, SchedParam};
+use callgate_uapi::time::Timespec;
+use callgate_uapi::traced::{In, Out};
 use linux_raw_sys::general::{self, CAP_SYS_NICE};
 
-use super::rlimit::RLIMIT_RTPRIO;
-use super::traced::{In, Out, Traced};
-use super::user_structs;
 use crate::task::TaskLink;
-use crate::time::Timespec;
 use crate::{PARKED, Result, Task};
-
-syscall_enum! {
-    /// A scheduling policy.
-    pub struct Policy: i32, "int" {
-        SCHED_OTHER = general::SCHED_NORMAL as i32,
-        SCHED_FIFO = general::SCHED_FIFO as i32,
-        SCHED_RR = general::SCHED_RR as i32,
-        SCHED_BATCH = general::SCHED_BATCH as i32,
-        SCHED_IDLE = general::SCHED_IDLE as i32,
-        SCHED_DEADLINE = general::SCHED_DEADLINE as i32,
-        SCHED_EXT = general::SCHED_EXT as i32,
-    }
-}
 
 /// A bit beside the policy: children don't inherit it.
 const RESET_ON_FORK: i32 = general::SCHED_RESET_ON_FORK as i32;
@@ -37,33 +23,18 @@ const RESET_ON_FORK: i32 = general::SCHED_RESET_ON_FORK as i32;
 const FAIR_SLICE_NANOSECONDS: i64 = 4_000_000;
 const RR_SLICE_NANOSECONDS: i64 = 100_000_000;
 
-user_structs! {
-    /// `struct sched_param`.
-    SchedParam = "struct sched_param" { sched_priority: i32 }
+fn is_realtime(policy: Policy) -> bool {
+    matches!(policy, Policy::SCHED_FIFO | Policy::SCHED_RR)
 }
 
-impl Traced for SchedParam {
-    fn trace(&self, f: &mut dyn std::fmt::Write) -> std::fmt::Result {
-        write!(f, "[{}]", self.sched_priority)
-    }
-}
-
-impl Policy {
-    fn is_realtime(self) -> bool {
-        matches!(self, Policy::SCHED_FIFO | Policy::SCHED_RR)
-    }
-
-    /// The priorities that a policy has.
-    fn priorities(self) -> Result<std::ops::RangeInclusive<i32>> {
-        match self {
-            Policy::SCHED_FIFO | Policy::SCHED_RR => Ok(1..=99),
-            Policy::SCHED_OTHER
-            | Policy::SCHED_BATCH
-            | Policy::SCHED_IDLE
-            | Policy::SCHED_DEADLINE
-            | Policy::SCHED_EXT => Ok(0..=0),
-            _ => Err(Errno::EINVAL),
+/// The priorities that a policy has.
+fn priorities(policy: Policy) -> Result<std::ops::RangeInclusive<i32>> {
+    match policy {
+        Policy::SCHED_FIFO | Policy::SCHED_RR => Ok(1..=99),
+        Policy::SCHED_OTHER | Policy::SCHED_BATCH | Policy::SCHED_IDLE | Policy::SCHED_DEADLINE | Policy::SCHED_EXT => {
+            Ok(0..=0)
         }
+        _ => Err(Errno::EINVAL),
     }
 }
 
@@ -92,14 +63,14 @@ impl Task {
             None => (Policy(attr.policy as i32), attr.reset_on_fork),
         };
         let priority = param.sched_priority;
-        let priorities = policy.priorities()?;
+        let priorities = priorities(policy)?;
         // The parameters of a deadline don't fit here: that policy has its own call.
         if policy == Policy::SCHED_DEADLINE || !priorities.contains(&priority) {
             return Err(Errno::EINVAL);
         }
         if !self.cred.capable(CAP_SYS_NICE) {
             let limit = self.rlimit(RLIMIT_RTPRIO).min(99) as i32;
-            let raises = policy.is_realtime() && priority > attr.rt_priority.max(limit);
+            let raises = is_realtime(policy) && priority > attr.rt_priority.max(limit);
             let forgets = attr.reset_on_fork && !reset_on_fork;
             if raises || forgets || !self.may_schedule(&target) {
                 return Err(Errno::EPERM);
@@ -156,13 +127,13 @@ pub fn sched_getparam(task: &mut Task, pid: i32, param: Out<SchedParam>) -> Resu
 /// sched_get_priority_max(2): the highest priority of a policy.
 #[SYSCALL_DEFINE1(sched_get_priority_max)]
 pub fn sched_get_priority_max(_task: &mut Task, policy: Policy) -> Result<i32> {
-    Ok(*policy.priorities()?.end())
+    Ok(*priorities(policy)?.end())
 }
 
 /// sched_get_priority_min(2): the lowest priority of a policy.
 #[SYSCALL_DEFINE1(sched_get_priority_min)]
 pub fn sched_get_priority_min(_task: &mut Task, policy: Policy) -> Result<i32> {
-    Ok(*policy.priorities()?.start())
+    Ok(*priorities(policy)?.start())
 }
 
 /// sched_rr_get_interval(2): how long a thread runs at a time.
@@ -222,9 +193,9 @@ mod tests {
 
     #[test]
     fn only_real_time_policies_have_priorities() {
-        assert_eq!(Policy::SCHED_FIFO.priorities(), Ok(1..=99));
-        assert_eq!(Policy::SCHED_OTHER.priorities(), Ok(0..=0));
-        assert_eq!(Policy(4).priorities(), Err(Errno::EINVAL));
-        assert_eq!(Policy(-1).priorities(), Err(Errno::EINVAL));
+        assert_eq!(priorities(Policy::SCHED_FIFO), Ok(1..=99));
+        assert_eq!(priorities(Policy::SCHED_OTHER), Ok(0..=0));
+        assert_eq!(priorities(Policy(4)), Err(Errno::EINVAL));
+        assert_eq!(priorities(Policy(-1)), Err(Errno::EINVAL));
     }
 }

@@ -2,32 +2,12 @@
 //!
 //! Quirk: the kernel keeps no log: reading it gives nothing.
 
-use callgate_abi::{Errno, SYSCALL_DEFINE1, SYSCALL_DEFINE3, UserMut, syscall_enum};
+use callgate_abi::{Errno, SYSCALL_DEFINE1, SYSCALL_DEFINE3, UserMut};
+use callgate_uapi::sysinfo::{Sysinfo, SyslogAction};
 use linux_raw_sys::general::CAP_SYSLOG;
 
-use super::user_structs;
 use crate::mm::PAGE_SIZE;
 use crate::{Result, Task};
-
-user_structs! {
-    /// `struct sysinfo`.
-    Sysinfo = "struct sysinfo" {
-        uptime: i64,
-        loads: [u64; 3],
-        totalram: u64,
-        freeram: u64,
-        sharedram: u64,
-        bufferram: u64,
-        totalswap: u64,
-        freeswap: u64,
-        procs: u16,
-        pad: [u16; 3],
-        totalhigh: u64,
-        freehigh: u64,
-        mem_unit: u32,
-        pad2: u32,
-    }
-}
 
 /// sysinfo(2): uptime, memory and the number of tasks.
 #[SYSCALL_DEFINE1(sysinfo)]
@@ -46,23 +26,6 @@ pub fn sysinfo(task: &mut Task, info: UserMut<Sysinfo>) -> Result<()> {
         ..Sysinfo::default()
     };
     info.write(task, &answer)
-}
-
-syscall_enum! {
-    /// What syslog does.
-    pub struct SyslogAction: i32, "int" {
-        SYSLOG_ACTION_CLOSE = 0,
-        SYSLOG_ACTION_OPEN = 1,
-        SYSLOG_ACTION_READ = 2,
-        SYSLOG_ACTION_READ_ALL = 3,
-        SYSLOG_ACTION_READ_CLEAR = 4,
-        SYSLOG_ACTION_CLEAR = 5,
-        SYSLOG_ACTION_CONSOLE_OFF = 6,
-        SYSLOG_ACTION_CONSOLE_ON = 7,
-        SYSLOG_ACTION_CONSOLE_LEVEL = 8,
-        SYSLOG_ACTION_SIZE_UNREAD = 9,
-        SYSLOG_ACTION_SIZE_BUFFER = 10,
-    }
 }
 
 /// syslog(2): the kernel's log, which is empty.

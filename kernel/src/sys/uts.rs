@@ -2,11 +2,11 @@
 //!
 //! Quirk: there is one UTS namespace.
 
-use callgate_abi::{CType, Errno, SYSCALL_DEFINE1, SYSCALL_DEFINE2, UserPtr};
+use callgate_abi::{Errno, SYSCALL_DEFINE1, SYSCALL_DEFINE2, UserPtr};
+use callgate_uapi::traced::Out;
+use callgate_uapi::utsname::{NEW_UTS_LEN, NewUtsname};
 use linux_raw_sys::general::CAP_SYS_ADMIN;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::traced::{Out, Traced};
 use crate::{Result, Task};
 
 /// What the kernel calls itself.
@@ -18,8 +18,6 @@ pub const VERSION: &str = concat!("#1 callgate ", env!("CARGO_PKG_VERSION"));
 /// The machine.
 pub const MACHINE: &str = "x86_64";
 
-/// The longest name.
-const NEW_UTS_LEN: usize = 64;
 /// personality(2) of 32-bit programs.
 const PER_LINUX32: u32 = 8;
 const PER_MASK: u32 = 0xff;
@@ -39,55 +37,16 @@ impl Default for UtsNames {
     }
 }
 
-/// `struct new_utsname`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct NewUtsname {
-    /// sysname, nodename, release, version, machine, domainname.
-    names: [[u8; NEW_UTS_LEN + 1]; 6],
-}
-
-impl CType for NewUtsname {
-    const NAME: &'static str = "struct new_utsname";
-}
-
-impl NewUtsname {
-    fn new(uts: &UtsNames, machine: &str) -> NewUtsname {
-        let names = [
-            SYSNAME.as_bytes(),
-            &uts.nodename,
-            RELEASE.as_bytes(),
-            VERSION.as_bytes(),
-            machine.as_bytes(),
-            &uts.domainname,
-        ];
-        NewUtsname {
-            names: names.map(|name| {
-                let mut field = [0; NEW_UTS_LEN + 1];
-                let len = name.len().min(NEW_UTS_LEN);
-                field[..len].copy_from_slice(&name[..len]);
-                field
-            }),
-        }
-    }
-}
-
-impl Traced for NewUtsname {
-    fn trace(&self, f: &mut dyn std::fmt::Write) -> std::fmt::Result {
-        let name = |i: usize| {
-            let field = &self.names[i];
-            let len = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
-            String::from_utf8_lossy(&field[..len]).into_owned()
-        };
-        write!(f, "{{sysname={:?}, nodename={:?}, ...}}", name(0), name(1))
-    }
+fn new_utsname(uts: &UtsNames, machine: &str) -> NewUtsname {
+    let (sysname, release, version) = (SYSNAME.as_bytes(), RELEASE.as_bytes(), VERSION.as_bytes());
+    NewUtsname::new([sysname, &uts.nodename, release, version, machine.as_bytes(), &uts.domainname])
 }
 
 /// uname(2): tells what system this is.
 #[SYSCALL_DEFINE1(newuname)]
 pub fn newuname(task: &mut Task, name: Out<NewUtsname>) -> Result<()> {
     let linux32 = task.link.attr.borrow().personality & PER_MASK == PER_LINUX32;
-    let answer = NewUtsname::new(&task.kernel.uts.borrow(), if linux32 { "i686" } else { MACHINE });
+    let answer = new_utsname(&task.kernel.uts.borrow(), if linux32 { "i686" } else { MACHINE });
     name.write(task, &answer)
 }
 
@@ -123,12 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_end_in_nul_however_long_they_are() {
-        assert_eq!(size_of::<NewUtsname>(), 390);
-        let uts = UtsNames { nodename: vec![b'x'; 64], ..UtsNames::default() };
-        let name = NewUtsname::new(&uts, MACHINE);
-        assert_eq!(name.names[1][64], 0);
-        assert_eq!(&name.names[0][..6], b"Linux\0");
+    fn our_own_names_are_not_cut() {
         assert!(RELEASE.len() <= NEW_UTS_LEN && VERSION.len() <= NEW_UTS_LEN);
     }
 }

@@ -9,42 +9,15 @@
 
 use std::rc::Rc;
 
-use bitflags::bitflags;
-use callgate_abi::{
-    Exited, SYSCALL_DEFINE1, SYSCALL_DEFINE4, SYSCALL_DEFINE5, UserMemory, UserMut, impl_syscall_flags,
-};
+use callgate_abi::{Exited, SYSCALL_DEFINE1, SYSCALL_DEFINE4, SYSCALL_DEFINE5, UserMemory, UserMut};
+use callgate_uapi::resource::Rusage;
+use callgate_uapi::signal::{SigFields, SigInfo, SiginfoT};
+use callgate_uapi::wait::WaitOptions;
 
 use super::{Pid, SignalStruct, Task};
 use crate::sched::TaskState;
-use crate::signal::mask::SiginfoT;
-use crate::signal::{SigFields, SigInfo};
-use crate::sys::rusage::Rusage;
+use crate::sys::rusage;
 use crate::{Errno, Kernel, Result};
-
-bitflags! {
-    /// The options of wait4(2) and waitid(2).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct WaitOptions: i32 {
-        /// Return at once if nothing has happened.
-        const WNOHANG = 1;
-        /// Stopped children count too.
-        const WSTOPPED = 2;
-        /// Exited children (waitid).
-        const WEXITED = 4;
-        /// Children that were continued.
-        const WCONTINUED = 8;
-        /// Leave it waitable.
-        const WNOWAIT = 0x0100_0000;
-        /// Not children of other threads of the group.
-        const __WNOTHREAD = 0x2000_0000;
-        /// All children, however they were cloned.
-        const __WALL = 0x4000_0000;
-        /// Only children that don't send SIGCHLD.
-        const __WCLONE = i32::MIN;
-    }
-}
-
-impl_syscall_flags!(WaitOptions: i32, "int");
 
 const SIGCHLD: i32 = 17;
 const CLD_EXITED: i32 = 1;
@@ -252,7 +225,7 @@ fn do_wait(task: &mut Task, which: Which, options: WaitOptions) -> Result<Option
             pid: child.tgid,
             uid: child.uid.get(),
             status,
-            usage: Rusage::of_instructions(child.instructions.get() + child.child_instructions.get()),
+            usage: rusage::of_instructions(child.instructions.get() + child.child_instructions.get()),
         };
         if let Some(status) = child.exit_status.get() {
             if !options.contains(WaitOptions::WEXITED) {

@@ -9,11 +9,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use bitflags::bitflags;
-use callgate_abi::{
-    SYSCALL_DEFINE0, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE5, UserAddr, UserMemory, UserMut,
-    impl_syscall_flags,
-};
+use callgate_abi::{SYSCALL_DEFINE0, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE5, UserAddr, UserMemory, UserMut};
+use callgate_uapi::sched::CloneFlags;
 
 use super::{Pid, Restart, SignalStruct, Task, TaskLink, VforkDone};
 use crate::entry::image::KernelStack;
@@ -22,79 +19,18 @@ use crate::sched::{StateCell, TaskState};
 use crate::signal::SignalStack;
 use crate::{Errno, Result};
 
-bitflags! {
-    /// The flags of clone(2); the low byte is the exit signal.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct CloneFlags: u64 {
-        /// The signal that the parent is sent when the child exits.
-        const CSIGNAL = 0xff;
-        /// One address space.
-        const CLONE_VM = 0x100;
-        /// One root, working directory and umask.
-        const CLONE_FS = 0x200;
-        /// One table of files.
-        const CLONE_FILES = 0x400;
-        /// One table of signal actions.
-        const CLONE_SIGHAND = 0x800;
-        /// A pidfd for the child.
-        const CLONE_PIDFD = 0x1000;
-        /// Traced as the parent is.
-        const CLONE_PTRACE = 0x2000;
-        /// The parent waits until the child leaves the address space.
-        const CLONE_VFORK = 0x4000;
-        /// The child's parent is the caller's.
-        const CLONE_PARENT = 0x8000;
-        /// A thread of the same process.
-        const CLONE_THREAD = 0x1_0000;
-        /// A mount namespace of its own.
-        const CLONE_NEWNS = 0x2_0000;
-        /// One set of System V semaphore undo values.
-        const CLONE_SYSVSEM = 0x4_0000;
-        /// A new thread-local storage base.
-        const CLONE_SETTLS = 0x8_0000;
-        /// The child's id goes to the parent's memory.
-        const CLONE_PARENT_SETTID = 0x10_0000;
-        /// The word is cleared and its futex woken when the child exits.
-        const CLONE_CHILD_CLEARTID = 0x20_0000;
-        /// Ignored, as Linux does.
-        const CLONE_DETACHED = 0x40_0000;
-        /// Can't be traced.
-        const CLONE_UNTRACED = 0x80_0000;
-        /// The child's id goes to the child's memory.
-        const CLONE_CHILD_SETTID = 0x100_0000;
-        /// A cgroup namespace of its own.
-        const CLONE_NEWCGROUP = 0x200_0000;
-        /// A UTS namespace of its own.
-        const CLONE_NEWUTS = 0x400_0000;
-        /// An IPC namespace of its own.
-        const CLONE_NEWIPC = 0x800_0000;
-        /// A user namespace of its own.
-        const CLONE_NEWUSER = 0x1000_0000;
-        /// A pid namespace of its own.
-        const CLONE_NEWPID = 0x2000_0000;
-        /// A network namespace of its own.
-        const CLONE_NEWNET = 0x4000_0000;
-        /// One I/O context.
-        const CLONE_IO = 0x8000_0000;
-    }
-}
+/// What is not built: refused rather than ignored.
+const UNSUPPORTED: CloneFlags = CloneFlags::CLONE_NEWNS
+    .union(CloneFlags::CLONE_NEWCGROUP)
+    .union(CloneFlags::CLONE_NEWUTS)
+    .union(CloneFlags::CLONE_NEWIPC)
+    .union(CloneFlags::CLONE_NEWUSER)
+    .union(CloneFlags::CLONE_NEWPID)
+    .union(CloneFlags::CLONE_NEWNET)
+    .union(CloneFlags::CLONE_PIDFD);
 
-impl_syscall_flags!(CloneFlags: u64, "unsigned long");
-
-impl CloneFlags {
-    /// What is not built: refused rather than ignored.
-    const UNSUPPORTED: CloneFlags = CloneFlags::CLONE_NEWNS
-        .union(CloneFlags::CLONE_NEWCGROUP)
-        .union(CloneFlags::CLONE_NEWUTS)
-        .union(CloneFlags::CLONE_NEWIPC)
-        .union(CloneFlags::CLONE_NEWUSER)
-        .union(CloneFlags::CLONE_NEWPID)
-        .union(CloneFlags::CLONE_NEWNET)
-        .union(CloneFlags::CLONE_PIDFD);
-
-    fn exit_signal(self) -> i32 {
-        (self & CloneFlags::CSIGNAL).bits() as i32
-    }
+fn exit_signal(flags: CloneFlags) -> i32 {
+    (flags & CloneFlags::CSIGNAL).bits() as i32
 }
 
 const SIGCHLD: u64 = 17;
@@ -193,7 +129,7 @@ fn kernel_clone(task: &mut Task, flags: CloneFlags, args: CloneArgs) -> Result<P
     if (flags.contains(F::CLONE_SIGHAND) && !flags.contains(F::CLONE_VM))
         || (flags.contains(F::CLONE_THREAD) && !flags.contains(F::CLONE_SIGHAND))
         || (flags.contains(F::CLONE_FS) && flags.contains(F::CLONE_NEWNS))
-        || flags.intersects(F::UNSUPPORTED)
+        || flags.intersects(UNSUPPORTED)
     {
         return Err(Errno::EINVAL);
     }
@@ -311,7 +247,7 @@ fn copy_signal(task: &Task, flags: CloneFlags, pid: Pid) -> Rc<SignalStruct> {
         tgid: pid,
         pgrp: parent.pgrp.clone(),
         session: parent.session.clone(),
-        exit_signal: Cell::new(flags.exit_signal()),
+        exit_signal: Cell::new(exit_signal(flags)),
         rlimits: RefCell::new(parent.rlimits.borrow().clone()),
         uid: parent.uid.clone(),
         start_time: task.kernel.clock.monotonic(),

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use callgate_abi::PtRegs;
 use callgate_emulator::{Cpu, Tsc};
+use callgate_uapi::signal::SigSet;
 
 use super::{Restart, SignalStruct, Task, TaskLink};
 use crate::Result;
@@ -13,7 +14,7 @@ use crate::fs::file::FsStruct;
 use crate::kernel::Kernel;
 use crate::mm::Mm;
 use crate::sched::{StateCell, TaskState};
-use crate::signal::{SigSet, SignalStack};
+use crate::signal::SignalStack;
 use crate::sys::cred::Cred;
 
 impl Task {

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use callgate_abi::{Errno, PeekMemory, PtRegs, UserMemory};
 use callgate_emulator::{Cpu, Privilege, seg};
+use callgate_uapi::signal::{SigFields, SigInfo, SigSet};
 
 use crate::PARKED;
 use crate::fs::file::{FilesStruct, FsStruct};
@@ -27,7 +28,7 @@ use crate::mm::Mm;
 use crate::sched::timer::Expiry;
 use crate::sched::wait::WaitQueue;
 use crate::sched::{StateCell, TaskState};
-use crate::signal::{Pending, SigInfo, SigSet, SighandStruct, SignalStack};
+use crate::signal::{Pending, SighandStruct, SignalStack};
 use crate::sys::cred::Cred;
 use crate::sys::rlimit::Rlimits;
 
@@ -308,7 +309,7 @@ impl Task {
     /// Sends a signal that the running code has caused and that it can't block or ignore
     /// (`force_sig_info`).
     pub fn force_fault(&mut self, signo: i32, code: i32, addr: u64) {
-        self.force_signal(SigInfo { signo, errno: 0, code, fields: crate::signal::SigFields::Fault { addr } });
+        self.force_signal(SigInfo { signo, errno: 0, code, fields: SigFields::Fault { addr } });
     }
 }
 

@@ -6,54 +6,19 @@
 //! Quirk: the timers of processor time are looked at when their process's turn ends, so their
 //! signals can come late by a time slice.
 
-use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use callgate_abi::{CType, Errno, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3, syscall_enum};
-use linux_raw_sys::general;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use callgate_abi::{Errno, SYSCALL_DEFINE1, SYSCALL_DEFINE2, SYSCALL_DEFINE3};
+use callgate_uapi::signal::{SIGALRM, SIGPROF, SIGVTALRM, SigInfo};
+use callgate_uapi::time::{Itimer, Itimerval, Timeval};
+use callgate_uapi::traced::{In, Out};
 
-use super::Timeval;
 use crate::kernel::Kernel;
 use crate::sched::timer::Expiry;
-use crate::signal::{SIGALRM, SIGPROF, SIGVTALRM, SigInfo, send_group_signal};
-use crate::sys::traced::{In, Out, Traced};
+use crate::signal::send_group_signal;
 use crate::task::SignalStruct;
 use crate::{Result, Task};
-
-syscall_enum! {
-    /// Which timer.
-    pub struct Itimer: i32, "int" {
-        ITIMER_REAL = general::ITIMER_REAL as i32,
-        ITIMER_VIRTUAL = general::ITIMER_VIRTUAL as i32,
-        ITIMER_PROF = general::ITIMER_PROF as i32,
-    }
-}
-
-/// `struct itimerval`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Itimerval {
-    /// The period, or 0.
-    pub it_interval: Timeval,
-    /// Time until the next expiry, or 0 where the timer is off.
-    pub it_value: Timeval,
-}
-
-impl CType for Itimerval {
-    const NAME: &'static str = "struct __kernel_old_itimerval";
-}
-
-impl Traced for Itimerval {
-    fn trace(&self, f: &mut dyn fmt::Write) -> fmt::Result {
-        f.write_str("{it_interval=")?;
-        self.it_interval.trace(f)?;
-        f.write_str(", it_value=")?;
-        self.it_value.trace(f)?;
-        f.write_str("}")
-    }
-}
 
 /// An interval timer: when it expires next, and its period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

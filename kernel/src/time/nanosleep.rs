@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use callgate_abi::{Errno, SYSCALL_DEFINE2, UserMut};
+use callgate_uapi::time::Timespec;
+use callgate_uapi::traced::{In, Out};
 
-use super::Timespec;
 use crate::signal::restart::RestartBlock;
-use crate::sys::traced::{In, Out};
 use crate::{Result, Task};
 
 /// nanosleep(2): sleeps for a span of time.

@@ -2,70 +2,19 @@
 //!
 //! Quirk: nobody can sleep by a clock of processor time; Linux allows it for a process's.
 
-use std::fmt;
 use std::time::Duration;
 
-use bitflags::bitflags;
-use callgate_abi::{
-    ArgClass, Errno, SYSCALL_DEFINE2, SYSCALL_DEFINE4, SyscallArg, TracedArg, impl_syscall_flags, syscall_enum,
-};
-use linux_raw_sys::general;
+use callgate_abi::{Errno, SYSCALL_DEFINE2, SYSCALL_DEFINE4};
+use callgate_uapi::time::{ClockId, NamedClock, TimerFlags, Timespec};
+use callgate_uapi::traced::{In, Out};
 
+use super::nanosleep;
 use super::nanosleep::sleep_until;
-use super::{Timespec, nanosleep};
-use crate::sys::traced::{In, Out};
 use crate::{Result, Task};
 
 /// How often Linux's coarse clocks tick: 250 times a second.
 const COARSE_RESOLUTION: Duration = Duration::from_millis(4);
 const HIGH_RESOLUTION: Duration = Duration::from_nanos(1);
-
-syscall_enum! {
-    /// Clocks that have a name.
-    struct NamedClock: i32, "clockid_t" {
-        CLOCK_REALTIME = general::CLOCK_REALTIME as i32,
-        CLOCK_MONOTONIC = general::CLOCK_MONOTONIC as i32,
-        CLOCK_PROCESS_CPUTIME_ID = general::CLOCK_PROCESS_CPUTIME_ID as i32,
-        CLOCK_THREAD_CPUTIME_ID = general::CLOCK_THREAD_CPUTIME_ID as i32,
-        CLOCK_MONOTONIC_RAW = general::CLOCK_MONOTONIC_RAW as i32,
-        CLOCK_REALTIME_COARSE = general::CLOCK_REALTIME_COARSE as i32,
-        CLOCK_MONOTONIC_COARSE = general::CLOCK_MONOTONIC_COARSE as i32,
-        CLOCK_BOOTTIME = general::CLOCK_BOOTTIME as i32,
-        CLOCK_REALTIME_ALARM = general::CLOCK_REALTIME_ALARM as i32,
-        CLOCK_BOOTTIME_ALARM = general::CLOCK_BOOTTIME_ALARM as i32,
-        CLOCK_TAI = general::CLOCK_TAI as i32,
-    }
-}
-
-/// A clock, as a program names it: one of the constants, or made from a process's or thread's id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClockId(pub i32);
-
-impl SyscallArg for ClockId {
-    const CLASS: ArgClass = ArgClass::Enum;
-
-    fn from_reg(raw: u64) -> ClockId {
-        ClockId(raw as i32)
-    }
-
-    fn c_type(f: &mut dyn fmt::Write) -> fmt::Result {
-        NamedClock::c_type(f)
-    }
-
-    fn fmt(arg: &TracedArg<'_>, f: &mut dyn fmt::Write) -> fmt::Result {
-        NamedClock::fmt(arg, f)
-    }
-}
-
-bitflags! {
-    /// Flags of clock_nanosleep.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct TimerFlags: i32 {
-        /// The time is a point, not a span.
-        const TIMER_ABSTIME = general::TIMER_ABSTIME as i32;
-    }
-}
-impl_syscall_flags!(TimerFlags: i32, "int");
 
 /// A clock that there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,45 +33,40 @@ struct KClock {
     resolution: Duration,
 }
 
-impl ClockId {
-    /// The clock, if there is such.
-    fn kclock(self) -> Result<KClock> {
-        let (kind, resolution) = match NamedClock(self.0) {
-            NamedClock::CLOCK_REALTIME | NamedClock::CLOCK_TAI => (Kind::Realtime, HIGH_RESOLUTION),
-            NamedClock::CLOCK_MONOTONIC | NamedClock::CLOCK_MONOTONIC_RAW | NamedClock::CLOCK_BOOTTIME => {
-                (Kind::Monotonic, HIGH_RESOLUTION)
-            }
-            NamedClock::CLOCK_REALTIME_COARSE => (Kind::RealtimeCoarse, COARSE_RESOLUTION),
-            NamedClock::CLOCK_MONOTONIC_COARSE => (Kind::Monotonic, COARSE_RESOLUTION),
-            NamedClock::CLOCK_PROCESS_CPUTIME_ID => (Kind::Process(0), HIGH_RESOLUTION),
-            NamedClock::CLOCK_THREAD_CPUTIME_ID => (Kind::Thread(0), HIGH_RESOLUTION),
-            NamedClock(id) if id < 0 => {
-                // From high to low: the complement of the id, a bit for threads, two for the kind of
-                // time, of which 3 stands for a clock device.
-                let pid = !(id >> 3);
-                let resolution = match id & 3 {
-                    0 | 1 => COARSE_RESOLUTION,
-                    2 => HIGH_RESOLUTION,
-                    _ => return Err(Errno::EINVAL),
-                };
-                (if id & 4 != 0 { Kind::Thread(pid) } else { Kind::Process(pid) }, resolution)
-            }
-            // Alarm clocks need a real-time clock device, which this machine hasn't.
-            _ => return Err(Errno::EINVAL),
-        };
-        Ok(KClock { kind, resolution })
-    }
+/// The clock, if there is such.
+fn kclock(id: ClockId) -> Result<KClock> {
+    let (kind, resolution) = match NamedClock(id.0) {
+        NamedClock::CLOCK_REALTIME | NamedClock::CLOCK_TAI => (Kind::Realtime, HIGH_RESOLUTION),
+        NamedClock::CLOCK_MONOTONIC | NamedClock::CLOCK_MONOTONIC_RAW | NamedClock::CLOCK_BOOTTIME => {
+            (Kind::Monotonic, HIGH_RESOLUTION)
+        }
+        NamedClock::CLOCK_REALTIME_COARSE => (Kind::RealtimeCoarse, COARSE_RESOLUTION),
+        NamedClock::CLOCK_MONOTONIC_COARSE => (Kind::Monotonic, COARSE_RESOLUTION),
+        NamedClock::CLOCK_PROCESS_CPUTIME_ID => (Kind::Process(0), HIGH_RESOLUTION),
+        NamedClock::CLOCK_THREAD_CPUTIME_ID => (Kind::Thread(0), HIGH_RESOLUTION),
+        NamedClock(id) if id < 0 => {
+            // From high to low: the complement of the id, a bit for threads, two for the kind of
+            // time, of which 3 stands for a clock device.
+            let pid = !(id >> 3);
+            let resolution = match id & 3 {
+                0 | 1 => COARSE_RESOLUTION,
+                2 => HIGH_RESOLUTION,
+                _ => return Err(Errno::EINVAL),
+            };
+            (if id & 4 != 0 { Kind::Thread(pid) } else { Kind::Process(pid) }, resolution)
+        }
+        // Alarm clocks need a real-time clock device, which this machine hasn't.
+        _ => return Err(Errno::EINVAL),
+    };
+    Ok(KClock { kind, resolution })
+}
 
-    /// Whether one can sleep by it.
-    fn can_sleep(self) -> bool {
-        matches!(
-            NamedClock(self.0),
-            NamedClock::CLOCK_REALTIME
-                | NamedClock::CLOCK_MONOTONIC
-                | NamedClock::CLOCK_BOOTTIME
-                | NamedClock::CLOCK_TAI
-        )
-    }
+/// Whether one can sleep by it.
+fn can_sleep(id: ClockId) -> bool {
+    matches!(
+        NamedClock(id.0),
+        NamedClock::CLOCK_REALTIME | NamedClock::CLOCK_MONOTONIC | NamedClock::CLOCK_BOOTTIME | NamedClock::CLOCK_TAI
+    )
 }
 
 impl KClock {
@@ -149,14 +93,14 @@ impl KClock {
 /// clock_gettime(2): reads a clock.
 #[SYSCALL_DEFINE2(clock_gettime)]
 pub fn clock_gettime(task: &mut Task, which_clock: ClockId, tp: Out<Timespec>) -> Result<()> {
-    let now = which_clock.kclock()?.now(task)?;
+    let now = kclock(which_clock)?.now(task)?;
     tp.write(task, &Timespec::from(now))
 }
 
 /// clock_getres(2): tells how fine a clock is.
 #[SYSCALL_DEFINE2(clock_getres)]
 pub fn clock_getres(task: &mut Task, which_clock: ClockId, tp: Out<Timespec>) -> Result<()> {
-    let clock = which_clock.kclock()?;
+    let clock = kclock(which_clock)?;
     clock.now(task)?;
     if tp.is_null() { Ok(()) } else { tp.write(task, &Timespec::from(clock.resolution)) }
 }
@@ -169,7 +113,7 @@ pub fn clock_settime(task: &mut Task, which_clock: ClockId, tp: In<Timespec>) ->
         return Err(Errno::EINVAL);
     }
     let time = tp.read(task)?;
-    which_clock.kclock()?;
+    kclock(which_clock)?;
     if which_clock.0 >= 0 {
         time.to_duration()?;
     }
@@ -188,8 +132,8 @@ pub fn clock_nanosleep(
     if matches!(NamedClock(which_clock.0), NamedClock::CLOCK_REALTIME_ALARM | NamedClock::CLOCK_BOOTTIME_ALARM) {
         return Err(Errno::EOPNOTSUPP);
     }
-    let clock = which_clock.kclock()?;
-    if !which_clock.can_sleep() {
+    let clock = kclock(which_clock)?;
+    if !can_sleep(which_clock) {
         // A thread can't wait for its own processor time to pass.
         let own = which_clock.0 < 0 && matches!(clock.kind, Kind::Thread(_));
         return Err(if own { Errno::EINVAL } else { Errno::EOPNOTSUPP });
@@ -211,17 +155,17 @@ mod tests {
     #[test]
     fn clocks_that_linux_knows() {
         for id in [0, 1, 2, 3, 4, 5, 6, 7, 11] {
-            assert!(ClockId(id).kclock().is_ok(), "{id}");
+            assert!(kclock(ClockId(id)).is_ok(), "{id}");
         }
         for id in [8, 10, 12, 99, i32::MAX, -1] {
-            assert_eq!(ClockId(id).kclock(), Err(Errno::EINVAL), "{id}");
+            assert_eq!(kclock(ClockId(id)), Err(Errno::EINVAL), "{id}");
         }
     }
 
     #[test]
     fn a_clock_can_name_a_process() {
-        let clock = ClockId(!7 << 3 | 2).kclock().unwrap();
+        let clock = kclock(ClockId(!7 << 3 | 2)).unwrap();
         assert_eq!(clock.kind, Kind::Process(7));
-        assert_eq!(ClockId(!7 << 3 | 6).kclock().unwrap().kind, Kind::Thread(7));
+        assert_eq!(kclock(ClockId(!7 << 3 | 6)).unwrap().kind, Kind::Thread(7));
     }
 }

@@ -1,34 +1,12 @@
 //! The older calls: gettimeofday(2), settimeofday(2), time(2), times(2).
 
-use std::fmt;
 use std::time::Duration;
 
-use callgate_abi::{CType, Errno, SYSCALL_DEFINE1, SYSCALL_DEFINE2, UserMut, UserPtr};
+use callgate_abi::{Errno, SYSCALL_DEFINE1, SYSCALL_DEFINE2, UserMut, UserPtr};
+use callgate_uapi::time::{OldTime, Timeval, Timezone, Tms};
+use callgate_uapi::traced::{In, Out};
 
-use super::Timeval;
-use crate::sys::traced::{In, Out, Traced};
-use crate::sys::user_structs;
 use crate::{Result, Task};
-
-user_structs! {
-    /// The time zone that nobody uses any more.
-    Timezone = "struct timezone" { tz_minuteswest: i32, tz_dsttime: i32 }
-    /// Processor times in clock ticks.
-    Tms = "struct tms" { tms_utime: i64, tms_stime: i64, tms_cutime: i64, tms_cstime: i64 }
-}
-
-impl Traced for Timezone {
-    fn trace(&self, f: &mut dyn fmt::Write) -> fmt::Result {
-        write!(f, "{{tz_minuteswest={}, tz_dsttime={}}}", self.tz_minuteswest, self.tz_dsttime)
-    }
-}
-
-impl Traced for Tms {
-    fn trace(&self, f: &mut dyn fmt::Write) -> fmt::Result {
-        let Tms { tms_utime, tms_stime, tms_cutime, tms_cstime } = self;
-        write!(f, "{{tms_utime={tms_utime}, tms_stime={tms_stime}, tms_cutime={tms_cutime}, tms_cstime={tms_cstime}}}")
-    }
-}
 
 /// The unit of times(2) and /proc: 100 a second (`USER_HZ`).
 pub fn clock_ticks(duration: Duration) -> i64 {
@@ -60,15 +38,6 @@ pub fn settimeofday(task: &mut Task, tv: In<Timeval>, tz: UserPtr<Timezone>) -> 
         time.to_duration()?;
     }
     Err(Errno::EPERM)
-}
-
-/// The type of time(2)'s answer.
-#[derive(Clone, Copy, Debug, zerocopy::IntoBytes, zerocopy::Immutable)]
-#[repr(transparent)]
-pub struct OldTime(i64);
-
-impl CType for OldTime {
-    const NAME: &'static str = "__kernel_old_time_t";
 }
 
 /// time(2): seconds since 1970-01-01 00:00:00 UTC.

@@ -3,13 +3,12 @@
 use std::rc::Rc;
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, UserStr};
+use callgate_uapi::stat::{
+    S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISVTX, UMode,
+};
 
 use super::{Last, Parent, getname, getname_maybe_empty, may_create, start_path};
-use crate::fs::args::UMode;
 use crate::fs::dcache::Dentry;
-use crate::fs::flags::{
-    S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISVTX,
-};
 use crate::fs::inode::{Inode, NewInode};
 use crate::fs::{Caller, Path};
 use crate::{Result, Task};

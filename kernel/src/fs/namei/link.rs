@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE5, UserStr};
+use callgate_uapi::fcntl::AtFlags;
 
 use super::create::filename_create;
 use super::{LookupFlags, getname, getname_maybe_empty, may_create, start_path, user_path_at};
 use crate::fs::Caller;
-use crate::fs::flags::AtFlags;
 use crate::{Result, Task};
 
 /// link(2): gives `oldname` the further name `newname`.

@@ -19,9 +19,11 @@ use std::rc::Rc;
 
 use bitflags::bitflags;
 use callgate_abi::{Errno, Fd, UserStr};
+use callgate_uapi::fcntl::Access;
+use callgate_uapi::fs::{NAME_MAX, PATH_MAX};
+use callgate_uapi::stat::S_ISVTX;
 
 use super::dcache::Dentry;
-use super::flags::{Access, MAXSYMLINKS, NAME_MAX, PATH_MAX, S_ISVTX};
 use super::inode::{Inode, Link};
 use super::{Caller, Path};
 use crate::{Result, Task};
@@ -48,6 +50,9 @@ bitflags! {
         const IN_ROOT = 128;
     }
 }
+
+/// How many symbolic links one walk follows.
+const MAXSYMLINKS: u32 = 40;
 
 /// The last component of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! unlink and rmdir: a name goes; the file goes with its last name and its last open descriptor.
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE3, UserStr};
+use callgate_uapi::fcntl::AtFlags;
 
 use super::{Last, Parent, getname, may_delete, start_path};
 use crate::fs::Caller;
-use crate::fs::flags::AtFlags;
 use crate::{Result, Task};
 
 /// unlink(2): removes a name.

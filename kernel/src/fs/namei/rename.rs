@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE4, SYSCALL_DEFINE5, UserStr};
+use callgate_uapi::fcntl::Access;
+use callgate_uapi::fs::RenameFlags;
 
 use super::{Last, Parent, getname, inode_permission, may_create, may_delete, start_path};
-use crate::fs::flags::{Access, RenameFlags};
 use crate::fs::{Caller, Path};
 use crate::{Result, Task};
 

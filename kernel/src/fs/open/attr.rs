@@ -3,17 +3,17 @@
 use std::rc::Rc;
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE2, SYSCALL_DEFINE3, SYSCALL_DEFINE4, SYSCALL_DEFINE5, UserStr};
+use callgate_uapi::fcntl::{Access, AccessFlags, AtFlags};
+use callgate_uapi::resource::RLIMIT_FSIZE;
+use callgate_uapi::signal::SIGXFSZ;
+use callgate_uapi::stat::{S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, UMode};
 use linux_raw_sys::general::{CAP_CHOWN, CAP_FSETID};
 
 use super::lookup_at;
-use crate::fs::args::UMode;
 use crate::fs::file::FMode;
-use crate::fs::flags::{Access, AccessFlags, AtFlags, S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID};
 use crate::fs::inode::Inode;
 use crate::fs::namei::inode_permission;
 use crate::fs::{Caller, FsCred, Path};
-use crate::signal::numbers::SIGXFSZ;
-use crate::sys::rlimit::RLIMIT_FSIZE;
 use crate::{Result, Task};
 
 fn writable_mount(path: &Path) -> Result<()> {

@@ -1,9 +1,9 @@
 //! close, and the calls that change where a process is.
 
 use callgate_abi::{Errno, Fd, SYSCALL_DEFINE1, SYSCALL_DEFINE3, UserStr};
+use callgate_uapi::fcntl::{Access, AtFlags};
 use linux_raw_sys::general::CAP_SYS_CHROOT;
 
-use crate::fs::flags::{Access, AtFlags};
 use crate::fs::namei::inode_permission;
 use crate::fs::{Caller, file, open};
 use crate::{Result, Task};

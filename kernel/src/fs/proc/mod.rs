@@ -12,10 +12,10 @@ mod text;
 use std::rc::{Rc, Weak};
 
 use callgate_abi::Errno;
+use callgate_uapi::stat::{S_IFDIR, S_IFLNK};
 
 use super::Caller;
 use super::dcache::Dentry;
-use super::flags::{S_IFDIR, S_IFLNK};
 use super::inode::{Inode, SuperBlock};
 use super::pseudo::{self, Entries, Entry, LinkTo, Tree};
 use crate::Result;

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 use callgate_abi::{Errno, Fd};
+use callgate_uapi::stat::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 
 use super::text;
 use super::{parse_pid, pid_ino};
@@ -11,7 +12,6 @@ use crate::Result;
 use crate::fs::Caller;
 use crate::fs::dcache::Path;
 use crate::fs::file::{FMode, FilesStruct};
-use crate::fs::flags::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 use crate::fs::inode::{Inode, InodeOperations, NewInode, SuperBlock};
 use crate::fs::pseudo::{Entries, Entry, LinkTo, PseudoDir, PseudoFile, PseudoLink, Store};
 use crate::mm::{Backing, Mm};

@@ -3,10 +3,15 @@
 use std::fmt::Write as _;
 
 use callgate_emulator::CpuModel;
+use callgate_uapi::resource::{
+    RLIM_INFINITY, RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_LOCKS, RLIMIT_MEMLOCK,
+    RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_RSS, RLIMIT_RTPRIO, RLIMIT_RTTIME,
+    RLIMIT_SIGPENDING, RLIMIT_STACK,
+};
 
 use crate::mm::{Backing, Mm, PAGE_SIZE, Prot, Vma};
 use crate::sched::TaskState;
-use crate::sys::rlimit::{self, RLIM_INFINITY, Rlimits};
+use crate::sys::rlimit::Rlimits;
 use crate::task::TaskLink;
 
 /// /proc/cpuinfo: one processor.
@@ -152,7 +157,7 @@ pub(super) fn stat(link: &TaskLink, mm: Option<&Mm>) -> String {
     let stack = mm.map_or(0, |mm| mm.start_stack);
     let (args, env) = mm.map_or(((0, 0), (0, 0)), |mm| (mm.args, mm.env));
     let brk = mm.map_or(0, |mm| mm.start_brk);
-    let rsslim = signal.rlimit(rlimit::RLIMIT_RSS);
+    let rsslim = signal.rlimit(RLIMIT_RSS);
     let mut text = format!("{} ({}) {} ", link.pid, link.comm.borrow(), link.state.letter());
     let fields: Vec<String> = [
         i128::from(parent),
@@ -223,22 +228,22 @@ pub(super) fn statm(mm: &Mm) -> String {
 
 /// The limits in the order and with the units of /proc/PID/limits.
 const LIMITS: [(&str, u32, &str); 16] = [
-    ("Max cpu time", rlimit::RLIMIT_CPU, "seconds"),
-    ("Max file size", rlimit::RLIMIT_FSIZE, "bytes"),
-    ("Max data size", rlimit::RLIMIT_DATA, "bytes"),
-    ("Max stack size", rlimit::RLIMIT_STACK, "bytes"),
-    ("Max core file size", rlimit::RLIMIT_CORE, "bytes"),
-    ("Max resident set", rlimit::RLIMIT_RSS, "bytes"),
-    ("Max processes", rlimit::RLIMIT_NPROC, "processes"),
-    ("Max open files", rlimit::RLIMIT_NOFILE, "files"),
-    ("Max locked memory", rlimit::RLIMIT_MEMLOCK, "bytes"),
-    ("Max address space", rlimit::RLIMIT_AS, "bytes"),
-    ("Max file locks", rlimit::RLIMIT_LOCKS, "locks"),
-    ("Max pending signals", rlimit::RLIMIT_SIGPENDING, "signals"),
-    ("Max msgqueue size", rlimit::RLIMIT_MSGQUEUE, "bytes"),
-    ("Max nice priority", rlimit::RLIMIT_NICE, ""),
-    ("Max realtime priority", rlimit::RLIMIT_RTPRIO, ""),
-    ("Max realtime timeout", rlimit::RLIMIT_RTTIME, "us"),
+    ("Max cpu time", RLIMIT_CPU, "seconds"),
+    ("Max file size", RLIMIT_FSIZE, "bytes"),
+    ("Max data size", RLIMIT_DATA, "bytes"),
+    ("Max stack size", RLIMIT_STACK, "bytes"),
+    ("Max core file size", RLIMIT_CORE, "bytes"),
+    ("Max resident set", RLIMIT_RSS, "bytes"),
+    ("Max processes", RLIMIT_NPROC, "processes"),
+    ("Max open files", RLIMIT_NOFILE, "files"),
+    ("Max locked memory", RLIMIT_MEMLOCK, "bytes"),
+    ("Max address space", RLIMIT_AS, "bytes"),
+    ("Max file locks", RLIMIT_LOCKS, "locks"),
+    ("Max pending signals", RLIMIT_SIGPENDING, "signals"),
+    ("Max msgqueue size", RLIMIT_MSGQUEUE, "bytes"),
+    ("Max nice priority", RLIMIT_NICE, ""),
+    ("Max realtime priority", RLIMIT_RTPRIO, ""),
+    ("Max realtime timeout", RLIMIT_RTTIME, "us"),
 ];
 
 /// /proc/PID/limits.

@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use callgate_abi::{Errno, Fd, UserMut, UserPtr};
+use callgate_uapi::fcntl::{Access, AtFlags, OpenFlags};
+use callgate_uapi::fs::{RenameFlags, Whence};
+use callgate_uapi::stat::{Stat, UMode};
+use callgate_uapi::traced::Out;
+use callgate_uapi::uio::BufSize;
 use rustix::fs::{AtFlags as HostAt, CWD, FileType, Mode, OFlags, RenameFlags as HostRename};
 
 use super::Guest;
-use crate::fs::args::UMode;
-use crate::fs::flags::{Access, AtFlags, OpenFlags, RenameFlags};
 use crate::fs::{namei, open, read_write, readdir, stat, utimes};
-use crate::sys::traced::Out;
 
 /// A small generator: the same sequence for the same seed.
 pub(super) struct Dice(pub(super) u64);
@@ -257,15 +259,14 @@ fn guest_run(guest: &mut Guest, dir: Fd, call: &Call) -> crate::Result<String> {
         }
         Call::Readlink(path) => {
             let (path, to) = (guest.path(path), guest.room(256));
-            let n = guest
-                .call(|task| stat::readlinkat(task, dir, path, UserMut::new(to), crate::fs::args::BufSize(256)))?;
+            let n = guest.call(|task| stat::readlinkat(task, dir, path, UserMut::new(to), BufSize(256)))?;
             answer = String::from_utf8(guest.peek(to, n)).unwrap();
         }
         Call::Stat(path, follow) => {
             let (path, to) = (guest.path(path), guest.room(256));
             let flags = if follow { AtFlags::empty() } else { AtFlags::AT_SYMLINK_NOFOLLOW };
             guest.call(|task| stat::newfstatat(task, dir, path, Out(UserMut::new(to)), flags))?;
-            let s = UserMut::<crate::fs::uapi::Stat>::new(to).read(&mut *guest.task)?;
+            let s = UserMut::<Stat>::new(to).read(&mut *guest.task)?;
             answer = describe(s.st_mode, s.st_nlink, s.st_size as u64, s.st_mtime.tv_sec);
         }
         Call::Truncate(path, length) => {
@@ -315,7 +316,7 @@ fn guest_use(guest: &mut Guest, fd: Fd, answer: &mut String) {
     let _ = write!(answer, "{bytes:?} ");
     let described = describe(inode.mode(), inode.nlink().into(), inode.size(), 0);
     if !inode.is_dir() {
-        let whence = crate::fs::flags::Whence::SEEK_END;
+        let whence = Whence::SEEK_END;
         let sought = guest.call(|task| read_write::lseek(task, fd, -1, whence)).map_err(errno);
         let _ = write!(answer, "s{sought:?} ");
     }

@@ -1,15 +1,18 @@
 //! eventfd, epoll, memfd, and programs that must not be written to.
 
 use callgate_abi::{Errno, Fd, UserMut, UserPtr, UserStr};
+use callgate_uapi::eventfd::EventfdFlags;
+use callgate_uapi::eventpoll::{EpollFlags, EpollOp};
+use callgate_uapi::fcntl::{AtFlags, OpenFlags};
+use callgate_uapi::memfd::MemfdFlags;
+use callgate_uapi::traced::In;
+use callgate_uapi::uio::{BufSize, PipeFds};
 
 use super::Guest;
 use crate::PARKED;
-use crate::fs::anon_inodes::{EventfdFlags, MemfdFlags, eventfd2, memfd_create};
-use crate::fs::args::PipeFds;
-use crate::fs::eventpoll::{EpollOp, epoll_create1, epoll_ctl, epoll_wait};
-use crate::fs::flags::OpenFlags;
+use crate::fs::anon_inodes::{eventfd2, memfd_create};
+use crate::fs::eventpoll::{epoll_create1, epoll_ctl, epoll_wait};
 use crate::fs::{open, pipe};
-use crate::sys::traced::In;
 
 const EPOLLIN: u32 = 1;
 const EPOLLET: u32 = 1 << 31;
@@ -57,7 +60,7 @@ fn an_eventfd_counts() {
 #[test]
 fn epoll_reports_levels_edges_and_once() {
     let mut guest = Guest::new();
-    let epoll = guest.call(|task| epoll_create1(task, crate::fs::eventpoll::EpollFlags::empty())).unwrap();
+    let epoll = guest.call(|task| epoll_create1(task, EpollFlags::empty())).unwrap();
     let (r, w) = make_pipe(&mut guest);
     ctl(&mut guest, epoll, EpollOp::EPOLL_CTL_ADD, r, EPOLLIN).unwrap();
     assert_eq!(ctl(&mut guest, epoll, EpollOp::EPOLL_CTL_ADD, r, EPOLLIN), Err(Errno::EEXIST));
@@ -81,7 +84,7 @@ fn epoll_reports_levels_edges_and_once() {
 #[test]
 fn what_epoll_refuses() {
     let mut guest = Guest::new();
-    let none = crate::fs::eventpoll::EpollFlags::empty();
+    let none = EpollFlags::empty();
     let a = guest.call(|task| epoll_create1(task, none)).unwrap();
     let b = guest.call(|task| epoll_create1(task, none)).unwrap();
     let file = guest.create("/tmp/f");
@@ -111,9 +114,7 @@ fn a_memfd_is_a_file_without_a_path() {
     assert_eq!(guest.slurp(&link).unwrap(), b"data");
     let to = guest.room(64);
     let path = guest.path(&link);
-    let n = guest
-        .call(|task| crate::fs::stat::readlink(task, path, UserMut::new(to), crate::fs::args::BufSize(64)))
-        .unwrap();
+    let n = guest.call(|task| crate::fs::stat::readlink(task, path, UserMut::new(to), BufSize(64))).unwrap();
     assert_eq!(guest.peek(to, n), b"/memfd:mine (deleted)");
     let bad = UserStr::new(0);
     assert_eq!(guest.call(|task| memfd_create(task, bad, MemfdFlags::empty())), Err(Errno::EFAULT));
@@ -142,8 +143,8 @@ fn an_unnamed_file_can_get_a_name() {
     let fd = guest.open("/tmp", OpenFlags::O_TMPFILE | OpenFlags::O_RDWR).unwrap();
     guest.write(fd, b"later").unwrap();
     let (old, new) = (guest.path(format!("/proc/self/fd/{}", fd.0)), guest.path("/tmp/named"));
-    let follow = crate::fs::flags::AtFlags::AT_SYMLINK_FOLLOW;
-    let (at, none) = (Fd::AT_FDCWD, crate::fs::flags::AtFlags::empty());
+    let follow = AtFlags::AT_SYMLINK_FOLLOW;
+    let (at, none) = (Fd::AT_FDCWD, AtFlags::empty());
     assert_eq!(guest.call(|task| crate::fs::namei::linkat(task, at, old, at, new, none)), Err(Errno::EXDEV));
     guest.call(|task| crate::fs::namei::linkat(task, at, old, at, new, follow)).unwrap();
     assert_eq!(guest.slurp("/tmp/named").unwrap(), b"later");
@@ -154,7 +155,7 @@ fn an_unnamed_file_can_get_a_name() {
 #[test]
 fn epolls_nested_from_the_outside_in() {
     let mut guest = Guest::new();
-    let none = crate::fs::eventpoll::EpollFlags::empty();
+    let none = EpollFlags::empty();
     let mut outer = guest.call(|task| epoll_create1(task, none)).unwrap();
     let first = outer;
     for _ in 0..500 {

@@ -12,8 +12,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use callgate_abi::{Fd, UserMemory, UserMut, UserPtr, UserStr};
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::stat::{Stat, UMode};
+use callgate_uapi::traced::Out;
 
-use super::flags::OpenFlags;
 use super::tty::Console;
 use crate::kernel::Kernel;
 use crate::mm::{Backing, Prot, VmFlags, Vma};
@@ -93,7 +95,7 @@ impl Guest {
 
     pub(super) fn open(&mut self, path: &str, flags: OpenFlags) -> Result<Fd> {
         let path = self.path(path);
-        self.call(|task| super::open::open(task, path, flags, super::args::UMode(0o644)))
+        self.call(|task| super::open::open(task, path, flags, UMode(0o644)))
     }
 
     pub(super) fn create(&mut self, path: &str) -> Fd {
@@ -128,10 +130,10 @@ impl Guest {
         }
     }
 
-    pub(super) fn stat(&mut self, path: &str) -> Result<super::uapi::Stat> {
+    pub(super) fn stat(&mut self, path: &str) -> Result<Stat> {
         let path = self.path(path);
-        let at = self.room(size_of::<super::uapi::Stat>());
-        self.call(|task| super::stat::newlstat(task, path, crate::sys::traced::Out(UserMut::new(at))))?;
+        let at = self.room(size_of::<Stat>());
+        self.call(|task| super::stat::newlstat(task, path, Out(UserMut::new(at))))?;
         UserMut::new(at).read(&mut *self.task)
     }
 

@@ -1,10 +1,12 @@
 //! Paths: what a walk promises.
 
 use callgate_abi::{Errno, Fd, UserMut};
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::fs::RenameFlags;
+use callgate_uapi::stat::UMode;
+use callgate_uapi::traced::Out;
 
 use super::Guest;
-use crate::fs::args::UMode;
-use crate::fs::flags::{OpenFlags, RenameFlags};
 use crate::fs::{dcache, namei, open, stat};
 
 fn cwd(guest: &mut Guest) -> crate::Result<Vec<u8>> {
@@ -100,7 +102,7 @@ fn errors_come_in_linux_order() {
     let mut guest = Guest::new();
     let bad = callgate_abi::UserStr::new(16);
     assert_eq!(guest.call(|task| open::open(task, bad, OpenFlags::empty(), UMode(0))), Err(Errno::EFAULT));
-    let (path, buf) = (guest.path("/etc/passwd"), crate::sys::traced::Out(UserMut::new(16)));
+    let (path, buf) = (guest.path("/etc/passwd"), Out(UserMut::new(16)));
     assert_eq!(guest.call(|task| stat::newstat(task, path, buf)), Err(Errno::EFAULT));
     assert_eq!(guest.stat("/etc/passwd/x"), Err(Errno::ENOTDIR));
     assert_eq!(guest.stat("/etc/passwd/"), Err(Errno::ENOTDIR));

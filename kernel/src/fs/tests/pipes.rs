@@ -1,14 +1,18 @@
 //! Pipes and FIFOs: how much fits, what breaks, who waits.
 
 use callgate_abi::{Errno, Fd, SyscallArg, UserMut};
+use callgate_uapi::fcntl::{FcntlCmd, FdFlags, OpenFlags};
+use callgate_uapi::fs::Whence;
+use callgate_uapi::ioctl::IoctlCmd;
+use callgate_uapi::poll::PollFds;
+use callgate_uapi::signal::SIGPIPE;
+use callgate_uapi::stat::UMode;
+use callgate_uapi::uio::PipeFds;
 
 use super::Guest;
 use crate::PARKED;
-use crate::fs::args::{IoctlCmd, PipeFds, PollFds};
-use crate::fs::fcntl::{FcntlCmd, fcntl};
-use crate::fs::flags::{FdFlags, OpenFlags, Whence};
+use crate::fs::fcntl::fcntl;
 use crate::fs::{ioctl, namei, pipe, read_write, select};
-use crate::signal::numbers::SIGPIPE;
 
 fn make(guest: &mut Guest, flags: FdFlags) -> (Fd, Fd) {
     let at = guest.room(8);
@@ -124,7 +128,7 @@ fn the_size_can_be_changed() {
 fn a_fifo_waits_for_its_other_end() {
     let mut guest = Guest::new();
     let path = guest.path("/tmp/fifo");
-    guest.call(|task| namei::mknod(task, path, crate::fs::args::UMode(0o010_644), 0)).unwrap();
+    guest.call(|task| namei::mknod(task, path, UMode(0o010_644), 0)).unwrap();
     let nonblock = OpenFlags::O_NONBLOCK;
     assert_eq!(guest.open("/tmp/fifo", OpenFlags::O_WRONLY | nonblock), Err(Errno::ENXIO));
     assert_eq!(guest.open("/tmp/fifo", OpenFlags::empty()), Err(PARKED));

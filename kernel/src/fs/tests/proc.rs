@@ -1,14 +1,15 @@
 //! /proc: what programs read there.
 
 use callgate_abi::{Errno, Fd, UserMut};
+use callgate_uapi::fcntl::OpenFlags;
+use callgate_uapi::uio::BufSize;
 
 use super::Guest;
-use crate::fs::flags::OpenFlags;
 use crate::fs::stat::readlink;
 
 fn link(guest: &mut Guest, path: &str) -> crate::Result<String> {
     let (path, to) = (guest.path(path), guest.room(256));
-    let n = guest.call(|task| readlink(task, path, UserMut::new(to), crate::fs::args::BufSize(256)))?;
+    let n = guest.call(|task| readlink(task, path, UserMut::new(to), BufSize(256)))?;
     Ok(String::from_utf8(guest.peek(to, n)).unwrap())
 }
 

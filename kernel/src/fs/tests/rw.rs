@@ -1,11 +1,12 @@
 //! Reading and writing: positions, holes, short copies.
 
 use callgate_abi::{Errno, Fd, SyscallArg, UserMut, UserPtr};
+use callgate_uapi::fcntl::{FcntlCmd, FdFlags, OpenFlags};
+use callgate_uapi::fs::Whence;
+use callgate_uapi::uio::{ReadSegments, WriteSegments};
 
 use super::Guest;
-use crate::fs::args::{ReadSegments, WriteSegments};
-use crate::fs::fcntl::{FcntlCmd, fcntl};
-use crate::fs::flags::{FdFlags, OpenFlags, Whence};
+use crate::fs::fcntl::fcntl;
 use crate::fs::open::attr::{fallocate, ftruncate};
 use crate::fs::read_write::{lseek, pread64, pwrite64, read, readv, write, writev};
 use crate::fs::{file, splice};

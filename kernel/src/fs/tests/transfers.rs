@@ -3,14 +3,17 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use callgate_abi::{Errno, Fd, SyscallArg, UserMut, UserPtr};
+use callgate_uapi::fcntl::{FcntlCmd, FdFlags, OpenFlags};
+use callgate_uapi::fs::Whence;
+use callgate_uapi::ioctl::IoctlCmd;
+use callgate_uapi::poll::PollFds;
+use callgate_uapi::uio::PipeFds;
 use rustix::fs::{FallocateFlags, OFlags, SeekFrom};
 use rustix::pipe::PipeFlags;
 
 use super::Guest;
 use super::differential::Dice;
-use crate::fs::args::{IoctlCmd, PipeFds, PollFds};
-use crate::fs::fcntl::{FcntlCmd, fcntl};
-use crate::fs::flags::{FdFlags, OpenFlags, Whence};
+use crate::fs::fcntl::fcntl;
 use crate::fs::open::attr;
 use crate::fs::{ioctl, pipe, read_write, select};
 

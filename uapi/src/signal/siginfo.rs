@@ -5,8 +5,12 @@
 
 use std::fmt;
 
+use callgate_abi::CType;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 use super::code::{self, CLD_EXITED, SI_KERNEL, SI_QUEUE};
 use super::numbers::SignalName;
+use crate::traced::Traced;
 
 /// The size of `siginfo_t`.
 pub const SIGINFO_SIZE: usize = 128;
@@ -139,6 +143,21 @@ impl fmt::Display for SigInfo {
             }
         }
         f.write_str("}")
+    }
+}
+
+/// `siginfo_t` where a call only passes it on.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(transparent)]
+pub struct SiginfoT(pub [u8; SIGINFO_SIZE]);
+
+impl CType for SiginfoT {
+    const NAME: &'static str = "siginfo_t";
+}
+
+impl Traced for SiginfoT {
+    fn trace(&self, f: &mut dyn fmt::Write) -> fmt::Result {
+        write!(f, "{}", SigInfo::from_bytes(&self.0))
     }
 }
 

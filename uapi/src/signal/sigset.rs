@@ -3,9 +3,11 @@
 use std::fmt;
 use std::ops::{BitAnd, BitOr, BitOrAssign, Not};
 
+use callgate_abi::CType;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::numbers::{SIGKILL, SIGSTOP, SignalName, valid_signal};
+use crate::traced::Traced;
 
 /// A set of signals: bit n-1 is signal n.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -104,6 +106,16 @@ impl fmt::Display for SigSet {
             f.write_str(&SignalName(sig).to_string()[3..])?;
         }
         f.write_str("]")
+    }
+}
+
+impl CType for SigSet {
+    const NAME: &'static str = "sigset_t";
+}
+
+impl Traced for SigSet {
+    fn trace(&self, f: &mut dyn fmt::Write) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 

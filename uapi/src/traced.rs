@@ -72,9 +72,10 @@ traced_pointer!(Out, UserMut, false);
 
 #[cfg(test)]
 mod tests {
+    use callgate_abi::PeekMemory;
+
     use super::*;
     use crate::signal::SigSet;
-    use callgate_abi::PeekMemory;
 
     struct Word(u64);
 

@@ -1,4 +1,5 @@
-//! Linux: `include/uapi/linux/{fcntl,fs,stat}.h` give one namespace of bits to open(2) and its kin, another to the `*at` calls.
+//! Linux: `linux/fcntl.h`, `linux/openat2.h`, `linux/fadvise.h`. They give one namespace of bits to open(2) and its kin, another
+//! to the `*at` calls.
 //!
 //! We: one `bitflags` type a namespace, so that a handler's signature says which bits it takes and a trace prints their
 //! names. Unknown bits are kept: whether they are ignored (open) or refused (openat2) is each call's own rule.
@@ -7,6 +8,9 @@ use std::fmt;
 
 use bitflags::bitflags;
 use callgate_abi::{ArgClass, SyscallArg, TracedArg, fmt_flags, impl_syscall_flags, syscall_enum};
+
+use crate::traced::Traced;
+use crate::user_structs;
 
 bitflags! {
     /// Flags of open(2), also the status flags of an open file.
@@ -187,63 +191,67 @@ impl SyscallArg for Access {
     }
 }
 
-bitflags! {
-    /// Flags of renameat2(2).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct RenameFlags: u32 {
-        /// Do not replace the target.
-        const RENAME_NOREPLACE = 1;
-        /// Exchange source and target.
-        const RENAME_EXCHANGE = 2;
-        /// Leave a whiteout at the source.
-        const RENAME_WHITEOUT = 4;
-        const _ = !0;
+syscall_enum! {
+    /// What fcntl(2) is to do.
+    pub struct FcntlCmd: u32, "unsigned int" {
+        F_DUPFD = 0,
+        F_GETFD = 1,
+        F_SETFD = 2,
+        F_GETFL = 3,
+        F_SETFL = 4,
+        F_GETLK = 5,
+        F_SETLK = 6,
+        F_SETLKW = 7,
+        F_SETOWN = 8,
+        F_GETOWN = 9,
+        F_SETSIG = 10,
+        F_GETSIG = 11,
+        F_OFD_GETLK = 36,
+        F_OFD_SETLK = 37,
+        F_OFD_SETLKW = 38,
+        F_SETLEASE = 1024,
+        F_GETLEASE = 1025,
+        F_DUPFD_CLOEXEC = 1030,
+        F_SETPIPE_SZ = 1031,
+        F_GETPIPE_SZ = 1032,
+        F_ADD_SEALS = 1033,
+        F_GET_SEALS = 1034,
     }
 }
-impl_syscall_flags!(RenameFlags: u32, "unsigned int");
+
+user_structs! {
+    /// fcntl(2)'s lock.
+    Flock = "struct flock" { l_type: i16, l_whence: i16, pad: u32, l_start: i64, l_len: i64, l_pid: i32, pad2: u32 }
+    /// openat2(2)'s arguments.
+    OpenHow = "struct open_how" { flags: u64, mode: u64, resolve: u64 }
+}
+
+impl Traced for Flock {
+    fn trace(&self, f: &mut dyn fmt::Write) -> fmt::Result {
+        let kind = match self.l_type {
+            0 => "F_RDLCK",
+            1 => "F_WRLCK",
+            2 => "F_UNLCK",
+            _ => "?",
+        };
+        write!(f, "{{l_type={kind}, l_whence={}, l_start={}, l_len={}}}", self.l_whence, self.l_start, self.l_len)
+    }
+}
+
+impl Traced for OpenHow {
+    fn trace(&self, f: &mut dyn fmt::Write) -> fmt::Result {
+        write!(f, "{{flags={:#o}, mode={:#o}, resolve={:#x}}}", self.flags, self.mode, self.resolve)
+    }
+}
 
 syscall_enum! {
-    /// Where lseek(2) counts from.
-    pub struct Whence: u32, "unsigned int" {
-        /// The start.
-        SEEK_SET = 0,
-        /// The current offset.
-        SEEK_CUR = 1,
-        /// The end.
-        SEEK_END = 2,
-        /// The next data.
-        SEEK_DATA = 3,
-        /// The next hole.
-        SEEK_HOLE = 4,
+    /// How a file will be read.
+    pub struct Advice: i32, "int" {
+        POSIX_FADV_NORMAL = 0,
+        POSIX_FADV_RANDOM = 1,
+        POSIX_FADV_SEQUENTIAL = 2,
+        POSIX_FADV_WILLNEED = 3,
+        POSIX_FADV_DONTNEED = 4,
+        POSIX_FADV_NOREUSE = 5,
     }
-}
-
-/// The longest path, with its NUL.
-pub const PATH_MAX: usize = 4096;
-/// The longest component.
-pub const NAME_MAX: usize = 255;
-/// How many symbolic links one walk follows.
-pub const MAXSYMLINKS: u32 = 40;
-/// The most bytes that one read or write moves.
-pub const MAX_RW_COUNT: usize = 0x7fff_f000;
-
-/// The mode's file-type bits, and the types.
-pub use linux_raw_sys::general::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
-/// Set-user-id on execution.
-pub const S_ISUID: u32 = 0o4000;
-/// Set-group-id on execution; on a directory: entries inherit its group.
-pub const S_ISGID: u32 = 0o2000;
-/// Only owners remove entries of such a directory.
-pub const S_ISVTX: u32 = 0o1000;
-/// All bits that chmod(2) sets.
-pub const S_IALLUGO: u32 = 0o7777;
-
-/// The `d_type` of a directory entry for a mode.
-pub fn d_type(mode: u32) -> u8 {
-    ((mode & S_IFMT) >> 12) as u8
-}
-
-/// A device number as stat(2) shows it (`new_encode_dev`), for numbers below 2^8 and 2^20.
-pub const fn makedev(major: u32, minor: u32) -> u64 {
-    ((minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)) as u64
 }
