@@ -51,6 +51,14 @@ impl Compiler {
     }
 }
 
+/// Whether gcc finds the static library `lib{name}.a`.
+#[must_use]
+pub fn has_library(name: &str) -> bool {
+    let output = Command::new("gcc").arg(format!("-print-file-name=lib{name}.a")).output();
+    // What it doesn't find it prints as it was asked for.
+    output.is_ok_and(|output| output.stdout.starts_with(b"/"))
+}
+
 /// Where the guests' sources are.
 #[must_use]
 pub fn sources() -> PathBuf {
@@ -87,7 +95,9 @@ pub fn compile(compiler: Compiler, name: &str, flags: &[&str]) -> PathBuf {
         tempfile::Builder::new().prefix("unfinished").tempdir_in(directory).expect("a directory for the compiler");
     let output = unfinished.path().join("program");
     let mut command = Command::new(compiler.command());
-    command.args(flags).arg("-o").arg(&output).arg(&source);
+    // Archives are searched for what the files before them lack.
+    let (libraries, flags): (Vec<&str>, Vec<&str>) = flags.iter().partition(|flag| flag.starts_with("-l"));
+    command.args(flags).arg("-o").arg(&output).arg(&source).args(libraries);
     if compiler != Compiler::Rust {
         command.args(["-w", "-lm"]);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use similar::TextDiff;
 
 use crate::callgate;
-use crate::compile::{Compiler, compile};
+use crate::compile::{Compiler, compile, has_library};
 use crate::run::{Outcome, run};
 use crate::skip;
 
@@ -29,6 +29,9 @@ pub struct Guest {
     args: Vec<OsString>,
     input: Option<Vec<u8>>,
     needs_root: bool,
+    options: Vec<OsString>,
+    tunables: &'static str,
+    entries: &'static [&'static str],
     normalise: fn(&str) -> String,
     expected_code: Option<i32>,
 }
@@ -58,6 +61,9 @@ impl Guest {
             args: Vec::new(),
             input: None,
             needs_root: false,
+            options: Vec::new(),
+            tunables: "",
+            entries: &ENTRIES,
             normalise: str::to_owned,
             expected_code: None,
         }
@@ -93,6 +99,25 @@ impl Guest {
         self
     }
 
+    /// Runs on a processor of this level: v1, v2 or v3. Natively glibc is told not to use what that lacks.
+    #[must_use]
+    pub fn level(mut self, level: &str) -> Guest {
+        self.options = ["--cpu", level].map(Into::into).into();
+        self.tunables = match level {
+            "v1" => "glibc.cpu.hwcaps=-AVX,-AVX2,-FMA,-BMI1,-BMI2,-LZCNT,-MOVBE,-SSE4_2,-SSE4_1,-SSSE3,-SSE3,-POPCNT",
+            "v2" => "glibc.cpu.hwcaps=-AVX,-AVX2,-FMA,-BMI1,-BMI2,-LZCNT,-MOVBE",
+            _ => "",
+        };
+        self
+    }
+
+    /// Runs by the direct route alone: for a program that computes and hardly calls the kernel.
+    #[must_use]
+    pub fn direct_only(mut self) -> Guest {
+        self.entries = &ENTRIES[..1];
+        self
+    }
+
     /// Rewrites both outputs before they are compared, where the native one depends on the machine.
     #[must_use]
     pub fn normalise(mut self, rewrite: fn(&str) -> String) -> Guest {
@@ -123,7 +148,7 @@ impl Guest {
             return;
         }
         for engine in ENGINES {
-            for entry in ENTRIES {
+            for entry in self.entries {
                 let how = format!("callgate --engine {engine} --entry {entry}");
                 self.compare(&how, &native, &self.on_callgate(engine, entry));
             }
@@ -142,12 +167,25 @@ impl Guest {
             skip(&format!("no {compiler:?} compiler"));
             return None;
         }
+        if let Program::Source { flags, .. } = &self.program
+            && let Some(library) =
+                flags.iter().filter_map(|flag| flag.strip_prefix("-l")).find(|name| !has_library(name))
+        {
+            skip(&format!("no lib{library}.a"));
+            return None;
+        }
         if self.needs_root && !native_is_root() {
             eprintln!("skipped: not root, natively");
             return None;
         }
         let directory = tempfile::tempdir().expect("a directory for the guest");
-        let outcome = run(&self.path(), &self.args, directory.path(), self.input.as_deref(), NATIVE_LIMIT);
+        let mut args = vec![format!("GLIBC_TUNABLES={}", self.tunables).into(), self.path().into()];
+        args.extend(self.args.iter().cloned());
+        let (program, args) = match self.tunables {
+            "" => (self.path(), &self.args),
+            _ => (PathBuf::from("/usr/bin/env"), &args),
+        };
+        let outcome = run(&program, args, directory.path(), self.input.as_deref(), NATIVE_LIMIT);
         assert!(!outcome.stdout.contains("WRONG"), "this machine's own kernel breaks a promise:\n{}", outcome.stdout);
         if let Some(code) = self.expected_code {
             assert_eq!(outcome.code, code, "the native exit code; output:\n{}{}", outcome.stdout, outcome.stderr);
@@ -160,7 +198,9 @@ impl Guest {
     pub fn on_callgate(&self, engine: &str, entry: &str) -> Outcome {
         let directory = tempfile::tempdir().expect("a directory for callgate");
         let mut args: Vec<OsString> =
-            ["run", "--engine", engine, "--entry", entry, "--cwd", "/tmp", "--"].map(Into::into).into();
+            ["run", "--engine", engine, "--entry", entry, "--cwd", "/tmp"].map(Into::into).into();
+        args.extend(self.options.iter().cloned());
+        args.push("--".into());
         args.push(self.path().into());
         args.extend(self.args.iter().cloned());
         run(callgate::binary(), &args, directory.path(), self.input.as_deref(), CALLGATE_LIMIT)
