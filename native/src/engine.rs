@@ -390,7 +390,7 @@ impl Engine for Native {
             if Self::suits(cpu, space) {
                 self.cache.sync(&self.shared, space);
                 if let Ok(start) = self.start(space, cpu.rip)
-                    && left as i64 > MARGIN as i64 + i64::from(start.deduct)
+                    && left > MARGIN + u64::from(start.deduct.max(0).unsigned_abs())
                 {
                     if self.windows.get(window).is_stale(space) {
                         window = self.windows.of(&self.shared, space);

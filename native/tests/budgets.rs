@@ -1,0 +1,50 @@
+//! Budgets of any size, one after the other: translated code stops in the middle of blocks, goes on from there, and has come
+//! as far as the interpreter each time.
+
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#![forbid(unsafe_code)]
+
+use callgate_emulator::{Cpu, CpuModel, Engine, Exit, Interp, Memory, PageFlags, Space};
+use callgate_native::Native;
+
+const CODE: u64 = 0x40_0000;
+
+/// A loop of a block that can't be counted at its start, where flags live and loads may fault: loads, then ADD and LEA in
+/// turn, and a jump back.
+fn code() -> Vec<u8> {
+    let (load, add, lea) = ([0x8b, 0x0d, 0, 0, 0, 0], [0x01, 0xd8], [0x8d, 0x5c, 0x43, 0x01]);
+    let mut code = [load.repeat(8), [&add[..], &lea].concat().repeat(9)].concat();
+    // JMP.
+    let back = -(code.len() as i64 + 2) as i8;
+    code.extend([0xeb, back as u8]);
+    code
+}
+
+fn guest(memory: &Memory) -> (Cpu, Space) {
+    let mut space = Space::new(memory);
+    let frame = memory.alloc().expect("a frame");
+    frame.write(0, &code());
+    space.map(CODE, frame, PageFlags::USER | PageFlags::EXEC);
+    let mut cpu = Cpu::default();
+    cpu.rip = CODE;
+    (cpu, space)
+}
+
+#[test]
+fn each_budget_is_used_up_exactly() {
+    let memory = Memory::new(16 << 20).expect("memory");
+    let mut native = match Native::new(&memory, CpuModel::default()) {
+        Ok(native) => native,
+        Err(error) => return eprintln!("skipped: {error}"),
+    };
+    native.translate_at_once();
+    let mut interp = Interp::new(&memory);
+    let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory), guest(&memory));
+    for n in 0..20_000u64 {
+        let budget = 1 + n * 37 % 211;
+        assert_eq!(native.run(&mut ours, &mut our_space, budget), Exit::Budget);
+        assert_eq!(interp.run(&mut theirs, &mut their_space, budget), Exit::Budget);
+        let state = |cpu: &Cpu| (cpu.rip, cpu.instructions, cpu.gpr, cpu.rflags());
+        assert_eq!(state(&ours), state(&theirs), "after a budget of {budget}");
+    }
+}
