@@ -206,7 +206,7 @@ pub(crate) enum EngineChoice {
     Auto,
     /// The interpreter: portable and exact.
     Interp,
-    /// Translation to confined host code; needs an x86-64 host with AVX2 and FSGSBASE.
+    /// Translation to confined host code; needs an x86-64 Linux host with AVX2.
     Native,
 }
 

@@ -84,6 +84,8 @@ pub(crate) struct Context {
     pub(crate) stack: u64,
     pub(crate) host_rsp: u64,
     pub(crate) host_gs: u64,
+    /// Not 0 if system calls give gs its base.
+    pub(crate) gs_by_call: u64,
     pub(crate) host_mxcsr: u32,
     pub(crate) mxcsr: u32,
     /// The guest's vector registers: low halves and high halves.

@@ -82,6 +82,7 @@ impl Native {
         let fields = unsafe { &mut *context };
         fields.this = context as u64;
         fields.leave = enter::leave as *const () as u64;
+        fields.gs_by_call = u64::from(!host::has_fsgsbase());
         Ok(Self {
             interp: Interp::with_model(memory, model),
             memory: memory.clone(),
@@ -119,6 +120,12 @@ impl Native {
     /// Translates whatever comes up, at once, whatever the budget: for tests of translated code.
     pub fn translate_at_once(&mut self) {
         (self.hot, self.least) = (0, 0);
+    }
+
+    /// Does as on a host whose programs have no FSGSBASE: for tests of that.
+    pub fn without_fsgsbase(&mut self) {
+        // SAFETY: the context is ours, and translated code, which else uses it, doesn't run.
+        unsafe { (*self.shared.context()).gs_by_call = 1 };
     }
 
     /// Whether translated code can run this at all.
@@ -205,7 +212,7 @@ impl Native {
             context,
         }));
         // SAFETY: all fields are set: the entry is an instruction's start in verified code, the stack is the return
-        // stack's, and `check` has seen that the host has AVX and FSGSBASE.
+        // stack's, and `check` has seen that the host has AVX and a way to give gs its base.
         unsafe { enter::enter(context) };
         signal::set_active(None);
         // SAFETY: as above; translated code has been left.

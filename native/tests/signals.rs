@@ -170,3 +170,23 @@ fn faults_of_other_threads_go_to_the_program() {
     // SAFETY: nobody uses it any more.
     unsafe { libc::munmap(reserved, PAGES * PAGE_SIZE) };
 }
+
+#[test]
+fn system_calls_give_gs_its_base_where_instructions_cannot() {
+    let memory = Memory::new(16 << 20).expect("memory");
+    let Some(mut native) = engine(&memory) else { return };
+    native.without_fsgsbase();
+    let expected = run(&mut Interp::new(&memory), &memory, 3);
+    let gs = gs_base();
+    for _ in 0..3 {
+        assert_eq!(run(&mut native, &memory, 3), expected);
+        assert_eq!(gs_base(), gs);
+    }
+}
+
+fn gs_base() -> u64 {
+    let mut base = 0u64;
+    // SAFETY: ARCH_GET_GS writes the base where the second argument points to.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_arch_prctl, 0x1004, &raw mut base) }, 0);
+    base
+}
