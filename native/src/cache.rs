@@ -74,6 +74,8 @@ pub(crate) struct Cache {
     generation: u64,
     /// Sites that are resolved across pages.
     links: Vec<u32>,
+    /// The jump table is filled: it needn't be before there is code to use it.
+    has_table: bool,
     /// Entries of the jump table in use, and where they lead.
     jumps: HashMap<u16, usize>,
     /// Jumps of landings that lead to other landings.
@@ -89,16 +91,12 @@ pub(crate) struct Cache {
 const NOWHERE: (u64, Start) = (u64::MAX, Start { block: 0, insn: 0, host: 0, deduct: 0 });
 
 impl Cache {
-    pub(crate) fn new(model: CpuModel, shared: &Shared) -> io::Result<Self> {
+    pub(crate) fn new(model: CpuModel) -> io::Result<Self> {
         let stubs = Stubs::new();
         let mut code = Code::new()?;
         code.append(&stubs.bytes);
         let mut stack = ReturnStack::new()?;
         stack.set_bottom(code.base() + stubs.bottom as u64);
-        let miss = code.base() + stubs.reason(Reason::Miss) as u64;
-        for index in 0..TABLE_ENTRIES {
-            shared.set_jump(index, miss);
-        }
         Ok(Self {
             model,
             code,
@@ -113,6 +111,7 @@ impl Cache {
             view: HashMap::new(),
             generation: 0,
             links: Vec::new(),
+            has_table: false,
             jumps: HashMap::new(),
             chained: Vec::new(),
             indirect: HashMap::new(),
@@ -261,6 +260,10 @@ impl Cache {
     pub(crate) fn translate(&mut self, shared: &Shared, space: &Space, address: u64) -> Option<Start> {
         let began = std::time::Instant::now();
         let frame = fetch(space, address).filter(|_| address < WINDOW)?;
+        if !std::mem::replace(&mut self.has_table, true) {
+            let miss = self.host(self.stubs.reason(Reason::Miss));
+            (0..TABLE_ENTRIES).for_each(|index| shared.set_jump(index, miss));
+        }
         let memory: &Memory = space.memory();
         let version = memory.mark_code(frame);
         if !self.code.has_room(2 * MAX_PIECE) || self.versions.get(&frame).is_some_and(|known| *known != version) {

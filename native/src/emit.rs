@@ -10,7 +10,8 @@ pub(crate) const RSP: u8 = 4;
 /// A piece of code that is being put together. Branches inside it are relative, so that it may lie anywhere.
 pub(crate) struct Emit {
     pub(crate) bytes: Vec<u8>,
-    encoder: Encoder,
+    /// Made when it is first needed: it brings tables of half a megabyte.
+    encoder: Option<Encoder>,
 }
 
 /// The instruction can't be encoded with the registers that it has now.
@@ -19,7 +20,7 @@ pub(crate) struct Unencodable;
 
 impl Emit {
     pub(crate) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(1024), encoder: Encoder::new(64) }
+        Self { bytes: Vec::with_capacity(1024), encoder: None }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -28,18 +29,13 @@ impl Emit {
 
     /// An instruction of iced's. Not one with a relative operand.
     pub(crate) fn instruction(&mut self, instruction: &Instruction) -> Result<(), Unencodable> {
-        self.encoder.encode(instruction, 0).map_err(|_| Unencodable)?;
-        let bytes = self.encoder.take_buffer();
+        let encoder = self.encoder.get_or_insert_with(|| Encoder::new(64));
+        encoder.encode(instruction, 0).map_err(|_| Unencodable)?;
+        let mut bytes = encoder.take_buffer();
         self.bytes.extend_from_slice(&bytes);
-        self.encoder.set_buffer(bytes);
-        self.encoder_clear();
-        Ok(())
-    }
-
-    fn encoder_clear(&mut self) {
-        let mut bytes = self.encoder.take_buffer();
         bytes.clear();
-        self.encoder.set_buffer(bytes);
+        encoder.set_buffer(bytes);
+        Ok(())
     }
 
     fn put(&mut self, bytes: &[u8]) {

@@ -76,7 +76,7 @@ impl Native {
         host::check()?;
         signal::install()?;
         let shared = Shared::new()?;
-        let cache = Cache::new(model, &shared)?;
+        let cache = Cache::new(model)?;
         let context = shared.context();
         // SAFETY: all zeros is a valid context, and nobody else has a reference.
         let fields = unsafe { &mut *context };
