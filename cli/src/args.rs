@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::calls::CallSet;
+use crate::deferred::Deferred;
 use crate::generate::GenCommand;
 use crate::tbl::TblCommand;
 
@@ -46,29 +47,29 @@ Exit codes of run, trace and explain: the program's; 128+n if signal n has ended
 pub(crate) enum Command {
     /// Run a program.
     #[command(after_help = RUN_EXAMPLES)]
-    Run(RunArgs),
+    Run(Deferred<RunArgs>),
     /// Run a program and print each system call as strace does.
     #[command(after_help = TRACE_EXAMPLES)]
-    Trace(TraceArgs),
+    Trace(Deferred<TraceArgs>),
     /// Run a program and show the whole way of each system call, instruction by instruction.
     #[command(after_help = EXPLAIN_EXAMPLES)]
-    Explain(ExplainArgs),
+    Explain(Deferred<ExplainArgs>),
     /// Make headers, listings and functions from a table.
     #[command(after_help = crate::generate::EXAMPLES)]
     Gen {
         /// What to make.
         #[command(subcommand)]
-        command: GenCommand,
+        command: Deferred<GenCommand>,
     },
     /// Check tables, format, list, extend and compare them.
     Tbl {
         /// What to do with them.
         #[command(subcommand)]
-        command: TblCommand,
+        command: Deferred<TblCommand>,
     },
     /// Disassemble a function of the kernel image, or show one of its tables.
     #[command(after_help = DISASM_EXAMPLES)]
-    Disasm(DisasmArgs),
+    Disasm(Deferred<DisasmArgs>),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -285,7 +286,7 @@ mod tests {
 
     fn guest(line: &[&str]) -> GuestArgs {
         match Cli::try_parse_from(line).unwrap().command {
-            Some(Command::Run(run)) => run.guest,
+            Some(Command::Run(run)) => run.0.guest,
             other => panic!("{other:?}"),
         }
     }

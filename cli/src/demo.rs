@@ -14,6 +14,7 @@ use iced_x86::{Code, IcedError, Instruction, Register};
 
 use crate::args::{Cli, Command};
 use crate::asm::UserSymbols;
+use crate::deferred::Deferred;
 use crate::exit::{Failure, Result};
 use crate::explain::{Choice, watch};
 use crate::output::Output;
@@ -51,7 +52,7 @@ fn explained(output: Output, console: Console) -> Result {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
 
     let line = ["callgate".as_ref(), "explain".as_ref(), "--".as_ref(), path.as_os_str()];
-    let Ok(Cli { command: Some(Command::Explain(args)) }) = Cli::try_parse_from(line) else {
+    let Ok(Cli { command: Some(Command::Explain(Deferred(args))) }) = Cli::try_parse_from(line) else {
         return Err(Failure::own("the demonstration's command line is wrong"));
     };
     let choice = Choice { calls: args.trace_calls, limit: u64::MAX, full: args.full };

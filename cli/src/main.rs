@@ -20,6 +20,7 @@ mod args;
 mod asm;
 mod calls;
 mod color;
+mod deferred;
 mod demo;
 mod disasm;
 mod engine;

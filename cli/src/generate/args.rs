@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::deferred::Deferred;
+
 /// `gen`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum GenCommand {
@@ -23,29 +25,29 @@ pub(crate) enum GenCommand {
 pub(crate) enum Output {
     /// The C header with the numbers, as Linux's syscallhdr.sh makes it.
     #[command(after_help = UNISTD_EXAMPLES)]
-    Unistd(UnistdArgs),
+    Unistd(Deferred<UnistdArgs>),
     /// The C header with the table's entries, as Linux's syscalltbl.sh makes it.
     #[command(after_help = SYSCALLS_EXAMPLES)]
-    Syscalls(TableArgs),
+    Syscalls(Deferred<TableArgs>),
     /// The numbers for Rust.
-    Rust(TableArgs),
+    Rust(Deferred<TableArgs>),
     /// The kernel image's symbols, as /proc/kallsyms lists them.
-    Kallsyms(TableArgs),
+    Kallsyms(Deferred<TableArgs>),
     /// The same as System.map.
     #[command(after_help = SYSTEM_MAP_EXAMPLES)]
-    SystemMap(TableArgs),
+    SystemMap(Deferred<TableArgs>),
     /// The handlers' prototypes in C, made of their types.
     #[command(after_help = PROTOTYPES_EXAMPLES)]
-    Prototypes(TableArgs),
+    Prototypes(Deferred<TableArgs>),
     /// Functions for programs that make the calls, a function a call.
     #[command(after_help = WRAPPERS_EXAMPLES)]
-    Wrappers(WrappersArgs),
+    Wrappers(Deferred<WrappersArgs>),
     /// All that is known of the calls, for programs.
     #[command(after_help = JSON_EXAMPLES)]
-    Json(JsonArgs),
+    Json(Deferred<JsonArgs>),
     /// The reference page: number, name, arguments, the handler's place, what it does.
     #[command(after_help = MARKDOWN_EXAMPLES)]
-    Markdown(TableArgs),
+    Markdown(Deferred<TableArgs>),
 }
 
 pub(crate) const EXAMPLES: &str = "\

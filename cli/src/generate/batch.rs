@@ -4,7 +4,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::args::Output;
 use super::{Tables, make};
@@ -45,12 +45,15 @@ fn read(file: &Path) -> std::io::Result<String> {
 
 /// The outputs that the lines ask for, and where each line stands.
 fn lines(file: &Path, text: &str) -> Result<Vec<(String, Output)>> {
+    // clap's description of a line is made once, and not for each.
+    let mut description = Line::command();
     let numbered = text.lines().map(str::trim).enumerate();
     let asking = numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     asking
         .map(|(index, line)| {
             let place = format!("{}:{}", file.display(), index + 1);
-            match Line::try_parse_from(line.split_whitespace()) {
+            let matches = description.try_get_matches_from_mut(line.split_whitespace());
+            match matches.and_then(|matches| Line::from_arg_matches(&matches)) {
                 Ok(line) => Ok((place, line.output)),
                 Err(error) => Err(Failure::own(format!("{place}: {}", complaint(&error)))),
             }
