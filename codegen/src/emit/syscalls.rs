@@ -8,6 +8,7 @@
 //! __SYSCALL_COMPAT_NORETURN(61, sys_a, compat_sys_a)
 //! ```
 
+use super::push_decimal;
 use crate::dispatch::SYS_NI_SYSCALL;
 use crate::table::{AbiFilter, Table, TableError};
 
@@ -17,20 +18,28 @@ pub fn syscalls(table: &Table, abis: &AbiFilter) -> Result<String, TableError> {
     let mut next = 0;
     for row in table.ascending_rows(abis)? {
         for hole in next..row.number {
-            out.extend(["__SYSCALL(", &hole.to_string(), ", ", SYS_NI_SYSCALL, ")\n"]);
+            line(&mut out, "__SYSCALL(", hole, &[SYS_NI_SYSCALL]);
         }
-        let nr = row.number.to_string();
-        let nr = nr.as_str();
         // As written, even a `-`: s390 has rows with a compat entry point only.
         let native = row.entry.as_ref().map_or("", |word| word.as_str());
         match (row.noreturn, row.compat_entry_point().map(|word| word.as_str())) {
-            (true, Some(compat)) => out.extend(["__SYSCALL_COMPAT_NORETURN(", nr, ", ", native, ", ", compat, ")\n"]),
-            (true, None) => out.extend(["__SYSCALL_NORETURN(", nr, ", ", native, ")\n"]),
-            (false, Some(compat)) => out.extend(["__SYSCALL_WITH_COMPAT(", nr, ", ", native, ", ", compat, ")\n"]),
-            (false, None) if native.is_empty() => out.extend(["__SYSCALL(", nr, ", ", SYS_NI_SYSCALL, ")\n"]),
-            (false, None) => out.extend(["__SYSCALL(", nr, ", ", native, ")\n"]),
+            (true, Some(compat)) => line(&mut out, "__SYSCALL_COMPAT_NORETURN(", row.number, &[native, compat]),
+            (true, None) => line(&mut out, "__SYSCALL_NORETURN(", row.number, &[native]),
+            (false, Some(compat)) => line(&mut out, "__SYSCALL_WITH_COMPAT(", row.number, &[native, compat]),
+            (false, None) if native.is_empty() => line(&mut out, "__SYSCALL(", row.number, &[SYS_NI_SYSCALL]),
+            (false, None) => line(&mut out, "__SYSCALL(", row.number, &[native]),
         }
         next = row.number + 1;
     }
     Ok(out)
+}
+
+/// One invocation of a macro: its name with the parenthesis, and its arguments.
+fn line(out: &mut String, call: &str, number: u32, entries: &[&str]) {
+    out.push_str(call);
+    push_decimal(out, number);
+    for entry in entries {
+        out.extend([", ", entry]);
+    }
+    out.push_str(")\n");
 }

@@ -15,6 +15,7 @@
 //!
 //! Quirk, Linux's own: `__NR_syscalls` is one more than the last row's number, not than the largest.
 
+use super::push_decimal;
 use crate::table::{AbiFilter, Table};
 
 /// The options of the header; the default has none.
@@ -37,13 +38,15 @@ pub fn unistd(table: &Table, file_name: &str, options: &Unistd) -> String {
     let mut out = String::with_capacity(table.source().len());
     out.extend(["#ifndef ", &guard, "\n#define ", &guard, "\n\n"]);
     let mut max = 0;
+    let (before, after) = match options.offset.as_deref() {
+        None | Some("") => (" ".to_owned(), "\n"),
+        Some(offset) => (format!(" ({offset} + "), ")\n"),
+    };
     for row in table.rows_of(&options.abis) {
         max = row.number;
-        let (name, nr) = (row.name.as_str(), row.number.to_string());
-        match options.offset.as_deref() {
-            None | Some("") => out.extend(["#define __NR_", prefix, name, " ", &nr, "\n"]),
-            Some(offset) => out.extend(["#define __NR_", prefix, name, " (", offset, " + ", &nr, ")\n"]),
-        }
+        out.extend(["#define __NR_", prefix, row.name.as_str(), &before]);
+        push_decimal(&mut out, row.number);
+        out.push_str(after);
     }
     if options.emit_nr {
         let count = max + 1;
