@@ -8,7 +8,7 @@ use crate::tolerance;
 
 const NAMES: [&str; 16] =
     ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
-pub(crate) const PAGE_FAULT: u64 = 14;
+const PAGE_FAULT: u64 = 14;
 /// CF, PF, AF, ZF, SF, TF, DF, OF, NT, AC, ID.
 const FLAGS: u64 = 0x24_4dd5;
 

@@ -8,7 +8,7 @@
 
 use iced_x86::{Code, Instruction, Mnemonic as M, OpKind, Register};
 
-use crate::compare::{Difference, Ends, PAGE_FAULT, operand_address};
+use crate::compare::{Difference, Ends, operand_address};
 use crate::state::{NO_TRAP, State, at, field, window};
 
 /// An entry.
@@ -88,32 +88,6 @@ pub(crate) const TOLERANCES: &[Tolerance] = &[
         },
     },
     Tolerance {
-        name: "a 16-bit MOVSXD, which loads 32 bits on AMD's processors",
-        source: "SDM vol. 2, MOVSXD r16, r/m16; APM vol. 3, MOVSXD",
-        instructions: |i| i.code() == Code::Movsxd_r16_rm16,
-        excuses: |ends, _, _| {
-            matches!(ends.silicon.trap, PAGE_FAULT | ALIGNMENT) && matches!(ends.ours.trap, NO_TRAP | DEBUG)
-        },
-    },
-    Tolerance {
-        name: "F2h and F3h before LOOPE and LOOPNE, which AMD's processors take for the condition",
-        source: "SDM vol. 2, 2.1.1, reserved; APM vol. 3, LOOPcc, silent",
-        instructions: |i| i.is_loopcc(),
-        excuses: |_, i, difference| {
-            let prefixed = i.has_rep_prefix() || i.has_repne_prefix();
-            prefixed && matches!(difference, Difference::Branched | Difference::Rip)
-        },
-    },
-    Tolerance {
-        name: "a far return's stack, which AMD's processors read before they check the selector of its code",
-        source: "SDM vol. 2, RET, which reads it only to change the ring",
-        instructions: |i| i.mnemonic() == M::Retf,
-        excuses: |ends, _, difference| {
-            let read = matches!(ends.silicon.trap, PAGE_FAULT | ALIGNMENT);
-            read && ends.ours.trap == GENERAL_PROTECTION && difference == Difference::Trap
-        },
-    },
-    Tolerance {
         name: "approximations, which are tables of each maker's: both within a relative error of 1.5 · 2^-12",
         source: "SDM vol. 2, RCPPS, RSQRTPS",
         instructions: |i| approximated(i).is_some(),
@@ -169,7 +143,6 @@ const COMPONENTS: u64 = 7;
 /// Of the status word.
 const C1: u128 = 0x200;
 const GENERAL_PROTECTION: u64 = 13;
-const ALIGNMENT: u64 = 17;
 /// After a step.
 const DEBUG: u64 = 1;
 

@@ -188,7 +188,9 @@ fn lea_any<T: Int>(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
 }
 
 fn extend<const SIGNED: bool>(i: &Instruction) -> Option<Step> {
-    by_size!(operand_size(i, 0), T => by_size!(operand_size(i, 1), F => Some(match form(i) {
+    // AMD's processors load 32 bits even if they keep 16.
+    let size = if i.mnemonic() == Mnemonic::Movsxd { 4 } else { operand_size(i, 1) };
+    by_size!(operand_size(i, 0), T => by_size!(size, F => Some(match form(i) {
         Form::RR => extend_rr::<T, F, SIGNED>,
         Form::RM(kind) => by_address!(kind, A => extend_rm::<T, F, A, Dispatch, SIGNED>),
         _ => return None,

@@ -20,8 +20,9 @@ pub(super) fn select(i: &Instruction) -> Option<Step> {
     if i.is_jcc_short_or_near() {
         return by_condition!(condition_number(i), C => Some(jcc::<C>));
     }
-    let narrow =
-        matches!(i.mnemonic(), Mnemonic::Loop | Mnemonic::Loope | Mnemonic::Loopne) && i.op_code().address_size() == 32;
+    if i.is_loop() || i.is_loopcc() {
+        return Some(select_loop(i));
+    }
     Some(match i.mnemonic() {
         Mnemonic::Jmp if i.is_jmp_short_or_near() => jmp,
         Mnemonic::Jmp if i.is_jmp_near_indirect() => match form(i) {
@@ -37,12 +38,6 @@ pub(super) fn select(i: &Instruction) -> Option<Step> {
         },
         Mnemonic::Ret if i.op_count() == 0 => ret::<false>,
         Mnemonic::Ret => ret::<true>,
-        Mnemonic::Loop if narrow => loop_while::<{ ALWAYS | NARROW }>,
-        Mnemonic::Loope if narrow => loop_while::<{ EQUAL | NARROW }>,
-        Mnemonic::Loopne if narrow => loop_while::<{ NOT_EQUAL | NARROW }>,
-        Mnemonic::Loop => loop_while::<ALWAYS>,
-        Mnemonic::Loope => loop_while::<EQUAL>,
-        Mnemonic::Loopne => loop_while::<NOT_EQUAL>,
         Mnemonic::Jrcxz => jcxz::<false>,
         Mnemonic::Jecxz => jcxz::<true>,
         _ => return None,
@@ -119,6 +114,22 @@ pub(super) fn ret<const RELEASES: bool>(core: &mut Core<'_>, op: &Op, rest: &[Op
         core.rip = target;
         End::Indirect
     })
+}
+
+/// AMD's processors take F2h and F3h before LOOPE and LOOPNE for the condition; to Intel's they are reserved.
+fn select_loop(i: &Instruction) -> Step {
+    let narrow = i.op_code().address_size() == 32;
+    let equal = match i.mnemonic() {
+        Mnemonic::Loop if narrow => return loop_while::<{ ALWAYS | NARROW }>,
+        Mnemonic::Loop => return loop_while::<ALWAYS>,
+        mnemonic => i.has_repe_prefix() || mnemonic == Mnemonic::Loope && !i.has_repne_prefix(),
+    };
+    match (equal, narrow) {
+        (true, true) => loop_while::<{ EQUAL | NARROW }>,
+        (true, false) => loop_while::<EQUAL>,
+        (false, true) => loop_while::<{ NOT_EQUAL | NARROW }>,
+        (false, false) => loop_while::<NOT_EQUAL>,
+    }
 }
 
 const ALWAYS: u8 = 0;

@@ -74,6 +74,14 @@ fn ret<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     let top = core.gpr[reg::RSP];
     let rip = core.load::<T>(top)?.wide();
     let cs = core.load::<T>(top.wrapping_add(size))?.wide() as u16;
+    let mut rsp = top.wrapping_add(2 * size).wrapping_add(released);
+    let outer = if (cs & 3) as u8 == core.cpu.cpl {
+        None
+    } else {
+        // Before anything is checked, as AMD's processors do, and ss first.
+        let ss = core.load::<T>(rsp.wrapping_add(size))?.wide() as u16;
+        Some((core.load::<T>(rsp)?.wide(), ss))
+    };
     let cpl = match return_target(core, cs) {
         Ok(cpl) => cpl,
         Err(exception) => return Err(core.raise(exception)),
@@ -81,10 +89,7 @@ fn ret<T: Int>(core: &mut Core<'_>, op: &Op) -> Result<(), Stop> {
     if !is_canonical(rip) {
         return Err(core.gp());
     }
-    let mut rsp = top.wrapping_add(2 * size).wrapping_add(released);
-    if cpl != core.cpu.cpl {
-        let outer = core.load::<T>(rsp)?.wide();
-        let ss = core.load::<T>(rsp.wrapping_add(size))?.wide() as u16;
+    if let Some((outer, ss)) = outer {
         if let Err(exception) = stack_of_ring(core, ss, cpl) {
             return Err(core.raise(exception));
         }
