@@ -15,7 +15,9 @@ use crate::task::{SignalStruct, Task, TaskLink};
 use crate::{EntryRoute, Result};
 
 /// Instructions in ring 3 that a task runs before another gets its turn.
-const SLICE: u64 = 200_000;
+const SLICE: u64 = 1_000_000;
+/// How many it runs before anything else is looked at, if nobody else can run or waits for a time.
+const SLICE_ALONE: u64 = 4 * SLICE;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,7 +175,9 @@ impl Machine {
         }
         let mut wants_steps = false;
         kernel.observe(|observer| wants_steps = observer.wants_steps());
-        let mut left = SLICE.min(self.max_instructions - kernel.stats.user_instructions.get());
+        let alone = kernel.run_queue.is_empty() && kernel.timers.next_deadline().is_none();
+        let slice = if alone { SLICE_ALONE } else { SLICE };
+        let mut left = slice.min(self.max_instructions - kernel.stats.user_instructions.get());
         while turn == Turn::Continue && left > 0 && task.link.state.get() == TaskState::Running {
             let (all, user) = (task.cpu.instructions, task.cpu.user_instructions);
             let exit = if wants_steps { self.step(task) } else { self.engine_run(task, left) };

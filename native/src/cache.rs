@@ -7,6 +7,7 @@
 //! pages is taken back.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 
 use callgate_emulator::{CpuModel, Memory, PAGE_SIZE, PageFlags, Space};
@@ -18,6 +19,37 @@ use crate::stubs::{Stubs, jump_to};
 use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, crosses, translate};
 use crate::verify::verify;
 use crate::window::{Shared, WINDOW};
+
+/// A map whose keys are numbers. A guest that makes them collide slows itself.
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mixer>>;
+
+/// Mixes numbers by multiplication.
+#[derive(Default)]
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
 
 /// Entries of the table of starts that were found last.
 const RECENT: usize = 1024;
@@ -63,13 +95,16 @@ pub(crate) struct Cache {
     pub(crate) stack: ReturnStack,
     blocks: Vec<Block>,
     sites: Vec<Site>,
-    by_key: HashMap<(u32, u64), u32>,
-    by_frame: HashMap<u32, Vec<u32>>,
+    /// Where calls would return to that leave because the budget is exhausted, and the blocks.
+    exhausted: Vec<(usize, u32)>,
+    by_key: Map<(u32, u64), u32>,
+    /// Of each frame and each of its bytes, one more than the block that has an instruction there.
+    by_frame: Map<u32, Box<[u32; PAGE_SIZE]>>,
     /// The versions of the frames that blocks are of.
-    versions: HashMap<u32, u32>,
+    versions: Map<u32, u32>,
     /// The count of code writes up to which all versions are known to be right.
     seen_writes: u64,
-    view: HashMap<u64, u32>,
+    view: Map<u64, u32>,
     /// The state of executable mappings that the view is known to hold in.
     generation: u64,
     /// Sites that are resolved across pages.
@@ -77,11 +112,11 @@ pub(crate) struct Cache {
     /// The jump table is filled: it needn't be before there is code to use it.
     has_table: bool,
     /// Entries of the jump table in use, and where they lead.
-    jumps: HashMap<u16, usize>,
+    jumps: Map<u16, usize>,
     /// Jumps of landings that lead to other landings.
     chained: Vec<usize>,
     /// Where blocks are entered by indirect branches.
-    indirect: HashMap<u32, Landing>,
+    indirect: Map<u32, Landing>,
     recent: Box<[(u64, Start); RECENT]>,
     /// The return stack must be emptied before code runs.
     pub(crate) stack_stale: bool,
@@ -104,17 +139,18 @@ impl Cache {
             stack,
             blocks: Vec::new(),
             sites: Vec::new(),
-            by_key: HashMap::new(),
-            by_frame: HashMap::new(),
-            versions: HashMap::new(),
+            exhausted: Vec::new(),
+            by_key: Map::default(),
+            by_frame: Map::default(),
+            versions: Map::default(),
             seen_writes: 0,
-            view: HashMap::new(),
+            view: Map::default(),
             generation: 0,
             links: Vec::new(),
             has_table: false,
-            jumps: HashMap::new(),
+            jumps: Map::default(),
             chained: Vec::new(),
-            indirect: HashMap::new(),
+            indirect: Map::default(),
             recent: Box::new([NOWHERE; RECENT]),
             stack_stale: true,
             figures: Figures::default(),
@@ -135,8 +171,21 @@ impl Cache {
         self.blocks.get(number as usize)
     }
 
-    pub(crate) fn site(&self, number: u32) -> Option<&Site> {
-        self.sites.get(number as usize)
+    /// The site that a call has left from, by where it would return to.
+    pub(crate) fn site(&self, after: usize) -> Option<u32> {
+        let number = self.sites.partition_point(|site| site.stub < after).checked_sub(1)?;
+        Some(number as u32)
+    }
+
+    /// The guest address that a site leads to.
+    pub(crate) fn target(&self, site: u32) -> u64 {
+        self.sites[site as usize].target
+    }
+
+    /// The block that a call has left before because the budget has not enough for it.
+    pub(crate) fn exhausted(&self, after: usize) -> Option<&Block> {
+        let found = self.exhausted.binary_search_by_key(&after, |(after, _)| *after).ok()?;
+        self.block(self.exhausted[found].1)
     }
 
     /// Drops what was written, and takes back what no longer holds in a space.
@@ -184,6 +233,7 @@ impl Cache {
         self.code.truncate(self.stubs.bytes.len());
         self.blocks.clear();
         self.sites.clear();
+        self.exhausted.clear();
         self.by_key.clear();
         self.by_frame.clear();
         self.versions.clear();
@@ -225,7 +275,7 @@ impl Cache {
             _ => {
                 let host = translated.insns[usize::from(insn)].host;
                 // The code counts the whole block, if it hasn't yet.
-                let counted = insn >= u16::from(translated.check);
+                let counted = host as usize >= translated.counted;
                 let deduct = if counted { translated.count as i8 - insn as i8 } else { -(insn as i8) };
                 Start { block, insn, host, deduct }
             }
@@ -234,15 +284,14 @@ impl Cache {
 
     /// An instruction within a block.
     fn inside(&self, frame: u32, address: u64) -> Option<Start> {
-        self.by_frame.get(&frame)?.iter().find_map(|number| {
-            let block = &self.blocks[*number as usize];
-            if (block.start ^ address) >= PAGE_SIZE as u64 {
-                return None;
-            }
-            let offset = (address % PAGE_SIZE as u64) as u16;
-            let insn = block.insns.iter().position(|insn| insn.guest == offset)?;
-            Some(self.at(*number, insn as u16))
-        })
+        let offset = (address % PAGE_SIZE as u64) as u16;
+        let number = self.by_frame.get(&frame)?[usize::from(offset)].checked_sub(1)?;
+        let block = &self.blocks[number as usize];
+        if (block.start ^ address) >= PAGE_SIZE as u64 {
+            return None;
+        }
+        let insn = block.insns.iter().position(|insn| insn.guest == offset)?;
+        Some(self.at(number, insn as u16))
     }
 
     /// The instruction whose code an offset lies in.
@@ -291,12 +340,11 @@ impl Cache {
             page: if second.is_some() { &page } else { &page[..PAGE_SIZE] },
             origin: self.code.len(),
             first_block: self.blocks.len(),
-            first_site: self.sites.len(),
         };
         let piece = translate(&request, &self.stubs, &|at| self.by_key.contains_key(&(frame, at)))?;
         let verifying = std::time::Instant::now();
         self.figures.translation += verifying - began;
-        let verified = self.verify(&piece.bytes);
+        let verified = self.verify(&piece.bytes, None);
         self.figures.verification += verifying.elapsed();
         if let Err(refused) = verified {
             debug_assert!(false, "{refused} of {address:#x}: {:02x?}", piece.bytes);
@@ -310,11 +358,15 @@ impl Cache {
             let number = self.blocks.len() as u32;
             self.figures.translated += u64::from(block.count);
             self.by_key.insert((frame, block.start), number);
-            self.by_frame.entry(frame).or_default().push(number);
+            let in_frame = self.by_frame.entry(frame).or_insert_with(|| Box::new([0; PAGE_SIZE]));
+            for insn in &block.insns {
+                in_frame[usize::from(insn.guest)] = number + 1;
+            }
             self.blocks.push(block);
         }
         let first_site = self.sites.len();
         self.sites.extend(piece.sites);
+        self.exhausted.extend(piece.exhausted);
         self.view.insert(address / PAGE_SIZE as u64, frame);
         // Branches within the page are good as long as the code is.
         for site in first_site..self.sites.len() {
@@ -323,7 +375,7 @@ impl Cache {
                 && let Some(number) = self.by_key.get(&(frame, target))
                 && self.blocks[*number as usize].second.is_none()
             {
-                self.patch(site as u32, self.blocks[*number as usize].entry);
+                self.patch(site as u32, *number);
             }
         }
         let start = self.at(first, 0);
@@ -331,17 +383,22 @@ impl Cache {
         Some(start)
     }
 
-    /// Verifies code that will lie behind what there is.
-    fn verify(&self, bytes: &[u8]) -> Result<(), crate::verify::Refused> {
+    /// Verifies code that will lie behind what there is. `checked` is an entry with a check that it may lead to.
+    fn verify(&self, bytes: &[u8], checked: Option<usize>) -> Result<(), crate::verify::Refused> {
         let base = self.code.base();
+        let stubs = base + self.stubs.bytes.len() as u64;
         verify(bytes, base + self.code.len() as u64, &|target| {
-            self.stubs.entries().any(|stub| base + stub as u64 == target)
+            target < stubs && self.stubs.entries().any(|stub| base + stub as u64 == target)
+                || checked.is_some_and(|checked| base + checked as u64 == target)
                 || self.blocks.binary_search_by_key(&target, |block| base + block.entry as u64).is_ok()
         })
     }
 
-    fn patch(&mut self, site: u32, entry: usize) {
-        let at = self.sites[site as usize].at;
+    /// Lets a site lead to a block.
+    fn patch(&mut self, site: u32, block: u32) {
+        let Site { at, checks, .. } = self.sites[site as usize];
+        let Block { entry, checked, .. } = self.blocks[block as usize];
+        let entry = if checks { checked } else { entry };
         self.code.patch(at, (entry as i64 - at as i64 - 4) as i32);
     }
 
@@ -352,7 +409,7 @@ impl Cache {
         if start.insn != 0 {
             return;
         }
-        self.patch(site, start.host as usize);
+        self.patch(site, start.block);
         let crosses = self.blocks[start.block as usize].second.is_some();
         if crosses || target / PAGE_SIZE as u64 != page {
             self.links.push(site);
@@ -368,7 +425,9 @@ impl Cache {
         let landing = match self.indirect.get(&start.block) {
             Some(landing) => *landing,
             None => {
-                let Some(landing) = self.emit_indirect(address, start.host as usize) else { return };
+                let Some(landing) = self.emit_indirect(address, self.blocks[start.block as usize].checked) else {
+                    return;
+                };
                 self.indirect.insert(start.block, landing);
                 landing
             }
@@ -397,7 +456,7 @@ impl Cache {
         let branch = emit.branch(JMP);
         let displacement = entry as i64 - (origin + branch + 4) as i64;
         emit.bytes[branch..branch + 4].copy_from_slice(&(displacement as i32).to_le_bytes());
-        if let Err(refused) = self.verify(&emit.bytes) {
+        if let Err(refused) = self.verify(&emit.bytes, Some(entry)) {
             debug_assert!(false, "{refused}");
             return None;
         }

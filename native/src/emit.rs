@@ -126,20 +126,28 @@ impl Emit {
         }
     }
 
-    /// `mov gs:[r11d + distance], register`, or the reverse: the guest's stack.
-    fn stack_op(&mut self, opcode: u8, register: u8, distance: i8) {
-        self.put(&[0x65, 0x67, 0x49 | (register >> 3) << 2, opcode, 0x40 | (register & 7) << 3 | (STACK & 7)]);
-        self.put(&distance.to_le_bytes());
+    /// `opcode gs:[r11d + distance], field`: the guest's stack.
+    fn stack_op(&mut self, rex: u8, opcode: u8, field: u8, distance: i32) {
+        self.put(&[0x65, 0x67, rex | (field >> 3) << 2, opcode]);
+        let modrm = (field & 7) << 3 | (STACK & 7);
+        match i8::try_from(distance) {
+            Ok(0) => self.put(&[modrm]),
+            Ok(distance) => self.put(&[0x40 | modrm, distance as u8]),
+            Err(_) => {
+                self.put(&[0x80 | modrm]);
+                self.put32(distance);
+            }
+        }
     }
 
     /// Stores on the guest's stack.
-    pub(crate) fn store_stack(&mut self, distance: i8, register: u8) {
-        self.stack_op(0x89, register, distance);
+    pub(crate) fn store_stack(&mut self, distance: i32, register: u8) {
+        self.stack_op(0x49, 0x89, register, distance);
     }
 
     /// Loads from the guest's stack.
-    pub(crate) fn load_stack(&mut self, register: u8, distance: i8) {
-        self.stack_op(0x8b, register, distance);
+    pub(crate) fn load_stack(&mut self, register: u8, distance: i32) {
+        self.stack_op(0x49, 0x8b, register, distance);
     }
 
     /// `mov register, gs:[base32]`. Not for a base that is encoded in a longer way.
@@ -149,16 +157,16 @@ impl Emit {
         self.put(&[0x65, 0x67, rex, 0x8b, (register & 7) << 3 | (base & 7)]);
     }
 
-    /// `mov qword gs:[r11d - 8], value`: what a call or a push of a constant stores.
-    pub(crate) fn store_stack_imm(&mut self, value: u64) {
+    /// `mov qword gs:[r11d + distance], value`: what a call or a push of a constant stores.
+    pub(crate) fn store_stack_imm(&mut self, distance: i32, value: u64) {
         match i32::try_from(value as i64) {
             Ok(value) => {
-                self.put(&[0x65, 0x67, 0x49, 0xc7, 0x40 | (STACK & 7), 0xf8]);
+                self.stack_op(0x49, 0xc7, 0, distance);
                 self.put32(value);
             }
             Err(_) => {
-                for (distance, part) in [(0xfc, (value >> 32) as u32), (0xf8, value as u32)] {
-                    self.put(&[0x65, 0x67, 0x41, 0xc7, 0x40 | (STACK & 7), distance]);
+                for (distance, part) in [(distance + 4, (value >> 32) as u32), (distance, value as u32)] {
+                    self.stack_op(0x41, 0xc7, 0, distance);
                     self.put(&part.to_le_bytes());
                 }
             }

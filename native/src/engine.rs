@@ -17,8 +17,11 @@ use crate::{enter, host};
 
 /// Address spaces that have a window at a time.
 const WINDOWS: usize = 8;
-/// How often that usually is.
+/// How often that is at first: most programs end soon.
 const HOT: u8 = 6;
+/// How many instructions the interpreter runs before it is assumed that this one doesn't, and how often that is then.
+const SOON: u64 = 10_000;
+const HOT_LATER: u8 = 1;
 /// Instructions that the interpreter runs when it has met cold code.
 const CHUNK: u64 = 64;
 /// The usual least budget.
@@ -152,7 +155,7 @@ impl Native {
     fn is_hot(&mut self, address: u64) -> bool {
         let counter = &mut self.counters[(address ^ address >> 12) as usize % COUNTERS];
         *counter = counter.saturating_add(1);
-        *counter > self.hot
+        *counter > if self.interpreted > SOON { self.hot.min(HOT_LATER) } else { self.hot }
     }
 
     /// The translated code of an address, made if it is hot.
@@ -196,9 +199,8 @@ impl Native {
             fields.wide = wide as u64 | (wide >> 64) as u64;
             if start.insn > 0
                 && let Some(block) = self.cache.block(start.block)
-                && start.insn < u16::from(block.lent_for)
             {
-                block.lend(fields);
+                block.enter(start.insn, fields);
             }
             if std::mem::take(&mut self.cache.stack_stale) {
                 fields.stack = self.cache.stack.empty();
@@ -223,12 +225,20 @@ impl Native {
         let mut budget = fields.budget;
         let number = fields.argument;
         let mut next = Next::Again;
+        // Where a call that has left would return to.
+        let mut after = 0;
+        if matches!(reason(fields.reason), Reason::Link | Reason::Budget) {
+            let caller = self.cache.stack.entry(fields.stack).unwrap_or(0);
+            after = caller.wrapping_sub(self.cache.host(0)) as usize;
+            fields.stack += 8;
+        }
+        let site = self.cache.site(after).filter(|_| reason(fields.reason) == Reason::Link);
         let mut fault = None;
         cpu.rip = match reason(fields.reason) {
-            Reason::Link => self.cache.site(number).map_or(0, |site| site.target),
+            Reason::Link => site.map_or(0, |site| self.cache.target(site)),
             Reason::Miss => fields.target,
             Reason::Budget => {
-                let block = self.cache.block(number);
+                let block = self.cache.exhausted(after);
                 budget += block.map_or(0, |block| i64::from(block.count - block.check));
                 next = Next::Interpret(CHUNK);
                 let insn = block.and_then(|block| block.insns.get(usize::from(block.check)));
@@ -264,8 +274,11 @@ impl Native {
         *left -= done;
         match (reason(fields.reason), fault) {
             (Reason::Link, _) => {
-                if let Ok(start) = self.block_start(space, cpu.rip) {
-                    self.cache.link(number, start);
+                let version = self.cache.figures.flushes;
+                if let (Ok(start), Some(site)) = (self.block_start(space, cpu.rip), site)
+                    && self.cache.figures.flushes == version
+                {
+                    self.cache.link(site, start);
                 }
             }
             (Reason::Miss, _) => {
@@ -334,12 +347,12 @@ fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
         context.gpr[usize::from(register)] = context.temporary[place];
     }
     let block = cache.block(number);
-    if let Some(block) = block.filter(|block| index < u16::from(block.lent_for)) {
-        block.take_back(context);
+    if let Some(block) = block {
+        block.leave(index, context);
     }
     let address = block.map_or(0, |block| page_of(block.start) + u64::from(insn.guest));
     let executed = index as i8;
-    let refund = block.map_or(0, |block| match index >= u16::from(block.check) {
+    let refund = block.map_or(0, |block| match offset >= block.counted {
         true => block.count as i8 - executed,
         false => -executed,
     });

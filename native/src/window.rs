@@ -31,7 +31,7 @@ const ABOVE: usize = 64 << 10;
 /// Mappings of a window before it starts anew: the host allows 65530 in all.
 const MAX_MAPPINGS: u32 = 6000;
 /// Pages around a fault that are mapped with it, where they lie side by side in the memory object too.
-const FAULT_AROUND: u64 = 32;
+const FAULT_AROUND: u64 = 256;
 const PAGES: usize = (WINDOW / PAGE_SIZE as u64) as usize;
 
 fn page_number(address: u64) -> usize {

@@ -26,10 +26,9 @@ impl From<Errno> for FaultError {
 
 /// Cached pages of a file that one fault maps at most, around the one that was touched (`do_fault_around`).
 const FAULT_AROUND: u64 = 16;
-/// Pages that must be there before one for those after it to be brought in with it.
-const BEHIND: u64 = 4;
-/// Bytes, aligned, that are brought in at once.
-const AHEAD: u64 = 16 * PAGE_SIZE;
+/// Pages that must be there before one for those after it to be brought in with it, and the bytes, aligned, that are then
+/// brought in at once.
+const AHEAD: [(u64, u64); 2] = [(64, 256 * PAGE_SIZE), (4, 16 * PAGE_SIZE)];
 /// Unmapped bytes that a growing stack leaves to the area below it (`stack_guard_gap`).
 const STACK_GUARD_GAP: u64 = 256 * PAGE_SIZE;
 
@@ -139,14 +138,12 @@ impl Mm {
     /// Brings in the pages after one that was written, if those before it are there: who fills memory page after page is
     /// saved the faults, as large folios save them on Linux.
     fn fill_ahead(&mut self, vma: &super::Vma, page: u64, flags: PageFlags) {
-        let behind = (1..=BEHIND).all(|n| {
+        let is_there = |n: u64| {
             let before = page.wrapping_sub(n * PAGE_SIZE);
             before >= vma.start && before < page && self.space.page(before).is_some_and(|(_, old)| old == flags)
-        });
-        if !behind {
-            return;
-        }
-        let end = ((page & !(AHEAD - 1)) + AHEAD).min(vma.end);
+        };
+        let Some((_, ahead)) = AHEAD.into_iter().find(|(behind, _)| (1..=*behind).all(is_there)) else { return };
+        let end = ((page & !(ahead - 1)) + ahead).min(vma.end);
         for next in (page + PAGE_SIZE..end).step_by(PAGE_SIZE as usize) {
             if self.space.page(next).is_some() {
                 return;

@@ -38,15 +38,16 @@ impl Translator<'_> {
                 Ok(Ending::Closed)
             }
             FlowControl::Call => {
-                self.emit.store_stack_imm(instruction.next_ip());
-                self.emit.add(STACK, -8);
+                self.emit.store_stack_imm(self.moved - 8, instruction.next_ip());
+                self.moved -= 8;
+                self.move_stack();
                 self.jump(CALL, instruction.near_branch_target());
                 self.landing(instruction.next_ip());
                 Ok(Ending::Open)
             }
             FlowControl::IndirectCall => {
                 self.target(instruction)?;
-                self.emit.store_stack_imm(instruction.next_ip());
+                self.emit.store_stack_imm(-8, instruction.next_ip());
                 self.emit.add(STACK, -8);
                 self.emit.store(slot::TARGET, SCRATCH);
                 self.emit.low_16_of_rcx();
@@ -59,8 +60,9 @@ impl Translator<'_> {
                     1 => i32::from(instruction.immediate16()),
                     _ => 0,
                 };
-                self.emit.load_stack(SCRATCH, 0);
-                self.emit.add(STACK, 8 + popped);
+                self.emit.load_stack(SCRATCH, self.moved);
+                self.moved += 8 + popped;
+                self.move_stack();
                 self.emit.ret();
                 Ok(Ending::Closed)
             }

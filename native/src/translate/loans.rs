@@ -3,9 +3,8 @@
 //! Three of the guest's registers have no host register of their own. A block that uses one of them often borrows it a
 //! host register whose own guest register the block doesn't use: a loan.
 
-use iced_x86::Instruction;
-
 use super::Translator;
+use super::operand::Registers;
 use crate::context::{BUDGET, COUNTER, Context, HOMED, SCRATCH, STACK, slot};
 
 /// Guest registers with names of their own here.
@@ -106,20 +105,19 @@ impl Translator<'_> {
     }
 
     /// What registers of the context that a block uses often are lent, by host registers that it doesn't use at all.
-    pub(super) fn loans(&mut self, body: &[Instruction]) -> Lent {
-        let used: Vec<u32> = body.iter().map(|instruction| self.used(instruction)).collect();
-        let taken = used.iter().fold(0, |all, used| all | used);
+    pub(super) fn loans(body: &[Registers]) -> Lent {
+        let taken = body.iter().fold(0, |all, one| all | one.used);
+        let written = body.iter().fold(0, |all, one| all | one.written);
         let free = |host: &u8| (0..16).all(|guest| host_of(guest) != Some(*host) || taken >> guest & 1 == 0);
         let mut lenders = LENDERS.into_iter().filter(free);
         let mut lent = [None; HOMED.len()];
         for (loan, guest) in lent.iter_mut().zip(HOMED) {
-            let uses = used.iter().filter(|used| **used >> guest & 1 != 0).count();
+            let uses = body.iter().filter(|one| one.used >> guest & 1 != 0).count();
             if uses < WORTHWHILE {
                 continue;
             }
             let Some(host) = lenders.next() else { break };
-            let written = body.iter().any(|instruction| self.writes(instruction, guest));
-            *loan = Some(Loan { guest, host, written });
+            *loan = Some(Loan { guest, host, written: written >> guest & 1 != 0 });
         }
         lent
     }

@@ -21,17 +21,22 @@ mod stack;
 use callgate_emulator::{CpuModel, PAGE_SIZE};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic};
 
-use crate::context::{Context, HOMED, Reason, TEMPORARIES, slot};
-use crate::emit::{Emit, JMP, JS};
+use crate::context::{BUDGET, Context, HOMED, Reason, TEMPORARIES, slot};
+use crate::emit::{CALL, Emit, JMP, JS};
 use crate::stubs::Stubs;
 use crate::verify;
 use crate::window::WINDOW;
+use liveness::Counting;
 use loans::Lent;
+use operand::Registers;
 
 /// Most instructions in a block: their count must fit in a signed byte.
 const MAX_INSTRUCTIONS: usize = 64;
-/// What translated code can execute beyond its budget before it notices: blocks count in their middle.
-pub(crate) const MARGIN: u64 = MAX_INSTRUCTIONS as u64;
+/// Bytes of guest code, aligned, that blocks may go on within without a check of the budget.
+const LINE: u64 = 128;
+/// What translated code can execute beyond its budget before it notices: blocks without a check of a line, of which the
+/// last may reach beyond it, and a block that checks in its middle.
+pub(crate) const MARGIN: u64 = LINE + 2 * MAX_INSTRUCTIONS as u64;
 /// Bytes of the longest instruction.
 pub(crate) const LONGEST: usize = 15;
 /// Most blocks in a piece.
@@ -48,6 +53,8 @@ pub(crate) struct Insn {
     pub(crate) host: u32,
     /// The host registers whose values are in the temporaries.
     pub(crate) borrowed: [u8; TEMPORARIES],
+    /// The guest's rsp less what its host register has: pushes and pops that follow each other move it only once.
+    pub(crate) moved: i32,
 }
 
 /// Not a register.
@@ -64,8 +71,12 @@ pub(crate) struct Block {
     pub(crate) after: usize,
     /// How many instructions it counts: those translated, and a `syscall` after them.
     pub(crate) count: u8,
-    /// The instruction before which they are counted, all at once.
+    /// The instruction before which the budget is checked, if it is.
     pub(crate) check: u8,
+    /// The offset in the cache where all instructions have been counted, at once.
+    pub(crate) counted: usize,
+    /// The offset in the cache where it is entered if the budget must be checked.
+    pub(crate) checked: usize,
     /// Registers that are lent, and how many instructions for: not for a branch at the end.
     lent: Lent,
     pub(crate) lent_for: u8,
@@ -75,14 +86,24 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Puts registers into the places that they have within the block.
-    pub(crate) fn lend(&self, context: &mut Context) {
-        loans::enter(&self.lent, context);
+    /// Puts registers into the places that they have at an instruction.
+    pub(crate) fn enter(&self, insn: u16, context: &mut Context) {
+        let moved = self.insns[usize::from(insn)].moved;
+        let rsp = &mut context.gpr[usize::from(loans::RSP)];
+        *rsp = rsp.wrapping_sub(i64::from(moved) as u64);
+        if insn < u16::from(self.lent_for) {
+            loans::enter(&self.lent, context);
+        }
     }
 
     /// Puts them back.
-    pub(crate) fn take_back(&self, context: &mut Context) {
-        loans::leave(&self.lent, context);
+    pub(crate) fn leave(&self, insn: u16, context: &mut Context) {
+        if insn < u16::from(self.lent_for) {
+            loans::leave(&self.lent, context);
+        }
+        let moved = self.insns[usize::from(insn)].moved;
+        let rsp = &mut context.gpr[usize::from(loans::RSP)];
+        *rsp = rsp.wrapping_add(i64::from(moved) as u64);
     }
 }
 
@@ -97,6 +118,8 @@ pub(crate) struct Site {
     pub(crate) target: u64,
     /// The page that it is in.
     pub(crate) page: u64,
+    /// The budget must be checked on the way.
+    pub(crate) checks: bool,
 }
 
 /// What was translated at once.
@@ -104,6 +127,8 @@ pub(crate) struct Piece {
     pub(crate) bytes: Vec<u8>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) sites: Vec<Site>,
+    /// Where the code goes on that has left because the budget hasn't enough for a block, and the block.
+    pub(crate) exhausted: Vec<(usize, u32)>,
 }
 
 /// This instruction is left to the interpreter.
@@ -125,10 +150,9 @@ pub(crate) struct Request<'a> {
     /// Its page's content; with the start of the next page for an instruction that crosses into it, which becomes a
     /// piece of its own.
     pub(crate) page: &'a [u8],
-    /// Offset in the cache that the piece will have, and the numbers of its first block and site.
+    /// Offset in the cache that the piece will have, and the number of its first block.
     pub(crate) origin: usize,
     pub(crate) first_block: usize,
-    pub(crate) first_site: usize,
 }
 
 impl Request<'_> {
@@ -152,10 +176,15 @@ struct Translator<'a> {
     sites: Vec<Site>,
     /// Branches to be resolved to code at the piece's end.
     outside: Vec<(usize, Outside)>,
+    exhausted: Vec<(usize, u32)>,
+    /// The guest addresses of the block at hand, if it has no check.
+    unchecked: Option<(u64, u64)>,
     /// Of the instruction at hand.
+    known: Registers,
     borrowed: [u8; TEMPORARIES],
     scratch_free: bool,
     /// Of the block at hand.
+    moved: i32,
     lent: Lent,
 }
 
@@ -164,10 +193,24 @@ struct Translator<'a> {
 enum Outside {
     /// The stub of a site.
     Site(usize),
-    /// The way out when the budget has not enough for a block.
-    Budget(usize, Lent),
+    /// The way out when the budget has not enough for a block; with loans and what rsp has to be moved by.
+    Budget(usize, Lent, i32),
+    /// The entry with a check of a block, by its number in the piece, that has none: its count, and where it goes on.
+    Checked { block: usize, number: usize, count: u8, after: usize },
     /// A wrong return: the scratch register has the guest address less this one.
     WrongReturn(u64),
+}
+
+/// Whether blocks without a check may go on from one to a place: forward, and within a line.
+fn is_near((start, end): (u64, u64), to: u64) -> bool {
+    to >= end && to / LINE == start / LINE
+}
+
+/// Whether a block may do without a check: not where it returns, since returns can follow each other, nor if it lies in
+/// several places.
+fn may_go_unchecked(block: &[Instruction]) -> bool {
+    block.windows(2).all(|pair| pair[0].next_ip() == pair[1].ip())
+        && block.last().is_none_or(|last| last.flow_control() != FlowControl::Return)
 }
 
 /// How a block ended.
@@ -190,8 +233,12 @@ pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64
         info: InstructionInfoFactory::new(),
         sites: Vec::new(),
         outside: Vec::new(),
+        exhausted: Vec::new(),
+        unchecked: None,
+        known: Registers::default(),
         borrowed: [NONE; TEMPORARIES],
         scratch_free: true,
+        moved: 0,
         lent: [None; HOMED.len()],
     };
     let mut blocks: Vec<Block> = Vec::new();
@@ -218,8 +265,8 @@ pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64
     if let Some(last) = blocks.last_mut() {
         last.after = translator.here();
     }
-    translator.finish();
-    Some(Piece { bytes: translator.emit.bytes, blocks, sites: translator.sites })
+    translator.finish(&mut blocks);
+    Some(Piece { bytes: translator.emit.bytes, blocks, sites: translator.sites, exhausted: translator.exhausted })
 }
 
 impl Translator<'_> {
@@ -280,10 +327,12 @@ impl Translator<'_> {
     fn block(&mut self, address: u64, index: usize) -> Option<(Block, Ending)> {
         let mut instructions = self.decode(address);
         let before = (self.emit.len(), self.sites.len(), self.outside.len());
+        let previous = self.unchecked;
         while !instructions.is_empty() {
-            match self.try_block(&instructions, self.request.first_block + index) {
+            match self.try_block(&instructions, index) {
                 Ok(block) => return Some(block),
                 Err(translated) => {
+                    self.unchecked = previous;
                     // Where the count goes depends on the whole block.
                     instructions.truncate(translated);
                     self.lent = [None; HOMED.len()];
@@ -295,42 +344,76 @@ impl Translator<'_> {
     }
 
     /// Translates all of these instructions as a block; else says how many it could.
-    fn try_block(&mut self, instructions: &[Instruction], number: usize) -> Result<(Block, Ending), usize> {
+    fn try_block(&mut self, instructions: &[Instruction], index: usize) -> Result<(Block, Ending), usize> {
         let start = instructions[0].ip();
         let end = instructions[instructions.len() - 1].next_ip();
         let entry = self.here();
         let count = instructions.len() as u8;
-        let setter = liveness::first_setter(instructions);
-        if setter.is_none() {
-            self.count_keeping_flags(number, count);
+        let number = self.request.first_block + index;
+        self.moved = 0;
+        let place = liveness::counting(instructions);
+        let mut counted = None;
+        if place.is_none() {
+            // What comes before in line, without a check of its own, may only go on to this if that is in its line.
+            let follows = self.unchecked.is_none_or(|from| is_near(from, start));
+            if follows && may_go_unchecked(instructions) {
+                self.emit.add(BUDGET, -i32::from(count));
+                let after = self.here();
+                self.outside.push((usize::MAX, Outside::Checked { block: index, number, count, after }));
+                self.unchecked = Some((start, end));
+            } else {
+                self.count_keeping_flags(number, count);
+                self.unchecked = None;
+            }
+            counted = Some(self.here());
+        } else {
+            self.unchecked = None;
         }
         let is_end =
             |last: &&Instruction| last.flow_control() != FlowControl::Next || last.mnemonic() == Mnemonic::Syscall;
         let body = instructions.len() - usize::from(instructions.last().filter(is_end).is_some());
-        let lent = self.loans(&instructions[..body]);
+        let registers: Vec<_> = instructions.iter().map(|instruction| self.look_up(instruction)).collect();
+        let lent = Self::loans(&registers[..body]);
         self.lend(lent);
         let mut insns = Vec::with_capacity(instructions.len());
         let mut ending = None;
-        for instruction in instructions {
+        for (instruction, registers) in instructions.iter().zip(registers) {
+            self.known = registers;
             if insns.len() == body {
                 self.take_back(lent);
             }
-            if setter == Some(insns.len()) {
-                self.emit.sub_budget(count);
-                let branch = self.emit.branch(JS);
-                self.outside.push((branch, Outside::Budget(number, self.lent)));
+            if self.needs_stack(instruction) {
+                self.move_stack();
             }
-            let host = self.here() as u32;
+            let moved = self.moved;
+            let mut host = self.here() as u32;
             self.borrowed = [NONE; TEMPORARIES];
             self.scratch_free = true;
+            if let Some(Counting { at, probes }) = place
+                && at == insns.len()
+            {
+                if probes {
+                    // If this faults, the flags are as they were; if it doesn't, it doesn't below either.
+                    self.one(instruction, number).map_err(|Untranslated| insns.len())?;
+                    (self.borrowed, self.scratch_free) = ([NONE; TEMPORARIES], true);
+                }
+                self.emit.sub_budget(count);
+                let branch = self.emit.branch(JS);
+                self.outside.push((branch, Outside::Budget(number, self.lent, moved)));
+                counted = Some(self.here());
+                if !probes {
+                    host = self.here() as u32;
+                }
+            }
             // A jump that the block goes on after has been made by decoding.
             let last = insns.len() + 1 == instructions.len();
             if last || !instruction.is_jmp_short_or_near() {
                 ending = self.one(instruction, number).map_err(|Untranslated| insns.len())?;
             }
             let guest = (instruction.ip() % PAGE_SIZE as u64) as u16;
-            insns.push(Insn { guest, host, borrowed: self.borrowed });
+            insns.push(Insn { guest, host, borrowed: self.borrowed, moved });
         }
+        self.move_stack();
         if body == instructions.len() {
             self.take_back(lent);
         }
@@ -343,12 +426,23 @@ impl Translator<'_> {
                 Ending::Closed
             }
         });
-        let check = setter.unwrap_or(0) as u8;
-        let (after, lent_for) = (self.here(), body as u8);
-        Ok((
-            Block { start, end, entry, after, count, check, lent, lent_for, second: None, insns: insns.into() },
-            ending,
-        ))
+        let check = place.map_or(0, |place| place.at) as u8;
+        let counted = counted.unwrap_or(entry);
+        let block = Block {
+            start,
+            end,
+            entry,
+            after: self.here(),
+            count,
+            check,
+            counted,
+            checked: entry,
+            lent,
+            lent_for: body as u8,
+            second: None,
+            insns: insns.into(),
+        };
+        Ok((block, ending))
     }
 
     fn rewind(&mut self, (bytes, sites, outside): (usize, usize, usize)) {
@@ -359,11 +453,11 @@ impl Translator<'_> {
 
     /// Counts a block's instructions down without touching the flags.
     fn count_keeping_flags(&mut self, block: usize, count: u8) {
-        self.emit.add(crate::context::BUDGET, -i32::from(count));
+        self.emit.add(BUDGET, -i32::from(count));
         self.emit.budget_sign();
         self.emit.skip_if_ecx_0(5);
         let branch = self.emit.branch(JMP);
-        self.outside.push((branch, Outside::Budget(block, [None; HOMED.len()])));
+        self.outside.push((branch, Outside::Budget(block, [None; HOMED.len()], 0)));
     }
 
     /// Leaves to the runtime for a block's sake.
@@ -384,23 +478,35 @@ impl Translator<'_> {
         let branch = self.emit.branch(opcode);
         self.outside.push((branch, Outside::Site(self.sites.len())));
         let (at, page) = (self.request.origin + branch, self.request.address / PAGE_SIZE as u64);
-        self.sites.push(Site { at, stub: 0, target, page });
+        let checks = self.unchecked.is_some_and(|from| !is_near(from, target));
+        self.sites.push(Site { at, stub: 0, target, page, checks });
     }
 
     /// Puts what lies out of the way behind the blocks.
-    fn finish(&mut self) {
+    fn finish(&mut self, blocks: &mut [Block]) {
         for (branch, outside) in std::mem::take(&mut self.outside) {
             let here = self.emit.len();
-            self.emit.resolve(branch, here);
+            if branch != usize::MAX {
+                self.emit.resolve(branch, here);
+            }
             match outside {
                 Outside::Site(site) => {
                     self.sites[site].stub = self.here();
-                    self.emit.store_imm(slot::ARGUMENT, (self.request.first_site + site) as u32);
-                    self.branch_to_stub(JMP, self.stubs.reason(Reason::Link));
+                    self.branch_to_stub(CALL, self.stubs.reason(Reason::Link));
                 }
-                Outside::Budget(block, lent) => {
+                Outside::Budget(number, lent, moved) => {
                     self.take_back(lent);
-                    self.leave(Reason::Budget, block);
+                    self.moved = moved;
+                    self.move_stack();
+                    self.exhaust(number);
+                }
+                Outside::Checked { block, number, count, after } => {
+                    blocks[block].checked = self.here();
+                    self.emit.add(BUDGET, -i32::from(count));
+                    self.emit.budget_sign();
+                    self.emit.skip_if_ecx_0(5);
+                    self.exhaust(number);
+                    self.branch_to_stub(JMP, after);
                 }
                 Outside::WrongReturn(address) => {
                     self.emit.add_address(address, false);
@@ -408,10 +514,20 @@ impl Translator<'_> {
                 }
             }
         }
+        // Nothing returns behind the calls that leave, but nothing may be able to run out of the piece either.
+        self.branch_to_stub(JMP, self.stubs.reason(Reason::Link));
+    }
+
+    /// Leaves because the budget has not enough for a block. Like all calls that leave, it is known by where it would
+    /// return to.
+    fn exhaust(&mut self, number: usize) {
+        self.branch_to_stub(CALL, self.stubs.reason(Reason::Budget));
+        self.exhausted.push((self.here(), number as u32));
     }
 
     /// Translates one instruction; says how the block ends if it ends there.
-    fn one(&mut self, instruction: &Instruction, block: usize) -> Result<Option<Ending>, Untranslated> {
+    fn one(&mut self, original: &Instruction, block: usize) -> Result<Option<Ending>, Untranslated> {
+        let instruction = &self.with_moved_stack(original);
         match instruction.mnemonic() {
             Mnemonic::Endbr64 | Mnemonic::Endbr32 | Mnemonic::Nop => Ok(None),
             Mnemonic::Syscall => {

@@ -1,6 +1,6 @@
 //! Operands: registers under other names, memory confined.
 
-use iced_x86::{Code, Instruction, InstructionInfoFactory, MemorySize, Mnemonic, OpCodeOperandKind, OpKind, Register};
+use iced_x86::{Code, Instruction, MemorySize, Mnemonic, OpCodeOperandKind, OpKind, Register};
 
 use super::loans::{Place, RCX, RSP};
 use super::{NONE, Translator, Untranslated};
@@ -40,6 +40,15 @@ fn is_high_byte(register: Register) -> bool {
 fn has_high_byte(instruction: &Instruction) -> bool {
     (0..instruction.op_count())
         .any(|i| instruction.op_kind(i) == OpKind::Register && is_high_byte(instruction.op_register(i)))
+}
+
+/// The general registers that an instruction uses and those that it writes, one bit each.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Registers {
+    ip: u64,
+    code: Code,
+    pub(super) used: u32,
+    pub(super) written: u32,
 }
 
 /// Whether an instruction uses rcx without naming it, even where its address names it.
@@ -93,6 +102,14 @@ fn is_moffs(instruction: &Instruction) -> bool {
             | Code::Mov_moffs32_EAX
             | Code::Mov_moffs64_RAX
     )
+}
+
+/// Adds to the displacement of a memory operand.
+pub(super) fn move_displacement(instruction: &mut Instruction, distance: i64) {
+    let displacement = instruction.memory_displacement64().wrapping_add(distance as u64);
+    instruction.set_memory_displacement64(displacement);
+    let wide = if instruction.memory_base().is_gpr64() { 8 } else { 4 };
+    instruction.set_memory_displ_size(if i8::try_from(displacement as i64).is_ok() { 1 } else { wide });
 }
 
 /// Makes a memory operand one in the window: gs, and an address of 32 bits.
@@ -182,22 +199,33 @@ fn size_if_rm(kind: OpCodeOperandKind) -> Option<usize> {
 impl Translator<'_> {
     /// The general registers that an instruction uses, one bit each.
     pub(super) fn used(&mut self, instruction: &Instruction) -> u32 {
-        let info: &mut InstructionInfoFactory = &mut self.info;
-        info.info(instruction)
-            .used_registers()
-            .iter()
-            .filter_map(|used| number(used.register()))
-            .fold(0, |set, n| set | 1 << n)
+        self.registers(instruction).used
     }
 
-    pub(super) fn writes(&mut self, instruction: &Instruction, n: u8) -> bool {
-        self.info.info(instruction).used_registers().iter().any(|used| {
-            number(used.register()) == Some(n)
-                && !matches!(
-                    used.access(),
-                    iced_x86::OpAccess::Read | iced_x86::OpAccess::CondRead | iced_x86::OpAccess::NoMemAccess
-                )
-        })
+    fn writes(&mut self, instruction: &Instruction, n: u8) -> bool {
+        self.registers(instruction).written >> n & 1 != 0
+    }
+
+    /// What an instruction does with general registers: known already, if it is the one at hand.
+    fn registers(&mut self, instruction: &Instruction) -> Registers {
+        if self.known.ip == instruction.ip() && self.known.code == instruction.code() {
+            return self.known;
+        }
+        self.look_up(instruction)
+    }
+
+    /// What an instruction does with general registers.
+    pub(super) fn look_up(&mut self, instruction: &Instruction) -> Registers {
+        use iced_x86::OpAccess as A;
+        let mut found = Registers { ip: instruction.ip(), code: instruction.code(), used: 0, written: 0 };
+        for register in self.info.info(instruction).used_registers() {
+            let Some(n) = number(register.register()) else { continue };
+            found.used |= 1 << n;
+            if !matches!(register.access(), A::Read | A::CondRead | A::NoMemAccess) {
+                found.written |= 1 << n;
+            }
+        }
+        found
     }
 
     /// Borrows a host register that isn't one of the guest's registers in `used`: the scratch register, or one whose value
@@ -327,7 +355,7 @@ impl Translator<'_> {
             return Err(Untranslated);
         }
         // Names are the host's here, except those that are used without being named.
-        let used = self.used(instruction) | self.used(original);
+        let used = Self::named(instruction) | self.used(original);
         let register = self.borrow(used, false)?;
         self.emit.load(register, base_slot);
         let whole = like(Register::RAX, register);
@@ -488,9 +516,7 @@ impl Translator<'_> {
         // A name that is no guest register's: it is set when all others have theirs.
         mov.set_op_register(other, Register::RAX);
         if rsp_moved != 0 && number(mov.memory_base()) == Some(RSP) {
-            let displacement = mov.memory_displacement64().wrapping_add(rsp_moved as u64);
-            mov.set_memory_displacement64(displacement);
-            mov.set_memory_displ_size(if mov.memory_base().is_gpr64() { 8 } else { 4 });
+            move_displacement(&mut mov, rsp_moved);
         }
         let back = self.with_host_registers(&mut mov)?;
         debug_assert!(back.0.iter().all(Option::is_none));

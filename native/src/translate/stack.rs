@@ -1,14 +1,16 @@
 //! Instructions that use the stack or strings without naming them.
 
-use iced_x86::{Code, Instruction, MemorySize, OpKind, Register};
+use iced_x86::{Code, FlowControl, Instruction, MemorySize, Mnemonic, OpKind, Register};
 
 use super::loans::{Place, RSP};
-use super::operand::number;
+use super::operand::{move_displacement, number};
 use super::{Translator, Untranslated};
 use crate::context::{SCRATCH, STACK};
 use crate::emit::CALL;
 
 const RBP: u8 = 5;
+/// How far pushes and pops go before rsp is moved.
+const MOST_MOVED: i32 = 96;
 
 /// Prefix, byte form's opcode and operand size of a string instruction, if it is one with a stub.
 pub(super) fn string_key(instruction: &Instruction) -> Option<(Option<u8>, u8, u8)> {
@@ -60,8 +62,9 @@ impl Translator<'_> {
     }
 
     pub(super) fn push(&mut self, instruction: &Instruction) -> Result<(), Untranslated> {
+        let below = self.moved - 8;
         match instruction.code() {
-            Code::Pushq_imm8 | Code::Pushq_imm32 => self.emit.store_stack_imm(instruction.immediate(0)),
+            Code::Pushq_imm8 | Code::Pushq_imm32 => self.emit.store_stack_imm(below, instruction.immediate(0)),
             Code::Push_r64 | Code::Push_rm64 if instruction.op0_kind() == OpKind::Register => {
                 let n = number(instruction.op0_register()).ok_or(Untranslated)?;
                 let register = match self.place(n) {
@@ -72,17 +75,17 @@ impl Translator<'_> {
                         register
                     }
                 };
-                self.emit.store_stack(-8, register);
+                self.emit.store_stack(below, register);
             }
             Code::Push_rm64 if instruction.memory_size() == MemorySize::UInt64 => {
                 let used = self.used(instruction);
                 let register = self.borrow(used, false)?;
                 self.load_operand(instruction, 0, register)?;
-                self.emit.store_stack(-8, register);
+                self.emit.store_stack(below, register);
             }
             _ => return Err(Untranslated),
         }
-        self.emit.add(STACK, -8);
+        self.moved -= 8;
         self.give_back();
         Ok(())
     }
@@ -92,14 +95,15 @@ impl Translator<'_> {
             Code::Pop_r64 | Code::Pop_rm64 if instruction.op0_kind() == OpKind::Register => {
                 let n = number(instruction.op0_register()).ok_or(Untranslated)?;
                 if n == RSP {
-                    self.emit.load_stack(STACK, 0);
+                    self.emit.load_stack(STACK, self.moved);
+                    self.moved = 0;
                     return Ok(());
                 }
                 match self.place(n) {
-                    Place::Host(register) => self.emit.load_stack(register, 0),
+                    Place::Host(register) => self.emit.load_stack(register, self.moved),
                     Place::Home(home) => {
                         let register = self.borrow(0, false)?;
-                        self.emit.load_stack(register, 0);
+                        self.emit.load_stack(register, self.moved);
                         self.emit.store(home, register);
                     }
                 }
@@ -112,15 +116,49 @@ impl Translator<'_> {
                     return Err(Untranslated);
                 }
                 let register = self.borrow(used, false)?;
-                self.emit.load_stack(register, 0);
+                self.emit.load_stack(register, self.moved);
                 // An address by rsp is worked out when rsp has been moved already.
                 self.move_operand(instruction, 8, register, Code::Mov_rm64_r64)?;
             }
             _ => return Err(Untranslated),
         }
-        self.emit.add(STACK, 8);
+        self.moved += 8;
         self.give_back();
         Ok(())
+    }
+
+    /// Moves the guest's rsp to where pushes and pops have left it.
+    pub(super) fn move_stack(&mut self) {
+        if self.moved != 0 {
+            self.emit.add(STACK, self.moved);
+            self.moved = 0;
+        }
+    }
+
+    /// Whether an instruction needs the guest's rsp in its register as it is.
+    pub(super) fn needs_stack(&self, instruction: &Instruction) -> bool {
+        let names = (0..instruction.op_count())
+            .any(|i| instruction.op_kind(i) == OpKind::Register && number(instruction.op_register(i)) == Some(RSP));
+        match instruction.mnemonic() {
+            Mnemonic::Push => names || self.moved < -MOST_MOVED,
+            Mnemonic::Pop => self.moved > MOST_MOVED,
+            Mnemonic::Leave => false,
+            Mnemonic::Syscall => true,
+            _ => match instruction.flow_control() {
+                FlowControl::Next => names,
+                FlowControl::Call | FlowControl::Return => false,
+                _ => true,
+            },
+        }
+    }
+
+    /// An instruction whose memory operand by rsp, if it has one, allows for how rsp has moved.
+    pub(super) fn with_moved_stack(&self, original: &Instruction) -> Instruction {
+        let mut instruction = *original;
+        if self.moved != 0 && number(instruction.memory_base()) == Some(RSP) {
+            move_displacement(&mut instruction, self.moved.into());
+        }
+        instruction
     }
 
     /// leave: rsp from rbp, then rbp from the stack.
@@ -132,6 +170,7 @@ impl Translator<'_> {
         self.emit.mov(SCRATCH, RBP);
         self.emit.load_window(RBP, SCRATCH);
         self.emit.add_to(STACK, SCRATCH, 8);
+        self.moved = 0;
         Ok(())
     }
 }

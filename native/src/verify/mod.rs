@@ -11,12 +11,12 @@
 //!
 //! A call whose target may be anywhere returns behind it, and a return lands behind some call: both are starts.
 
-use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use iced_x86::{
-    Code, ConditionCode, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory,
-    Mnemonic, OpAccess, OpKind, Register, UsedMemory,
+    Code, ConditionCode, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfo,
+    InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register, UsedMemory,
 };
 
 use crate::context::{BUDGET, HOMED, TABLE, TEMPORARIES, slot};
@@ -139,17 +139,33 @@ const BASE: &[Mnemonic] = {
     ]
 };
 
+/// Whether instructions of a code may run in the sandbox at all.
+fn code_permitted(code: Code) -> bool {
+    /// What is known of each code: 0 nothing yet, 1 that it may, 2 that it may not.
+    static KNOWN: [AtomicU8; CODES] = [const { AtomicU8::new(0) }; CODES];
+    let find = || {
+        let features = code.cpuid_features();
+        let listed = BASE.contains(&code.mnemonic()) || code.condition_code() != ConditionCode::None;
+        let masked = [Mnemonic::Maskmovdqu, Mnemonic::Vmaskmovdqu, Mnemonic::Maskmovq].contains(&code.mnemonic());
+        features.iter().all(|feature| EXTENSIONS.contains(feature) && (listed || !is_base(*feature))) && !masked
+    };
+    let Some(known) = KNOWN.get(code as usize) else { return false };
+    match known.load(Ordering::Relaxed) {
+        0 => {
+            let permitted = find();
+            known.store(if permitted { 1 } else { 2 }, Ordering::Relaxed);
+            permitted
+        }
+        known => known == 1,
+    }
+}
+
+/// Codes of iced's.
+const CODES: usize = 5000;
+
 /// Whether an instruction is one that may run in the sandbox at all, whatever its operands in memory.
 pub(crate) fn permitted(instruction: &Instruction) -> bool {
-    let features = instruction.cpuid_features();
-    if !features.iter().all(|feature| EXTENSIONS.contains(feature)) {
-        return false;
-    }
-    let is_conditional = instruction.condition_code() != ConditionCode::None;
-    if features.iter().any(|feature| is_base(*feature)) && !is_conditional && !BASE.contains(&instruction.mnemonic()) {
-        return false;
-    }
-    !matches!(instruction.mnemonic(), Mnemonic::Maskmovdqu | Mnemonic::Vmaskmovdqu | Mnemonic::Maskmovq)
+    code_permitted(instruction.code())
         && (0..instruction.op_count()).all(|i| {
             let register = instruction.op_register(i);
             instruction.op_kind(i) != OpKind::Register
@@ -189,13 +205,12 @@ impl fmt::Display for Refused {
 pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -> Result<(), Refused> {
     let mut decoder = Decoder::with_ip(64, code, origin, DecoderOptions::NONE);
     let mut info = InstructionInfoFactory::new();
-    let mut starts = HashSet::with_capacity(code.len() / 4);
+    // Starts of instructions, by offset; not those that may only be reached from the instruction before.
+    let mut starts = vec![false; code.len()];
     let mut targets = Vec::new();
     // The last instruction has left a number of 16 bits in rcx.
     let mut index_ready = false;
     let mut last_falls_through = false;
-    // Places that may only be reached from the instruction before.
-    let mut bound = HashSet::new();
     while decoder.can_decode() {
         let at = decoder.position();
         let instruction = decoder.decode();
@@ -203,8 +218,8 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
         if instruction.is_invalid() || !permitted(&instruction) {
             return refuse(Refusal::Instruction);
         }
-        starts.insert(instruction.ip());
-        if !registers_allowed(&mut info, &instruction) {
+        let info = info.info(&instruction);
+        if !registers_allowed(info, &instruction) {
             return refuse(Refusal::Register);
         }
         match branch(&instruction, index_ready) {
@@ -213,10 +228,9 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
             Err(()) => return refuse(Refusal::Branch),
         }
         let flow = instruction.flow_control();
-        if matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall) && index_ready {
-            bound.insert(instruction.ip());
-        }
-        if !memory_allowed(&mut info, &instruction, index_ready) {
+        let indexes = matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall);
+        starts[at] = !(indexes && index_ready);
+        if !memory_allowed(info, &instruction, index_ready) {
             return refuse(Refusal::Memory);
         }
         index_ready = instruction.code() == Code::Movzx_r32_rm16
@@ -231,7 +245,7 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
     let end = origin + code.len() as u64;
     for (at, target) in targets {
         let inside = (origin..end).contains(&target);
-        let good = if inside { starts.contains(&target) && !bound.contains(&target) } else { is_entry(target) };
+        let good = if inside { starts[(target - origin) as usize] } else { is_entry(target) };
         if !good {
             return Err(Refused { why: Refusal::Branch, at });
         }
@@ -240,7 +254,7 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
 }
 
 /// Whether an instruction leaves alone the registers that are not the guest's: rsp and the budget.
-fn registers_allowed(info: &mut InstructionInfoFactory, instruction: &Instruction) -> bool {
+fn registers_allowed(info: &InstructionInfo, instruction: &Instruction) -> bool {
     let uses_stack =
         matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall | FlowControl::Return);
     let counts = match instruction.code() {
@@ -253,7 +267,7 @@ fn registers_allowed(info: &mut InstructionInfoFactory, instruction: &Instructio
         }
         _ => false,
     };
-    info.info(instruction).used_registers().iter().all(|used| {
+    info.used_registers().iter().all(|used| {
         let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
         match used.register().full_register() {
             Register::RSP => uses_stack,
@@ -289,7 +303,7 @@ fn branch(instruction: &Instruction, index_ready: bool) -> Result<Option<u64>, (
 }
 
 /// Whether all memory that an instruction touches is the window, a slot, or the return stack by call and return.
-fn memory_allowed(info: &mut InstructionInfoFactory, instruction: &Instruction, index_ready: bool) -> bool {
+fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, index_ready: bool) -> bool {
     let flow = instruction.flow_control();
     if matches!(flow, FlowControl::Call | FlowControl::Return) {
         // The stack, and nothing else: their operands are no memory.
@@ -307,10 +321,7 @@ fn memory_allowed(info: &mut InstructionInfoFactory, instruction: &Instruction, 
     if is_bit_string && instruction.op0_kind() == OpKind::Memory && instruction.op1_kind() == OpKind::Register {
         return false;
     }
-    info.info(instruction)
-        .used_memory()
-        .iter()
-        .all(|used| instruction.mnemonic() == Mnemonic::Lea || in_window(used) || in_slot(used))
+    info.used_memory().iter().all(|used| instruction.mnemonic() == Mnemonic::Lea || in_window(used) || in_slot(used))
 }
 
 /// A memory access with gs and an effective address of 32 bits.

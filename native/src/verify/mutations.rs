@@ -46,7 +46,6 @@ fn pieces(stubs: &Stubs, numbers: &mut Numbers) -> Vec<Vec<u8>> {
             page,
             origin: stubs.bytes.len(),
             first_block: 0,
-            first_site: 0,
         };
         pieces.extend(translate(&request, stubs, &|_| false).map(|piece| piece.bytes));
     }
