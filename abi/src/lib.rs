@@ -104,7 +104,7 @@ pub use callgate_macros::{
 };
 pub use errno::Errno;
 pub use flags::fmt_flags;
-pub use metadata::{ArgMetadata, FmtArg, FmtCType, FmtReturn, Handler, HandlerContext, Metadata, RetMetadata};
+pub use metadata::{Answer, ArgMetadata, FmtArg, FmtCType, FmtReturn, Handler, HandlerContext, Metadata, RetMetadata};
 pub use prototype::{Declared, Pointee};
 pub use regs::PtRegs;
 pub use ret::{Exited, NoReturn, NotImplemented, SyscallReturn};

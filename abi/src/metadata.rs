@@ -172,6 +172,27 @@ impl ArgMetadata {
     }
 }
 
+/// What is known of a handler's answer of type `R`. The macro asks the row's trait for it.
+#[derive(Clone, Copy)]
+pub struct Answer<R> {
+    into_raw: fn(R) -> i64,
+    /// What a table holds of it.
+    pub metadata: RetMetadata,
+}
+
+impl<R: SyscallReturn> Answer<R> {
+    /// The only one.
+    pub const NEW: Self = Self { into_raw: R::into_raw, metadata: RetMetadata::of::<R>() };
+}
+
+impl<R> Answer<R> {
+    /// The value for rax.
+    #[inline]
+    pub fn into_raw(self, answer: R) -> i64 {
+        (self.into_raw)(answer)
+    }
+}
+
 /// What a declaration says about its answer.
 #[derive(Clone, Copy)]
 pub struct RetMetadata {

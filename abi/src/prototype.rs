@@ -42,6 +42,31 @@ impl Declared {
     }
 }
 
+/// A handler's argument against what its prototype declares, evaluated where a constant is. The error is shown at the
+/// caller: the macro gives the call the place of the argument's type.
+impl Declared {
+    /// Ends the build with a message if a Rust type can't stand for the parameter.
+    ///
+    /// # Panics
+    /// That is how it does so.
+    #[track_caller]
+    pub const fn hold<T: SyscallArg>(self, message: &str) {
+        assert!(self.agrees::<T>(), "{}", message);
+    }
+
+    /// Ends the build if a Rust type can't stand for the parameter, or leads elsewhere, or writes what is only read. It
+    /// gives one message at most: what is no address at all leads nowhere.
+    ///
+    /// # Panics
+    /// That is how it does so.
+    #[track_caller]
+    pub const fn hold_pointer<T: SyscallArg>(self, message: &str, to: Pointee, elsewhere: &str, written: &str) {
+        self.hold::<T>(message);
+        assert!(to.agrees::<T>(), "{}", elsewhere);
+        assert!(to.permits::<T>(), "{}", written);
+    }
+}
+
 /// What is at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pointee {

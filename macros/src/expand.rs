@@ -1,7 +1,7 @@
 //! From a checked declaration to Rust.
 
 use crate::check::{Arg, CondSyscall, Handler, Return};
-use crate::prototype::Leads;
+use crate::prototype::{Declared, Leads};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
@@ -24,21 +24,17 @@ pub(crate) fn handler(handler: &Handler<'_>) -> TokenStream {
     }
 }
 
-/// The assertion that an argument's type can stand for what the prototype declares.
+/// The assertion that an argument's type can stand for what the prototype declares. It is one constant and one call,
+/// because a kernel has many hundreds of arguments.
 fn declared(arg: &Arg<'_>) -> Option<TokenStream> {
     let (ty, declared) = (arg.ty, arg.declared.as_ref()?);
-    let (class, message) = (&declared.class, &declared.message);
-    // One message at most: what is no address at all leads nowhere.
-    let agrees = quote_spanned!(at(ty.span())=> ::callgate_abi::Declared::#class.agrees::<#ty>());
-    let leads = declared.leads.as_ref().map(|Leads { pointee, elsewhere, written }| {
-        quote_spanned! {at(ty.span())=>
-            const _: () = ::core::assert!(!#agrees || #pointee.agrees::<#ty>(), "{}", #elsewhere);
-            const _: () = ::core::assert!(!#agrees || #pointee.permits::<#ty>(), "{}", #written);
-        }
-    });
-    Some(quote_spanned! {at(ty.span())=>
-        const _: () = ::core::assert!(#agrees, "{}", #message);
-        #leads
+    let Declared { class, message, leads, .. } = declared;
+    let declared = quote_spanned!(at(ty.span())=> ::callgate_abi::Declared::#class);
+    Some(match leads {
+        None => quote_spanned!(at(ty.span())=> const _: () = #declared.hold::<#ty>(#message);),
+        Some(Leads { pointee, elsewhere, written }) => quote_spanned! {at(ty.span())=>
+            const _: () = #declared.hold_pointer::<#ty>(#message, #pointee, #elsewhere, #written);
+        },
     })
 }
 
@@ -72,21 +68,15 @@ fn value(handler: &Handler<'_>) -> TokenStream {
     // would have to be checked once more, and would fail with one more message.
     let trait_name = Ident::new(entry, at(handler.place));
     let generic = quote!(Row: crate::syscalls::entry::#trait_name);
-    let (answer, call) = match handler.ret {
-        Return::Never => (None, call),
-        Return::Type(_) => (
-            Some(quote! {
-                fn sys_answer<#generic>(answer: Row::Return) -> i64 {
-                    ::callgate_abi::SyscallReturn::into_raw(answer)
-                }
-            }),
-            quote!(sys_answer::<crate::syscalls::SysCallTable>(#call)),
-        ),
+    let answer = quote!(sys_answer::<crate::syscalls::SysCallTable>());
+    let call = match handler.ret {
+        Return::Never => call,
+        Return::Type(_) => quote!(#answer.into_raw(#call)),
     };
     quote! {{
-        #answer
-        const fn sys_answer_metadata<#generic>() -> ::callgate_abi::RetMetadata {
-            ::callgate_abi::RetMetadata::of::<Row::Return>()
+        #[inline]
+        const fn sys_answer<#generic>() -> ::callgate_abi::Answer<Row::Return> {
+            ::callgate_abi::Answer::NEW
         }
         ::callgate_abi::Handler {
             call: |#context, #args| #call,
@@ -94,7 +84,7 @@ fn value(handler: &Handler<'_>) -> TokenStream {
                 name: #name,
                 entry: #entry,
                 args: &[#(#arg_metadata),*],
-                ret: sys_answer_metadata::<crate::syscalls::SysCallTable>(),
+                ret: #answer.metadata,
                 file: ::core::file!(),
                 line: #line,
                 doc: #doc,

@@ -88,16 +88,14 @@
 //!     impl crate::syscalls::entry::sys_write for crate::syscalls::SysCallTable {
 //!         type Return = Result<usize>;
 //!         const HANDLER: ::callgate_abi::Handler<crate::syscalls::Context> = {
-//!             fn sys_answer<Row: crate::syscalls::entry::sys_write>(answer: Row::Return) -> i64 {
-//!                 ::callgate_abi::SyscallReturn::into_raw(answer)
-//!             }
-//!             const fn sys_answer_metadata<Row: crate::syscalls::entry::sys_write>()
-//!             -> ::callgate_abi::RetMetadata {
-//!                 ::callgate_abi::RetMetadata::of::<Row::Return>()
+//!             #[inline]
+//!             const fn sys_answer<Row: crate::syscalls::entry::sys_write>()
+//!             -> ::callgate_abi::Answer<Row::Return> {
+//!                 ::callgate_abi::Answer::NEW
 //!             }
 //!             ::callgate_abi::Handler {
 //!                 call: |context, args| {
-//!                     sys_answer::<crate::syscalls::SysCallTable>(write(
+//!                     sys_answer::<crate::syscalls::SysCallTable>().into_raw(write(
 //!                         <Task as ::callgate_abi::HandlerContext<crate::syscalls::Context>>::from_context(context),
 //!                         <Fd as ::callgate_abi::SyscallArg>::from_reg(args[0usize]),
 //!                         <UserPtr<u8> as ::callgate_abi::SyscallArg>::from_reg(args[1usize]),
@@ -112,7 +110,7 @@
 //!                         ::callgate_abi::ArgMetadata::of::<UserPtr<u8>>("buf"),
 //!                         ::callgate_abi::ArgMetadata::of::<usize>("count"),
 //!                     ],
-//!                     ret: sys_answer_metadata::<crate::syscalls::SysCallTable>(),
+//!                     ret: sys_answer::<crate::syscalls::SysCallTable>().metadata,
 //!                     file: ::core::file!(),
 //!                     line: ::core::line!(),
 //!                     doc: "write(2): writes to a file descriptor.",
