@@ -33,6 +33,8 @@ const HOST_MXCSR: usize = HERE + 0xf20;
 /// Seconds after which a batch counts as hanging.
 const PATIENCE_MS: i32 = 2_000;
 const PAGE: usize = 4096;
+/// Below this address there is nothing in the child but what it maps for cases.
+const LOW: u64 = 1 << 32;
 
 /// What parent and child share.
 #[repr(C, align(4096))]
@@ -60,6 +62,9 @@ impl Native {
         let fsgsbase = unsafe { libc::getauxval(libc::AT_HWCAP2) } & FSGSBASE != 0;
         if !is_x86_feature_detected!("xsave") || !is_x86_feature_detected!("avx") || !fsgsbase {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "the host lacks XSAVE, AVX or FSGSBASE"));
+        }
+        if (enter as *const () as u64) < LOW {
+            return Err(io::Error::other("this program lies at low addresses, which cases take to be free"));
         }
         // SAFETY: a new mapping, at no given address.
         let shared = unsafe {
