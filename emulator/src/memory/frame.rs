@@ -14,6 +14,9 @@ use std::rc::Rc;
 use super::PAGE_SIZE;
 use super::mapping::Mapping;
 
+/// Frames that are taken from the host at once.
+const AT_ONCE: u32 = 16;
+
 /// All frames of one machine. A clone is another handle of the same.
 #[derive(Clone)]
 pub struct Memory(Rc<Inner>);
@@ -74,6 +77,9 @@ impl Memory {
             // Never touched before, so the host's zeros are still there.
             let number = u32::try_from(frames.info.len()).ok().filter(|number| *number < self.0.limit)?;
             frames.info.push(Info::default());
+            if number.is_multiple_of(AT_ONCE) {
+                self.0.mapping.provide(number, AT_ONCE);
+            }
             number
         };
         frames.info[number as usize].refs = 1;
