@@ -9,6 +9,9 @@ use callgate_kernel::mm::Layout;
 use crate::args::EngineChoice;
 use crate::exit::{Failure, Result};
 
+/// Instructions of a program before the interpreter decodes it for speed: more than most programs begin with.
+const QUICK: u64 = 50_000;
+
 /// Instructions of a program before it is translated: some two milliseconds.
 const WARM_UP: u64 = 400_000;
 
@@ -75,7 +78,9 @@ impl Plan {
                 }
             }
         }
-        Box::new(Interp::with_model(&kernel.memory, kernel.cpu))
+        let mut interp = Interp::with_model(&kernel.memory, kernel.cpu);
+        interp.start_quickly(QUICK);
+        Box::new(interp)
     }
 }
 

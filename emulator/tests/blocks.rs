@@ -88,6 +88,18 @@ fn any_budget_leads_to_the_same_state() {
 }
 
 #[test]
+fn quick_decoding_at_first_changes_nothing() {
+    let mut whole = Machine::assemble(program);
+    whole.finish();
+    for instructions in (0..whole.cpu.instructions + 10).step_by(3) {
+        let mut m = Machine::assemble(program);
+        m.interp.start_quickly(instructions);
+        m.finish();
+        assert_eq!(state(&m), state(&whole), "after {instructions}");
+    }
+}
+
+#[test]
 fn a_fault_of_the_second_of_a_pair_is_its_own() {
     let mut m = Machine::assemble(|a| {
         a.mov(rsi, DATA)?;

@@ -22,6 +22,8 @@ const HOT: u8 = 6;
 /// How many instructions the interpreter runs before it is assumed that this one doesn't, and how often that is then.
 const SOON: u64 = 10_000;
 const HOT_LATER: u8 = 1;
+/// Instructions that the interpreter runs before it decodes for speed.
+const QUICK: u64 = 50_000;
 /// Instructions that the interpreter runs when it has met cold code.
 const CHUNK: u64 = 64;
 /// The usual least budget.
@@ -86,8 +88,10 @@ impl Native {
         fields.this = context as u64;
         fields.leave = enter::leave as *const () as u64;
         fields.gs_by_call = u64::from(!host::has_fsgsbase());
+        let mut interp = Interp::with_model(memory, model);
+        interp.start_quickly(QUICK);
         Ok(Self {
-            interp: Interp::with_model(memory, model),
+            interp,
             memory: memory.clone(),
             windows: Windows::new(&shared, WINDOWS)?,
             shared,

@@ -138,6 +138,14 @@ struct Jump {
     link: Link,
 }
 
+/// An empty table, made where it stays: from `Box::new` so large an array would be copied from the stack.
+fn no_jumps() -> Box<[Jump; JUMPS]> {
+    match vec![Jump { address: 0, link: UNLINKED }; JUMPS].try_into() {
+        Ok(jumps) => jumps,
+        Err(_) => unreachable!("a vector of as many"),
+    }
+}
+
 /// A hasher for keys that are numbers already.
 #[derive(Default)]
 pub(super) struct Mix(u64);
@@ -170,6 +178,8 @@ type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
 pub(super) struct Cache {
     /// What instructions there are, and may be used.
     target: Target,
+    /// How blocks are decoded.
+    kind: Kind,
     blocks: Vec<Block>,
     /// Of the same blocks.
     origins: Vec<Origin>,
@@ -193,12 +203,13 @@ impl Cache {
     pub(super) fn new(model: CpuModel) -> Self {
         Self {
             target: Target { model, units: Units::default() },
+            kind: Kind::Long,
             blocks: Vec::new(),
             origins: Vec::new(),
             free: Vec::new(),
             by_address: Map::default(),
             pages: Map::default(),
-            jumps: Box::new([Jump { address: 0, link: UNLINKED }; JUMPS]),
+            jumps: no_jumps(),
             epochs: Map::default(),
             epoch: (0, 0),
             kept: 0,
@@ -252,10 +263,17 @@ impl Cache {
         self.epoch = (key, *self.epochs.entry(key).or_insert(next));
     }
 
+    /// Decodes such blocks from now on, all anew.
+    pub(super) fn decode_for(&mut self, kind: Kind) {
+        self.kind = kind;
+        self.reset();
+    }
+
     /// Drops everything.
     fn reset(&mut self) {
         *self = Self {
             target: self.target,
+            kind: self.kind,
             seen_writes: self.seen_writes,
             removed: self.removed + 1,
             ..Self::new(self.target.model)
@@ -379,7 +397,7 @@ impl Cache {
         if self.kept >= MAX_KEPT {
             self.reset();
         }
-        let decoded = decode_block(self.target, mmu, frame, address, MAX_OPS, true)?;
+        let decoded = decode_block(self.target, mmu, frame, address, MAX_OPS, self.kind)?;
         let block = Block {
             ops: decoded.ops.into(),
             branches: decoded.branches.into(),
@@ -483,16 +501,27 @@ impl DecodedBlock {
     }
 
     /// Whether to decode what follows a branch too: if that may be executed next, as the most frequent way.
-    fn goes_on_after(&self, instruction: &Instruction) -> bool {
-        instruction.is_jcc_short_or_near()
+    fn goes_on_after(&self, instruction: &Instruction, kind: Kind) -> bool {
+        kind == Kind::Long
+            && instruction.is_jcc_short_or_near()
             && instruction.near_branch_target() > instruction.ip()
             && self.branches.len() < MAX_BRANCHES
             && (self.count as usize) < MAX_OPS_AFTER
     }
 }
 
-/// Decodes up to `max` instructions: those of one page, or one that crosses into the next page. Only kept blocks, which
-/// `fuse` means, go on after branches that may not be taken.
+/// What instructions are decoded for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// For being executed one by one, this once.
+    Part,
+    /// A block to be kept, which ends at its first branch: quickly decoded.
+    Short,
+    /// A block to be kept, which goes on after branches that may not be taken: quickly executed.
+    Long,
+}
+
+/// Decodes up to `max` instructions: those of one page, or one that crosses into the next page.
 ///
 /// # Errors
 /// If the first instruction goes on in a page that can't be fetched from.
@@ -502,7 +531,7 @@ pub(super) fn decode_block(
     frame: u32,
     address: u64,
     max: usize,
-    fuse: bool,
+    kind: Kind,
 ) -> Result<DecodedBlock, AccessError> {
     // The offset of an instruction in its block fits in a byte; the longest instruction has 15 bytes.
     let mut bytes = [0; 256 + 16];
@@ -517,6 +546,7 @@ pub(super) fn decode_block(
         pending: int::Pending::default(),
         kinds: Vec::with_capacity(16),
     };
+    let fuse = kind != Kind::Part;
     let mut previous = None;
     let mut at = 0;
     while (block.count as usize) < max && at < in_page {
@@ -526,7 +556,7 @@ pub(super) fn decode_block(
                 (op.offset, op.before) = (offset, block.count as u8);
                 block.push(op, &instruction, previous.as_ref(), fuse);
                 at += len;
-                if ends_block && !(fuse && block.goes_on_after(&instruction)) {
+                if ends_block && !block.goes_on_after(&instruction, kind) {
                     break;
                 }
                 previous = Some(instruction);

@@ -28,6 +28,8 @@ use crate::{Cpu, CpuModel, Engine, Exit, Space};
 pub struct Interp {
     memory: Memory,
     cache: block::Cache,
+    /// Instructions before code is decoded for speed.
+    young: u64,
 }
 
 impl Interp {
@@ -38,7 +40,21 @@ impl Interp {
 
     /// An engine for spaces of `memory` that has the instructions of a model, and tells so by CPUID.
     pub fn with_model(memory: &Memory, model: CpuModel) -> Self {
-        Self { memory: memory.clone(), cache: block::Cache::new(model) }
+        Self { memory: memory.clone(), cache: block::Cache::new(model), young: 0 }
+    }
+
+    /// Decodes quickly until so many instructions are executed, then all anew for speed. Most of what a program begins with
+    /// runs once, and decoding takes a hundred times as long as executing.
+    pub fn start_quickly(&mut self, instructions: u64) {
+        self.young = instructions;
+        self.cache.decode_for(if instructions > 0 { block::Kind::Short } else { block::Kind::Long });
+    }
+
+    fn run_blocks(&mut self, cpu: &mut Cpu, space: &mut Space, budget: u64) -> Exit {
+        let mut core = core::Core::new(cpu, space, budget, self.cache.model());
+        let exit = run::run(&mut self.cache, &mut core);
+        core.finish();
+        exit
     }
 }
 
@@ -51,9 +67,18 @@ impl Engine for Interp {
     /// If `space` is of another memory than the engine.
     fn run(&mut self, cpu: &mut Cpu, space: &mut Space, budget: u64) -> Exit {
         assert!(self.memory.same(space.memory()), "a space of another memory");
-        let mut core = core::Core::new(cpu, space, budget, self.cache.model());
-        let exit = run::run(&mut self.cache, &mut core);
-        core.finish();
-        exit
+        if self.young == 0 {
+            return self.run_blocks(cpu, space, budget);
+        }
+        let (first, before) = (budget.min(self.young), cpu.instructions);
+        let exit = self.run_blocks(cpu, space, first);
+        self.young -= cpu.instructions.wrapping_sub(before).min(first);
+        if self.young == 0 {
+            self.cache.decode_for(block::Kind::Long);
+        }
+        match exit {
+            Exit::Budget if first < budget => self.run_blocks(cpu, space, budget - first),
+            exit => exit,
+        }
     }
 }
