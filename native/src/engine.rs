@@ -19,8 +19,9 @@ use crate::{enter, host};
 const WINDOWS: usize = 8;
 /// How often that is at first: most programs end soon.
 const HOT: u8 = 6;
-/// How many instructions the interpreter runs before it is assumed that this one doesn't, and how often that is then.
-const SOON: u64 = 10_000;
+/// How many instructions the interpreter runs before it is assumed that this one doesn't, and how often that is then. The
+/// first translation takes as long as some 400,000 instructions: iced's encoder and its descriptions of all instructions.
+const SOON: u64 = 30_000;
 const HOT_LATER: u8 = 1;
 /// Instructions that the interpreter runs before it decodes for speed.
 const QUICK: u64 = 50_000;

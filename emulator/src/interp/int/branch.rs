@@ -3,7 +3,7 @@
 //!
 //! A target that is no 48-bit address raises #GP at the branch, before anything is pushed or popped.
 
-use iced_x86::{Instruction, Mnemonic};
+use iced_x86::{Code, Instruction, Mnemonic};
 
 use crate::cpu::reg;
 use crate::interp::core::Core;
@@ -118,7 +118,8 @@ pub(super) fn ret<const RELEASES: bool>(core: &mut Core<'_>, op: &Op, rest: &[Op
 
 /// AMD's processors take F2h and F3h before LOOPE and LOOPNE for the condition; to Intel's they are reserved.
 fn select_loop(i: &Instruction) -> Step {
-    let narrow = i.op_code().address_size() == 32;
+    // Not iced's `op_code`, whose first use describes all instructions there are: more than a millisecond.
+    let narrow = matches!(i.code(), Code::Loop_rel8_64_ECX | Code::Loope_rel8_64_ECX | Code::Loopne_rel8_64_ECX);
     let equal = match i.mnemonic() {
         Mnemonic::Loop if narrow => return loop_while::<{ ALWAYS | NARROW }>,
         Mnemonic::Loop => return loop_while::<ALWAYS>,
