@@ -19,12 +19,13 @@ const STACK: u64 = 0x70_0000;
 type Program = fn(&mut CodeAssembler) -> Result<(), IcedError>;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let programs: [(&str, Program); 7] = [
+    let programs: [(&str, Program); 8] = [
         ("integer loop", integer_loop),
         ("memory loop", memory_loop),
         ("recursive fib", fib),
         ("dispatch loop", dispatch),
         ("xorshift", xorshift),
+        ("x87 loop", x87_loop),
         ("rep movsb", copies),
         ("cold code", cold),
     ];
@@ -194,6 +195,28 @@ fn dispatch(a: &mut CodeAssembler) -> Result<(), IcedError> {
         a.jmp(qword_ptr(rsp + rdx * 8))?;
     }
     a.set_label(&mut end)?;
+    a.syscall()
+}
+
+/// Sums and products of 80 bits, with operands in memory and on the stack.
+fn x87_loop(a: &mut CodeAssembler) -> Result<(), IcedError> {
+    let mut again = a.create_label();
+    a.mov(rsi, DATA)?;
+    a.mov(dword_ptr(rsi), 3)?;
+    a.fild(dword_ptr(rsi))?;
+    a.fld1()?;
+    a.fdiv_2(st0, st1)?;
+    a.fstp(qword_ptr(rsi + 8))?;
+    a.fldz()?;
+    a.mov(ecx, 10_000)?;
+    a.set_label(&mut again)?;
+    a.fld(qword_ptr(rsi + 8))?;
+    a.fmul_2(st0, st2)?;
+    a.faddp(st1, st0)?;
+    a.fadd(qword_ptr(rsi + 8))?;
+    a.fst(qword_ptr(rsi + 16))?;
+    a.dec(ecx)?;
+    a.jne(again)?;
     a.syscall()
 }
 

@@ -70,7 +70,7 @@ pub(super) fn called(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
 }
 
 /// No instruction at all.
-fn undefined(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
+pub(super) fn undefined(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
     Err(core.ud())
 }
 

@@ -6,7 +6,7 @@ use super::arith::Operand;
 use super::check_pending;
 use crate::flags::rflags::{CF, PF, ZF};
 use crate::interp::core::Core;
-use crate::interp::op::{Exec, Op, Stop};
+use crate::interp::op::{Op, Step, Stop};
 use crate::interp::sse::order_flags;
 use crate::softfloat::{Class, Float, compare};
 use crate::x87::status::{C0, C1, C2, C3};
@@ -14,37 +14,37 @@ use crate::x87::status::{C0, C1, C2, C3};
 type Done = Result<(), Stop>;
 
 /// Comparisons, FXAM, and the conditional moves.
-pub(super) fn select(code: Code) -> Option<Exec> {
+pub(super) fn select(code: Code) -> Option<Step> {
     use Code::*;
     Some(match code {
-        Fcom_m32fp => memory::<f32, 0>,
-        Fcom_m64fp => memory::<f64, 0>,
-        Fcomp_m32fp => memory::<f32, 1>,
-        Fcomp_m64fp => memory::<f64, 1>,
-        Ficom_m16int => memory::<i16, 0>,
-        Ficom_m32int => memory::<i32, 0>,
-        Ficomp_m16int => memory::<i16, 1>,
-        Ficomp_m32int => memory::<i32, 1>,
-        Fcom_st0_sti | Fcom_st0_sti_DCD0 => registers::<true, 0>,
-        Fcomp_st0_sti | Fcomp_st0_sti_DCD8 | Fcomp_st0_sti_DED0 => registers::<true, 1>,
-        Fcompp => both::<true>,
-        Fucom_st0_sti => registers::<false, 0>,
-        Fucomp_st0_sti => registers::<false, 1>,
-        Fucompp => both::<false>,
-        Fcomi_st0_sti => into_flags::<true, 0>,
-        Fcomip_st0_sti => into_flags::<true, 1>,
-        Fucomi_st0_sti => into_flags::<false, 0>,
-        Fucomip_st0_sti => into_flags::<false, 1>,
-        Ftst => ftst,
-        Fxam => fxam,
-        Fcmovb_st0_sti => fcmov::<0, false>,
-        Fcmove_st0_sti => fcmov::<1, false>,
-        Fcmovbe_st0_sti => fcmov::<2, false>,
-        Fcmovu_st0_sti => fcmov::<3, false>,
-        Fcmovnb_st0_sti => fcmov::<0, true>,
-        Fcmovne_st0_sti => fcmov::<1, true>,
-        Fcmovnbe_st0_sti => fcmov::<2, true>,
-        Fcmovnu_st0_sti => fcmov::<3, true>,
+        Fcom_m32fp => in_memory!(memory::<f32, 0>),
+        Fcom_m64fp => in_memory!(memory::<f64, 0>),
+        Fcomp_m32fp => in_memory!(memory::<f32, 1>),
+        Fcomp_m64fp => in_memory!(memory::<f64, 1>),
+        Ficom_m16int => in_memory!(memory::<i16, 0>),
+        Ficom_m32int => in_memory!(memory::<i32, 0>),
+        Ficomp_m16int => in_memory!(memory::<i16, 1>),
+        Ficomp_m32int => in_memory!(memory::<i32, 1>),
+        Fcom_st0_sti | Fcom_st0_sti_DCD0 => in_registers!(registers::<true, 0>),
+        Fcomp_st0_sti | Fcomp_st0_sti_DCD8 | Fcomp_st0_sti_DED0 => in_registers!(registers::<true, 1>),
+        Fcompp => in_registers!(both::<true>),
+        Fucom_st0_sti => in_registers!(registers::<false, 0>),
+        Fucomp_st0_sti => in_registers!(registers::<false, 1>),
+        Fucompp => in_registers!(both::<false>),
+        Fcomi_st0_sti => in_registers!(into_flags::<true, 0>),
+        Fcomip_st0_sti => in_registers!(into_flags::<true, 1>),
+        Fucomi_st0_sti => in_registers!(into_flags::<false, 0>),
+        Fucomip_st0_sti => in_registers!(into_flags::<false, 1>),
+        Ftst => in_registers!(ftst),
+        Fxam => in_registers!(fxam),
+        Fcmovb_st0_sti => in_registers!(fcmov::<0, false>),
+        Fcmove_st0_sti => in_registers!(fcmov::<1, false>),
+        Fcmovbe_st0_sti => in_registers!(fcmov::<2, false>),
+        Fcmovu_st0_sti => in_registers!(fcmov::<3, false>),
+        Fcmovnb_st0_sti => in_registers!(fcmov::<0, true>),
+        Fcmovne_st0_sti => in_registers!(fcmov::<1, true>),
+        Fcmovnbe_st0_sti => in_registers!(fcmov::<2, true>),
+        Fcmovnu_st0_sti => in_registers!(fcmov::<3, true>),
         _ => return None,
     })
 }

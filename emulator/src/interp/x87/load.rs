@@ -5,49 +5,49 @@ use iced_x86::Code;
 use super::arith::Operand;
 use super::check_pending;
 use crate::interp::core::Core;
-use crate::interp::op::{Exec, Op, Stop};
+use crate::interp::op::{Op, Step, Stop};
 use crate::softfloat::{self, Env, Float, Format, Rounding, flag};
 use crate::x87::{F80, bcd};
 
 type Done = Result<(), Stop>;
 
 /// Loads and stores.
-pub(super) fn select(code: Code) -> Option<Exec> {
+pub(super) fn select(code: Code) -> Option<Step> {
     use Code::*;
     Some(match code {
-        Fld_m32fp => load::<f32>,
-        Fld_m64fp => load::<f64>,
-        Fild_m16int => load::<i16>,
-        Fild_m32int => load::<i32>,
-        Fild_m64int => load::<i64>,
-        Fld_m80fp => load_80,
-        Fbld_m80bcd => fbld,
-        Fld_sti => load_register,
-        Fld1 => constant::<ONE>,
-        Fldz => constant::<ZERO>,
-        Fldpi => constant::<PI>,
-        Fldl2t => constant::<LOG2_10>,
-        Fldl2e => constant::<LOG2_E>,
-        Fldlg2 => constant::<LOG10_2>,
-        Fldln2 => constant::<LN_2>,
-        Fst_m32fp => store_float::<Single, false>,
-        Fst_m64fp => store_float::<Double, false>,
-        Fstp_m32fp => store_float::<Single, true>,
-        Fstp_m64fp => store_float::<Double, true>,
-        Fstp_m80fp => store_80,
-        Fst_sti => store_register::<false>,
-        Fstp_sti | Fstp_sti_DFD0 | Fstp_sti_DFD8 => store_register::<true>,
-        Fstpnce_sti => fstpnce,
-        Fist_m16int => store_integer::<u16, false, false>,
-        Fist_m32int => store_integer::<u32, false, false>,
-        Fistp_m16int => store_integer::<u16, true, false>,
-        Fistp_m32int => store_integer::<u32, true, false>,
-        Fistp_m64int => store_integer::<u64, true, false>,
-        Fisttp_m16int => store_integer::<u16, true, true>,
-        Fisttp_m32int => store_integer::<u32, true, true>,
-        Fisttp_m64int => store_integer::<u64, true, true>,
-        Fbstp_m80bcd => fbstp,
-        Fxch_st0_sti | Fxch_st0_sti_DDC8 | Fxch_st0_sti_DFC8 => fxch,
+        Fld_m32fp => in_memory!(load::<f32>),
+        Fld_m64fp => in_memory!(load::<f64>),
+        Fild_m16int => in_memory!(load::<i16>),
+        Fild_m32int => in_memory!(load::<i32>),
+        Fild_m64int => in_memory!(load::<i64>),
+        Fld_m80fp => in_memory!(load_80),
+        Fbld_m80bcd => in_memory!(fbld),
+        Fld_sti => in_registers!(load_register),
+        Fld1 => in_registers!(constant::<ONE>),
+        Fldz => in_registers!(constant::<ZERO>),
+        Fldpi => in_registers!(constant::<PI>),
+        Fldl2t => in_registers!(constant::<LOG2_10>),
+        Fldl2e => in_registers!(constant::<LOG2_E>),
+        Fldlg2 => in_registers!(constant::<LOG10_2>),
+        Fldln2 => in_registers!(constant::<LN_2>),
+        Fst_m32fp => in_memory!(store_float::<Single, false>),
+        Fst_m64fp => in_memory!(store_float::<Double, false>),
+        Fstp_m32fp => in_memory!(store_float::<Single, true>),
+        Fstp_m64fp => in_memory!(store_float::<Double, true>),
+        Fstp_m80fp => in_memory!(store_80),
+        Fst_sti => in_registers!(store_register::<false>),
+        Fstp_sti | Fstp_sti_DFD0 | Fstp_sti_DFD8 => in_registers!(store_register::<true>),
+        Fstpnce_sti => in_registers!(fstpnce),
+        Fist_m16int => in_memory!(store_integer::<u16, false, false>),
+        Fist_m32int => in_memory!(store_integer::<u32, false, false>),
+        Fistp_m16int => in_memory!(store_integer::<u16, true, false>),
+        Fistp_m32int => in_memory!(store_integer::<u32, true, false>),
+        Fistp_m64int => in_memory!(store_integer::<u64, true, false>),
+        Fisttp_m16int => in_memory!(store_integer::<u16, true, true>),
+        Fisttp_m32int => in_memory!(store_integer::<u32, true, true>),
+        Fisttp_m64int => in_memory!(store_integer::<u64, true, true>),
+        Fbstp_m80bcd => in_memory!(fbstp),
+        Fxch_st0_sti | Fxch_st0_sti_DDC8 | Fxch_st0_sti_DFC8 => in_registers!(fxch),
         _ => return None,
     })
 }
@@ -234,7 +234,7 @@ fn store_80(core: &mut Core<'_>, op: &Op) -> Done {
         }
         None if after.stack_fault(false) => Float::DEFAULT_NAN.into(),
         None => {
-            core.check_store(address, 10)?;
+            check_place(core, (address, 10))?;
             core.cpu.fpu = after;
             return Ok(());
         }
