@@ -36,8 +36,12 @@ pub(crate) fn remainder(env: &mut Env, a: Float, b: Float, nearest: bool) -> Rem
     if a.denormal || b.denormal {
         env.raise(flag::DENORMAL);
     }
-    if a.class == Class::Zero || b.class == Class::Infinite {
+    if a.class == Class::Zero {
         return whole(a);
+    }
+    if b.class == Class::Infinite {
+        // Which may underflow.
+        return whole(exact(env, a.sign, a.exp, a.sig.into()));
     }
     let difference = a.exp - b.exp;
     let divisor = u128::from(b.sig);
@@ -86,7 +90,8 @@ pub(crate) fn scale(env: &mut Env, a: Float, b: Float) -> Float {
         _ => {}
     }
     match (a.class, b.class) {
-        (Class::Zero | Class::Infinite, _) | (_, Class::Zero) => return a,
+        (Class::Zero | Class::Infinite, _) => return a,
+        (_, Class::Zero) => return exact(env, a.sign, a.exp, a.sig.into()),
         (_, Class::Infinite) if b.sign => return Float::zero(a.sign),
         (_, Class::Infinite) => return Float::infinity(a.sign),
         _ => {}

@@ -165,6 +165,8 @@ pub(crate) fn exp2_minus_1(env: &mut Env, x: Float) -> Float {
     }
     match x.class {
         Class::Infinite if x.sign => Float::finite(true, 0, 1 << 63),
+        // Of so small a number the first term is all that counts, and the others would leave the range.
+        Class::Finite if x.exp < -200 => product(env, x, Wide::from_bits(LN_2)),
         Class::Finite if x.exp < 0 => {
             let y = Wide::from_float(x) * Wide::from_bits(LN_2);
             Wide::series(y, |k| y / Wide::from(k + 1)).round(env)
