@@ -19,6 +19,8 @@ use std::sync::Mutex;
 use crate::segments::{USER_CS, USER_DS};
 use crate::state::{CODE, DATA, DATA_PAGES, DIED, LEAVE_BYTES, SLOT, State, TARGET, WINDOWS, WRITABLE, XSAVE, at};
 
+/// No case yet.
+const NONE: u64 = u64::MAX;
 /// Cases that are run at a time.
 pub(crate) const BATCH: usize = 256;
 /// Where the child keeps the state that it loads and stores: low, so that it can be named without a register.
@@ -30,7 +32,7 @@ const HOST_FS: usize = HERE + 0xf08;
 const FRAME: usize = HERE + 0xf40;
 const LEAVE: usize = HERE + 0xf18;
 const HOST_MXCSR: usize = HERE + 0xf20;
-/// Seconds after which a batch counts as hanging.
+/// Milliseconds after which a batch counts as hanging.
 const PATIENCE_MS: i32 = 2_000;
 const PAGE: usize = 4096;
 /// Below this address there is nothing in the child but what it maps for cases.
@@ -39,7 +41,7 @@ const LOW: u64 = 1 << 32;
 /// What parent and child share.
 #[repr(C, align(4096))]
 struct Shared {
-    /// The case that runs.
+    /// The case that runs; after the last one, how many there were; before the first one, [`NONE`].
     current: u64,
     states: [State; BATCH],
 }
@@ -90,20 +92,28 @@ impl Native {
         assert!(states.len() <= BATCH);
         // SAFETY: the mapping has room for BATCH states, and the child doesn't touch it before it is asked to.
         unsafe { ptr::copy_nonoverlapping(states.as_ptr(), (&raw mut (*self.shared).states).cast(), states.len()) };
-        let mut first = 0;
+        let (mut first, mut failures) = (0, 0);
         while first < states.len() {
+            // SAFETY: the child doesn't touch it before it is asked to.
+            unsafe { (&raw mut (*self.shared).current).write_volatile(NONE) };
             if self.ask(first, states.len())? {
                 break;
             }
-            // SAFETY: the child is dead.
-            let dead = unsafe { ptr::read_volatile(&raw const (*self.shared).current) } as usize;
-            if dead >= states.len() {
-                return Err(io::Error::other("the child died between cases"));
-            }
-            // SAFETY: as above, and `dead` is below BATCH.
-            unsafe { (&raw mut (*self.shared).states[dead].trap).write(DIED) };
-            first = dead + 1;
             self.start()?;
+            // SAFETY: the child that wrote it is dead, and the new one waits.
+            match unsafe { (&raw const (*self.shared).current).read_volatile() } {
+                // On a busy machine it may not even have begun before patience ended.
+                NONE if failures < 10 => failures += 1,
+                NONE => return Err(io::Error::other("no child gets as far as its first case")),
+                dead => {
+                    // All may be done, and only the answer be missing.
+                    if (dead as usize) < states.len() {
+                        // SAFETY: `dead` is below BATCH.
+                        unsafe { (&raw mut (*self.shared).states[dead as usize].trap).write(DIED) };
+                    }
+                    first = dead as usize + 1;
+                }
+            }
         }
         // SAFETY: as for the other direction; the child has answered.
         unsafe {
