@@ -15,7 +15,7 @@ use crate::state::{
 const END: [u8; 2] = [0xcd, 0x80];
 const END_VECTOR: u8 = 0x80;
 /// More instructions than a case executes.
-const BUDGET: u64 = 10_000;
+const BUDGET: u64 = 1_000_000;
 
 /// Where its descriptor table is, for ring 0 only.
 const GDT_BASE: u64 = 0x0f00_0000;
