@@ -41,7 +41,7 @@ fn each_budget_is_used_up_exactly() {
     let mut interp = Interp::new(&memory);
     let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory), guest(&memory));
     for n in 0..20_000u64 {
-        let budget = 1 + n * 37 % 211;
+        let budget = 1 + n * 379 % 1201;
         assert_eq!(native.run(&mut ours, &mut our_space, budget), Exit::Budget);
         assert_eq!(interp.run(&mut theirs, &mut their_space, budget), Exit::Budget);
         let state = |cpu: &Cpu| (cpu.rip, cpu.instructions, cpu.gpr, cpu.rflags());
