@@ -36,6 +36,8 @@ const SIGNALS: [libc::c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, li
 /// The actions that were there before.
 static PREVIOUS: OnceLock<[libc::sigaction; SIGNALS.len()]> = OnceLock::new();
 
+/// More than the kernel needs for a signal's frame, with all vector state that there is, and what a small handler does.
+const MOST_OF_A_FRAME: u64 = 32 << 10;
 /// Bytes of the stack that handlers run on.
 const ALTERNATE_STACK: usize = 64 << 10;
 
@@ -104,6 +106,18 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     // SAFETY: the kernel gives a handler with SA_SIGINFO a valid ucontext, which is its own until it returns.
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     let rip = registers[libc::REG_RIP as usize] as u64;
+    let rsp = registers[libc::REG_RSP as usize] as u64;
+    // SAFETY: the kernel's siginfo is valid while the handler runs.
+    let code = unsafe { (*info).si_code };
+    if code == libc::SI_KERNEL && (active.guard.1..active.guard.1 + MOST_OF_A_FRAME).contains(&rsp) {
+        // A handler of the program, without SA_ONSTACK, had no room for its frame, and its signal is lost. Make room, so
+        // that the next one has it: as below, but the last entry stays, since a string instruction may be about to return
+        // by it. If it was the instruction that faulted, it does so again.
+        // SAFETY: rsp is in the return stack, and its empty top is too; only this thread uses it, and it is interrupted.
+        unsafe { ((active.stack_base - 8) as *mut u64).write((rsp as *const u64).read()) };
+        registers[libc::REG_RSP as usize] = (active.stack_base - 8) as i64;
+        return;
+    }
     if !(active.code.0..active.code.1).contains(&rip) {
         return pass_on(signal, info, context);
     }
