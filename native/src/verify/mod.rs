@@ -341,11 +341,12 @@ fn in_slot(used: &UsedMemory) -> bool {
     }
     let Ok(at) = i32::try_from(used.displacement() as i64) else { return false };
     let size = used.memory_size().size();
+    let Some(end) = i32::try_from(size).ok().and_then(|size| at.checked_add(size)) else { return false };
     let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead);
     let homes = HOMED.iter().map(|n| slot::gpr(*n));
     let temporaries = (0..TEMPORARIES).map(slot::temporary).chain((0..HOMED.len()).map(slot::lent));
     let mut words = homes.chain(temporaries).chain([slot::TARGET]);
-    if words.any(|word| at >= word && at + size as i32 <= word + 8) {
+    if words.any(|word| at >= word && end <= word + 8) {
         return size != 0;
     }
     match at {

@@ -94,6 +94,8 @@ fn memory_outside_is_refused() {
         (0x8b, TABLE),
         (0x89, slot::ARGUMENT),
         (0x89, slot::TARGET + 4),
+        // So near the end of what 32 bits can say that the access ends behind it.
+        (0x89, i32::MAX - 3),
     ] {
         assert_eq!(check(&at_slot(&[0x65, 0x48, opcode], 1, place)), Err(Refusal::Memory), "{opcode:x} {place:x}");
     }
