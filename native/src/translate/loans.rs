@@ -5,7 +5,7 @@
 
 use super::Translator;
 use super::operand::Registers;
-use crate::context::{BUDGET, COUNTER, Context, HOMED, SCRATCH, STACK, slot};
+use crate::context::{COUNTER, Context, HOMED, STACK, slot};
 
 /// Guest registers with names of their own here.
 pub(super) const RCX: u8 = 1;
@@ -47,7 +47,6 @@ fn host_of(guest: u8) -> Option<u8> {
 /// Where the context has what a host register holds.
 fn held(context: &mut Context, host: u8) -> &mut u64 {
     match host {
-        SCRATCH => &mut context.scratch,
         COUNTER => &mut context.gpr[usize::from(RCX)],
         STACK => &mut context.gpr[usize::from(RSP)],
         host => &mut context.gpr[usize::from(host)],
@@ -75,8 +74,6 @@ pub(crate) fn leave(lent: &Lent, context: &mut Context) {
 
 /// Host registers that may be lent, by preference.
 const LENDERS: [u8; 11] = [15, 14, 13, 12, 8, STACK, COUNTER, 5, 3, 7, 6];
-
-const _: () = assert!(HOMED[0] == COUNTER && HOMED[1] == BUDGET && HOMED[2] == STACK);
 
 impl Translator<'_> {
     /// Where a guest's register is, with the loans of the block at hand.
@@ -126,9 +123,7 @@ impl Translator<'_> {
     pub(super) fn lend(&mut self, lent: Lent) {
         for (place, loan) in lent.into_iter().enumerate() {
             let Some(Loan { guest, host, .. }) = loan else { continue };
-            if host != SCRATCH {
-                self.emit.store(slot::lent(place), host);
-            }
+            self.emit.store(slot::lent(place), host);
             self.emit.load(host, slot::gpr(guest));
         }
         self.lent = lent;
@@ -141,9 +136,7 @@ impl Translator<'_> {
             if written {
                 self.emit.store(slot::gpr(guest), host);
             }
-            if host != SCRATCH {
-                self.emit.load(host, slot::lent(place));
-            }
+            self.emit.load(host, slot::lent(place));
         }
         self.lent = [None; HOMED.len()];
     }
