@@ -48,11 +48,7 @@ impl SyscallArg for WriteSegments {
     }
 
     fn fmt(arg: &TracedArg<'_>, f: &mut dyn Write) -> Result {
-        fmt_array::<Iovec>(arg.raw, length(arg), arg, f, |segment, f| {
-            f.write_str("{iov_base=")?;
-            fmt_quoted(segment.iov_base, segment.iov_len, arg.memory, f)?;
-            write!(f, ", iov_len={}}}", segment.iov_len)
-        })
+        fmt_segments(arg, f, |segment, f| fmt_quoted(segment.iov_base, segment.iov_len, arg.memory, f))
     }
 }
 
@@ -73,19 +69,24 @@ impl SyscallArg for ReadSegments {
 
     fn fmt(arg: &TracedArg<'_>, f: &mut dyn Write) -> Result {
         let left = std::cell::Cell::new(arg.result.and_then(|n| u64::try_from(n).ok()));
-        fmt_array::<Iovec>(arg.raw, length(arg), arg, f, |segment, f| {
-            f.write_str("{iov_base=")?;
-            match left.get() {
-                Some(n) => {
-                    let read = n.min(segment.iov_len);
-                    left.set(Some(n - read));
-                    fmt_quoted(segment.iov_base, read, arg.memory, f)?;
-                }
-                None => fmt_address(segment.iov_base, f)?,
+        fmt_segments(arg, f, |segment, f| match left.get() {
+            Some(n) => {
+                let read = n.min(segment.iov_len);
+                left.set(Some(n - read));
+                fmt_quoted(segment.iov_base, read, arg.memory, f)
             }
-            write!(f, ", iov_len={}}}", segment.iov_len)
+            None => fmt_address(segment.iov_base, f),
         })
     }
+}
+
+/// Prints segments, each with what `base` makes of its bytes.
+fn fmt_segments(arg: &TracedArg<'_>, f: &mut dyn Write, base: impl Fn(&Iovec, &mut dyn Write) -> Result) -> Result {
+    fmt_array::<Iovec>(arg.raw, length(arg), arg, f, |segment, f| {
+        f.write_str("{iov_base=")?;
+        base(segment, f)?;
+        write!(f, ", iov_len={}}}", segment.iov_len)
+    })
 }
 
 /// The two descriptors that pipe(2) stores.
