@@ -17,6 +17,7 @@ mod fxsave;
 mod interp;
 #[allow(unsafe_code)]
 mod memory;
+mod numbers;
 mod softfloat;
 mod x87;
 mod xstate;
@@ -31,5 +32,6 @@ pub use interp::Interp;
 pub use memory::{
     Entries, Frame, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space, is_canonical, page_fault,
 };
+pub use numbers::{NumberHasher, NumberMap};
 pub use x87::{F80, Fpu, Pointers as FpuPointers};
 pub use xstate::{InvalidXstate, XSAVE_SIZE};

@@ -6,11 +6,9 @@
 //! another space runs, or code was mapped otherwise, and the view doesn't hold any more, all that is resolved across
 //! pages is taken back.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 
-use callgate_emulator::{CpuModel, Memory, PAGE_SIZE, PageFlags, Space};
+use callgate_emulator::{CpuModel, Memory, NumberMap, PAGE_SIZE, PageFlags, Space};
 
 use crate::code::{Code, ReturnStack};
 use crate::context::{Reason, SCRATCH, TABLE_ENTRIES, slot};
@@ -19,37 +17,6 @@ use crate::stubs::{Stubs, jump_to};
 use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, crosses, translate};
 use crate::verify::verify;
 use crate::window::{Shared, WINDOW};
-
-/// A map whose keys are numbers. A guest that makes them collide slows itself.
-type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mixer>>;
-
-/// Mixes numbers by multiplication.
-#[derive(Default)]
-struct Mixer(u64);
-
-impl Hasher for Mixer {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u16(&mut self, number: u16) {
-        self.write_u64(number.into());
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(number.into());
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-}
 
 /// Entries of the table of starts that were found last.
 const RECENT: usize = 1024;
@@ -97,14 +64,14 @@ pub(crate) struct Cache {
     sites: Vec<Site>,
     /// Where calls would return to that leave because the budget is exhausted, and the blocks.
     exhausted: Vec<(usize, u32)>,
-    by_key: Map<(u32, u64), u32>,
+    by_key: NumberMap<(u32, u64), u32>,
     /// Of each frame and each of its bytes, one more than the block that has an instruction there.
-    by_frame: Map<u32, Box<[u32; PAGE_SIZE]>>,
+    by_frame: NumberMap<u32, Box<[u32; PAGE_SIZE]>>,
     /// The versions of the frames that blocks are of.
-    versions: Map<u32, u32>,
+    versions: NumberMap<u32, u32>,
     /// The count of code writes up to which all versions are known to be right.
     seen_writes: u64,
-    view: Map<u64, u32>,
+    view: NumberMap<u64, u32>,
     /// The state of executable mappings that the view is known to hold in.
     generation: u64,
     /// Sites that are resolved across pages.
@@ -112,11 +79,11 @@ pub(crate) struct Cache {
     /// The jump table is filled: it needn't be before there is code to use it.
     has_table: bool,
     /// Entries of the jump table in use, and where they lead.
-    jumps: Map<u16, usize>,
+    jumps: NumberMap<u16, usize>,
     /// Jumps of landings that lead to other landings.
     chained: Vec<usize>,
     /// Where blocks are entered by indirect branches.
-    indirect: Map<u32, Landing>,
+    indirect: NumberMap<u32, Landing>,
     recent: Box<[(u64, Start); RECENT]>,
     /// The return stack must be emptied before code runs.
     pub(crate) stack_stale: bool,
@@ -140,17 +107,17 @@ impl Cache {
             blocks: Vec::new(),
             sites: Vec::new(),
             exhausted: Vec::new(),
-            by_key: Map::default(),
-            by_frame: Map::default(),
-            versions: Map::default(),
+            by_key: NumberMap::default(),
+            by_frame: NumberMap::default(),
+            versions: NumberMap::default(),
             seen_writes: 0,
-            view: Map::default(),
+            view: NumberMap::default(),
             generation: 0,
             links: Vec::new(),
             has_table: false,
-            jumps: Map::default(),
+            jumps: NumberMap::default(),
             chained: Vec::new(),
-            indirect: Map::default(),
+            indirect: NumberMap::default(),
             recent: Box::new([NOWHERE; RECENT]),
             stack_stale: true,
             figures: Figures::default(),

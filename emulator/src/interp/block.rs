@@ -6,13 +6,11 @@
 //! valid for one epoch: one state of one space's executable mappings, one ring, and one set of usable units.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use iced_x86::Instruction;
 
-use crate::CpuModel;
 use crate::memory::{AccessError, Memory, Mmu, PAGE_MASK, PAGE_SIZE, Privilege};
+use crate::{CpuModel, NumberMap};
 
 use super::decode::{Decoded, decode};
 use super::int;
@@ -146,34 +144,6 @@ fn no_jumps() -> Box<[Jump; JUMPS]> {
     }
 }
 
-/// A hasher for keys that are numbers already.
-#[derive(Default)]
-pub(super) struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(u64::from(value));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        // Multiply by 2^64 over the golden ratio, and let high bits reach the low ones.
-        let mixed = (self.0.rotate_left(26) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ mixed >> 32;
-    }
-}
-
-type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
-
 /// All blocks of an engine.
 pub(super) struct Cache {
     /// What instructions there are, and may be used.
@@ -184,11 +154,11 @@ pub(super) struct Cache {
     /// Of the same blocks.
     origins: Vec<Origin>,
     free: Vec<u32>,
-    by_address: Map<(u32, u8, u64), u32>,
-    pages: Map<u32, CodePage>,
+    by_address: NumberMap<(u32, u8, u64), u32>,
+    pages: NumberMap<u32, CodePage>,
     jumps: Box<[Jump; JUMPS]>,
     /// Numbers of times: those in which links and jumps recorded are valid, by what makes them so.
-    epochs: Map<u64, u32>,
+    epochs: NumberMap<u64, u32>,
     /// The last that was asked for.
     epoch: (u64, u32),
     /// Instructions in `blocks`.
@@ -207,10 +177,10 @@ impl Cache {
             blocks: Vec::new(),
             origins: Vec::new(),
             free: Vec::new(),
-            by_address: Map::default(),
-            pages: Map::default(),
+            by_address: NumberMap::default(),
+            pages: NumberMap::default(),
             jumps: no_jumps(),
-            epochs: Map::default(),
+            epochs: NumberMap::default(),
             epoch: (0, 0),
             kept: 0,
             removed: 0,
