@@ -11,9 +11,8 @@ use std::io;
 use callgate_emulator::{CpuModel, Memory, NumberMap, PAGE_SIZE, PageFlags, Space};
 
 use crate::code::{Code, ReturnStack};
-use crate::context::{Reason, SCRATCH, TABLE_ENTRIES, slot};
-use crate::emit::{Emit, JMP};
-use crate::stubs::{Stubs, jump_to};
+use crate::context::{Reason, TABLE_ENTRIES};
+use crate::stubs::Stubs;
 use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, crosses, translate};
 use crate::verify::verify;
 use crate::window::{Shared, WINDOW};
@@ -274,6 +273,17 @@ impl Cache {
 
     /// Translates from an address on. None if that can't be: the interpreter finds out why.
     pub(crate) fn translate(&mut self, shared: &Shared, space: &Space, address: u64) -> Option<Start> {
+        self.make(shared, space, address, false).map(|(start, _)| start)
+    }
+
+    /// Translates from an address on, with a landing if that is wanted.
+    fn make(
+        &mut self,
+        shared: &Shared,
+        space: &Space,
+        address: u64,
+        landing: bool,
+    ) -> Option<(Start, Option<Landing>)> {
         let began = std::time::Instant::now();
         let frame = fetch(space, address).filter(|_| address < WINDOW)?;
         if !std::mem::replace(&mut self.has_table, true) {
@@ -307,17 +317,19 @@ impl Cache {
             page: if second.is_some() { &page } else { &page[..PAGE_SIZE] },
             origin: self.code.len(),
             first_block: self.blocks.len(),
+            landing,
         };
         let piece = translate(&request, &self.stubs, &|at| self.by_key.contains_key(&(frame, at)))?;
         let verifying = std::time::Instant::now();
         self.figures.translation += verifying - began;
-        let verified = self.verify(&piece.bytes, None);
+        let verified = self.verify(&piece.bytes);
         self.figures.verification += verifying.elapsed();
         if let Err(refused) = verified {
             debug_assert!(false, "{refused} of {address:#x}: {:02x?}", piece.bytes);
             return None;
         }
         let first = self.blocks.len() as u32;
+        let landing = piece.otherwise.map(|otherwise| Landing { entry: self.code.len(), otherwise });
         self.code.append(&piece.bytes);
         self.figures.blocks += piece.blocks.len() as u64;
         for mut block in piece.blocks {
@@ -347,16 +359,15 @@ impl Cache {
         }
         let start = self.at(first, 0);
         self.recent[address as usize % RECENT] = (address, start);
-        Some(start)
+        Some((start, landing))
     }
 
-    /// Verifies code that will lie behind what there is. `checked` is an entry with a check that it may lead to.
-    fn verify(&self, bytes: &[u8], checked: Option<usize>) -> Result<(), crate::verify::Refused> {
+    /// Verifies code that will lie behind what there is.
+    fn verify(&self, bytes: &[u8]) -> Result<(), crate::verify::Refused> {
         let base = self.code.base();
         let stubs = base + self.stubs.bytes.len() as u64;
         verify(bytes, base + self.code.len() as u64, &|target| {
             target < stubs && self.stubs.entries().any(|stub| base + stub as u64 == target)
-                || checked.is_some_and(|checked| base + checked as u64 == target)
                 || self.blocks.binary_search_by_key(&target, |block| base + block.entry as u64).is_ok()
         })
     }
@@ -384,7 +395,7 @@ impl Cache {
     }
 
     /// Lets indirect branches to an address find a block.
-    pub(crate) fn link_indirect(&mut self, shared: &Shared, address: u64, start: Start) {
+    pub(crate) fn link_indirect(&mut self, shared: &Shared, space: &Space, address: u64, start: Start) {
         if start.insn != 0 {
             return;
         }
@@ -392,9 +403,8 @@ impl Cache {
         let landing = match self.indirect.get(&start.block) {
             Some(landing) => *landing,
             None => {
-                let Some(landing) = self.emit_indirect(address, self.blocks[start.block as usize].checked) else {
-                    return;
-                };
+                // Code of its own: what is branched to in this way is seldom come to in another.
+                let Some((start, Some(landing))) = self.make(shared, space, address, true) else { return };
                 self.indirect.insert(start.block, landing);
                 landing
             }
@@ -406,29 +416,6 @@ impl Cache {
             self.code.patch(landing.otherwise, (before as i64 - landing.otherwise as i64 - 4) as i32);
             self.chained.push(landing.otherwise);
         }
-    }
-
-    /// Code that makes sure that it was the block at an address that was looked for.
-    fn emit_indirect(&mut self, address: u64, entry: usize) -> Option<Landing> {
-        if !self.code.has_room(MAX_PIECE) {
-            return None;
-        }
-        let origin = self.code.len();
-        let mut emit = Emit::new();
-        emit.load(SCRATCH, slot::TARGET);
-        emit.add_address(address, true);
-        emit.skip_if_rcx_0(5);
-        emit.raw(&jump_to(origin + emit.len(), self.stubs.reason(Reason::Miss)));
-        let otherwise = origin + emit.len() - 4;
-        let branch = emit.branch(JMP);
-        let displacement = entry as i64 - (origin + branch + 4) as i64;
-        emit.bytes[branch..branch + 4].copy_from_slice(&(displacement as i32).to_le_bytes());
-        if let Err(refused) = self.verify(&emit.bytes, Some(entry)) {
-            debug_assert!(false, "{refused}");
-            return None;
-        }
-        self.code.append(&emit.bytes);
-        Some(Landing { entry: origin, otherwise })
     }
 }
 

@@ -288,7 +288,7 @@ impl Native {
             }
             (Reason::Miss, _) => {
                 if let Ok(start) = self.block_start(space, cpu.rip) {
-                    self.cache.link_indirect(&self.shared, cpu.rip, start);
+                    self.cache.link_indirect(&self.shared, space, cpu.rip, start);
                 }
             }
             (Reason::Syscall, _) => {

@@ -5,7 +5,7 @@
 //! so meet the window's guards before they could leave it.
 
 use crate::context::{COUNTER, Reason, SCRATCH, TABLE, slot};
-use crate::emit::{Emit, JMP, RSP};
+use crate::emit::{Emit, RSP};
 
 const RSI: u8 = 6;
 const RDI: u8 = 7;
@@ -137,12 +137,4 @@ fn string(emit: &mut Emit, key: (Option<u8>, u8, u8), uses_rsi: bool, uses_rdi: 
     }
     emit.ret();
     StringStub { key, start, instruction: (at, end), uses_rsi, uses_rdi, counts }
-}
-
-/// The branch to a stub from code at another offset, as bytes.
-pub(crate) fn jump_to(from: usize, to: usize) -> [u8; 5] {
-    let displacement = (to as i64 - from as i64 - 5) as i32;
-    let mut bytes = [JMP[0], 0, 0, 0, 0];
-    bytes[1..].copy_from_slice(&displacement.to_le_bytes());
-    bytes
 }

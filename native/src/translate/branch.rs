@@ -9,7 +9,7 @@
 use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind};
 
 use super::{Ending, Outside, Translator, Untranslated};
-use crate::context::{COUNTER, SCRATCH, STACK, TABLE, slot};
+use crate::context::{COUNTER, Reason, SCRATCH, STACK, TABLE, slot};
 use crate::emit::{CALL, JMP};
 
 impl Translator<'_> {
@@ -68,6 +68,17 @@ impl Translator<'_> {
             }
             _ => Err(Untranslated),
         }
+    }
+
+    /// Where indirect branches land: makes sure that this is the address that was looked for.
+    pub(super) fn land(&mut self) -> usize {
+        self.emit.load(SCRATCH, slot::TARGET);
+        self.emit.add_address(self.request.address, true);
+        self.emit.skip_if_rcx_0(5);
+        self.branch_to_stub(JMP, self.stubs.reason(Reason::Miss));
+        // Whoever comes here may have gone without a check for long.
+        self.unchecked = Some((u64::MAX, u64::MAX));
+        self.here() - 4
     }
 
     /// Where a return lands that belongs to a call: rcx has the address that it goes to.

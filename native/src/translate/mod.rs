@@ -127,6 +127,8 @@ pub(crate) struct Piece {
     pub(crate) bytes: Vec<u8>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) sites: Vec<Site>,
+    /// Of a landing, the offset in the cache of the displacement of its jump to where another address is looked for.
+    pub(crate) otherwise: Option<usize>,
     /// Where the code goes on that has left because the budget hasn't enough for a block, and the block.
     pub(crate) exhausted: Vec<(usize, u32)>,
 }
@@ -153,6 +155,8 @@ pub(crate) struct Request<'a> {
     /// Offset in the cache that the piece will have, and the number of its first block.
     pub(crate) origin: usize,
     pub(crate) first_block: usize,
+    /// Indirect branches are to land at it: they have left the address that they look for in a slot.
+    pub(crate) landing: bool,
 }
 
 impl Request<'_> {
@@ -243,6 +247,7 @@ pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64
     };
     let mut blocks: Vec<Block> = Vec::new();
     let mut address = request.address;
+    let otherwise = request.landing.then(|| translator.land());
     loop {
         let follows = blocks.len() < if request.crosses() { 1 } else { MAX_BLOCKS }
             && (address ^ request.address) < PAGE_SIZE as u64
@@ -266,7 +271,13 @@ pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64
         last.after = translator.here();
     }
     translator.finish(&mut blocks);
-    Some(Piece { bytes: translator.emit.bytes, blocks, sites: translator.sites, exhausted: translator.exhausted })
+    Some(Piece {
+        bytes: translator.emit.bytes,
+        blocks,
+        sites: translator.sites,
+        otherwise,
+        exhausted: translator.exhausted,
+    })
 }
 
 impl Translator<'_> {
