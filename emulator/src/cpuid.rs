@@ -168,20 +168,33 @@ pub(crate) fn decoder_options(model: CpuModel) -> u32 {
     tzcnt | lzcnt
 }
 
-/// The first model with the instructions of a feature.
-const fn since(feature: CpuidFeature) -> CpuModel {
-    let mut i = 0;
-    while i < FEATURES.len() {
+/// The first model with the instructions of each of iced-x86's features, if any has them.
+static SINCE: [Option<CpuModel>; 256] = all_since();
+
+const fn all_since() -> [Option<CpuModel>; 256] {
+    let mut all = [None; 256];
+    // Where more than one line brings a feature's instructions, the first model that has one.
+    let mut i = FEATURES.len();
+    while i > 0 {
+        i -= 1;
         let mut j = 0;
         while j < FEATURES[i].instructions.len() {
-            if FEATURES[i].instructions[j] as u32 == feature as u32 {
-                return FEATURES[i].since;
+            let first = &mut all[FEATURES[i].instructions[j] as usize];
+            if !matches!(first, Some(known) if (*known as u8) < FEATURES[i].since as u8) {
+                *first = Some(FEATURES[i].since);
             }
             j += 1;
         }
-        i += 1;
     }
-    panic!("no model has it")
+    all
+}
+
+/// The first model with the instructions of a feature.
+const fn since(feature: CpuidFeature) -> CpuModel {
+    match all_since()[feature as usize] {
+        Some(model) => model,
+        None => panic!("no model has it"),
+    }
 }
 
 /// Whether a model has all extensions that an instruction needs.
@@ -190,7 +203,7 @@ pub(crate) fn has(model: CpuModel, instruction: &Instruction) -> bool {
         // No operation where shadow stacks are off.
         return true;
     }
-    instruction.cpuid_features().iter().all(|needed| model.features().any(|f| f.instructions.contains(needed)))
+    instruction.cpuid_features().iter().all(|needed| SINCE[*needed as usize].is_some_and(|since| since <= model))
 }
 
 /// The bits of one register: `place` answers the bit's number if it belongs there.

@@ -7,10 +7,10 @@
 
 use std::cell::{Cell, RefCell};
 
-use iced_x86::Instruction;
+use iced_x86::{Decoder, Instruction};
 
 use crate::memory::{AccessError, Memory, Mmu, PAGE_MASK, PAGE_SIZE, Privilege};
-use crate::{CpuModel, NumberMap};
+use crate::{CpuModel, NumberMap, cpuid};
 
 use super::decode::{Decoded, decode};
 use super::int;
@@ -68,6 +68,7 @@ pub(super) struct Block {
 const _: () = assert!(size_of::<Block>() == 64);
 
 /// A direct branch.
+#[derive(Clone)]
 pub(super) struct Branch {
     /// Its successor, unless it is at the block's end.
     pub(super) link: Cell<Link>,
@@ -151,6 +152,8 @@ pub(super) struct Cache {
     /// How blocks are decoded.
     kind: Kind,
     blocks: Vec<Block>,
+    /// The last that was decoded, whose memory the next one uses.
+    decoded: DecodedBlock,
     /// Of the same blocks.
     origins: Vec<Origin>,
     free: Vec<u32>,
@@ -175,6 +178,7 @@ impl Cache {
             target: Target { model, units: Units::default() },
             kind: Kind::Long,
             blocks: Vec::new(),
+            decoded: DecodedBlock::default(),
             origins: Vec::new(),
             free: Vec::new(),
             by_address: NumberMap::default(),
@@ -236,7 +240,9 @@ impl Cache {
     /// Decodes such blocks from now on, all anew.
     pub(super) fn decode_for(&mut self, kind: Kind) {
         self.kind = kind;
-        self.reset();
+        if !self.blocks.is_empty() {
+            self.reset();
+        }
     }
 
     /// Drops everything.
@@ -367,10 +373,11 @@ impl Cache {
         if self.kept >= MAX_KEPT {
             self.reset();
         }
-        let decoded = decode_block(self.target, mmu, frame, address, MAX_OPS, self.kind)?;
+        let mut decoded = std::mem::take(&mut self.decoded);
+        decoded.decode(self.target, mmu, frame, address, MAX_OPS, self.kind)?;
         let block = Block {
-            ops: decoded.ops.into(),
-            branches: decoded.branches.into(),
+            ops: decoded.ops.as_slice().into(),
+            branches: decoded.branches.as_slice().into(),
             links: [const { Cell::new(UNLINKED) }; 2],
             end: decoded.end,
             count: decoded.count,
@@ -396,6 +403,7 @@ impl Cache {
             let page = self.pages.entry(frame).or_insert_with(|| CodePage { version, blocks: Vec::new() });
             page.blocks.push(index);
         }
+        self.decoded = decoded;
         Ok(index)
     }
 }
@@ -406,8 +414,9 @@ fn next_page(address: u64) -> u64 {
 }
 
 /// What was decoded from an address on.
+#[derive(Default)]
 pub(super) struct DecodedBlock {
-    /// At least one operation.
+    /// At least one operation, once there is something.
     pub(super) ops: Vec<Op>,
     /// The direct branches among them.
     pub(super) branches: Vec<Branch>,
@@ -419,11 +428,70 @@ pub(super) struct DecodedBlock {
     second: Option<u32>,
     /// Those whose flags may be for nothing.
     pending: int::Pending,
-    /// What the operations are in a pair.
+    /// What the operations are in a pair, where pairs are made.
     kinds: Vec<Option<int::Kind>>,
 }
 
 impl DecodedBlock {
+    /// As [`decode_block`], in place of what was decoded before.
+    fn decode(
+        &mut self,
+        target: Target,
+        mmu: &Mmu<'_>,
+        frame: u32,
+        address: u64,
+        max: usize,
+        kind: Kind,
+    ) -> Result<(), AccessError> {
+        self.ops.clear();
+        self.branches.clear();
+        self.kinds.clear();
+        self.pending.clear();
+        (self.count, self.second) = (0, None);
+        // The offset of an instruction in its block fits in a byte; the longest instruction has 15 bytes.
+        let mut bytes = [0; 256 + 16];
+        let in_page = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(bytes.len());
+        mmu.memory().read(frame, (address & PAGE_MASK) as usize, &mut bytes[..in_page]);
+        let decoder_of = |bytes| Decoder::with_ip(64, bytes, address, cpuid::decoder_options(target.model));
+        let fuse = kind == Kind::Long;
+        let mut previous = None;
+        let mut at = 0;
+        let mut decoder = decoder_of(&bytes[..in_page]);
+        while (self.count as usize) < max && at < in_page {
+            let Ok(offset) = u8::try_from(at) else { break };
+            match decode(target, &mut decoder, &bytes[at..in_page]) {
+                Decoded::Op { instruction, mut op, len, ends_block } => {
+                    (op.offset, op.before) = (offset, self.count as u8);
+                    self.push(op, &instruction, previous.as_ref(), fuse);
+                    at += len;
+                    if ends_block && !self.goes_on_after(&instruction, kind) {
+                        break;
+                    }
+                    previous = Some(instruction);
+                }
+                Decoded::Truncated if at == 0 => {
+                    let second = mmu.fetch(next_page(address))?;
+                    let mut crossing = bytes;
+                    mmu.memory().read(second, 0, &mut crossing[in_page..in_page + 15]);
+                    let bytes = &crossing[..in_page + 15];
+                    if let Decoded::Op { instruction, op, len, .. } = decode(target, &mut decoder_of(bytes), bytes) {
+                        self.push(op, &instruction, None, false);
+                        at = len;
+                    }
+                    self.second = Some(second);
+                    break;
+                }
+                Decoded::Truncated => break,
+            }
+        }
+        self.pair();
+        for branch in &mut self.branches {
+            branch.after = self.count - branch.after;
+        }
+        self.end = address.wrapping_add(at as u64);
+        Ok(())
+    }
+
     /// One instruction more. If `fuse` is set, a comparison and the branch after it become one operation, and flags that
     /// are not read are not set.
     fn push(&mut self, mut op: Op, instruction: &Instruction, previous: Option<&Instruction>, fuse: bool) {
@@ -449,7 +517,9 @@ impl DecodedBlock {
             return;
         }
         self.ops.push(op);
-        self.kinds.push(if fuse { int::kind(instruction) } else { None });
+        if fuse {
+            self.kinds.push(int::kind(instruction));
+        }
     }
 
     /// Makes pairs.
@@ -485,7 +555,7 @@ impl DecodedBlock {
 pub(super) enum Kind {
     /// For being executed one by one, this once.
     Part,
-    /// A block to be kept, which ends at its first branch: quickly decoded.
+    /// A block to be kept, which ends at its first branch, with an operation for each instruction: quickly decoded.
     Short,
     /// A block to be kept, which goes on after branches that may not be taken: quickly executed.
     Long,
@@ -503,51 +573,7 @@ pub(super) fn decode_block(
     max: usize,
     kind: Kind,
 ) -> Result<DecodedBlock, AccessError> {
-    // The offset of an instruction in its block fits in a byte; the longest instruction has 15 bytes.
-    let mut bytes = [0; 256 + 16];
-    let in_page = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(bytes.len());
-    mmu.memory().read(frame, (address & PAGE_MASK) as usize, &mut bytes[..in_page]);
-    let mut block = DecodedBlock {
-        ops: Vec::with_capacity(16),
-        branches: Vec::new(),
-        count: 0,
-        end: address,
-        second: None,
-        pending: int::Pending::default(),
-        kinds: Vec::with_capacity(16),
-    };
-    let fuse = kind != Kind::Part;
-    let mut previous = None;
-    let mut at = 0;
-    while (block.count as usize) < max && at < in_page {
-        let Ok(offset) = u8::try_from(at) else { break };
-        match decode(target, &bytes[at..in_page], address.wrapping_add(at as u64)) {
-            Decoded::Op { instruction, mut op, len, ends_block } => {
-                (op.offset, op.before) = (offset, block.count as u8);
-                block.push(op, &instruction, previous.as_ref(), fuse);
-                at += len;
-                if ends_block && !block.goes_on_after(&instruction, kind) {
-                    break;
-                }
-                previous = Some(instruction);
-            }
-            Decoded::Truncated if at == 0 => {
-                let second = mmu.fetch(next_page(address))?;
-                mmu.memory().read(second, 0, &mut bytes[in_page..in_page + 15]);
-                if let Decoded::Op { instruction, op, len, .. } = decode(target, &bytes[..in_page + 15], address) {
-                    block.push(op, &instruction, None, false);
-                    at = len;
-                }
-                block.second = Some(second);
-                break;
-            }
-            Decoded::Truncated => break,
-        }
-    }
-    block.pair();
-    for branch in &mut block.branches {
-        branch.after = block.count - branch.after;
-    }
-    block.end = address.wrapping_add(at as u64);
+    let mut block = DecodedBlock::default();
+    block.decode(target, mmu, frame, address, max, kind)?;
     Ok(block)
 }

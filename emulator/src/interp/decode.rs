@@ -26,9 +26,9 @@ pub(crate) enum Decoded {
     Truncated,
 }
 
-/// Decodes the instruction at `ip` that begins with `bytes`.
-pub(crate) fn decode(target: Target, bytes: &[u8], ip: u64) -> Decoded {
-    let mut decoder = Decoder::with_ip(64, bytes, ip, cpuid::decoder_options(target.model));
+/// Decodes the decoder's next instruction, whose bytes, and all that follow, are `bytes`.
+pub(crate) fn decode(target: Target, decoder: &mut Decoder<'_>, bytes: &[u8]) -> Decoded {
+    let ip = decoder.ip();
     let instruction = decoder.decode();
     if instruction.is_invalid() {
         if decoder.last_error() == DecoderError::NoMoreBytes && bytes.len() < 15 {

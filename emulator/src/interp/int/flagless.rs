@@ -19,6 +19,11 @@ use super::operand::{Address, Form, Int, by_address, form, operand_size};
 pub(crate) struct Pending(Vec<(usize, Step)>);
 
 impl Pending {
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Looks at the next instruction, which is operation number `index`. Returns the operations that need not set flags,
     /// in the form that doesn't.
     pub(crate) fn next(&mut self, i: &Instruction, index: usize) -> Vec<(usize, Step)> {
