@@ -237,6 +237,12 @@ impl Cpu {
         self.flags.rflags()
     }
 
+    /// RFLAGS without the status flags, which take some work.
+    #[inline]
+    pub fn system_flags(&self) -> u64 {
+        self.flags.system
+    }
+
     /// Loads RFLAGS. Bit 1 reads 1 whatever is loaded.
     pub fn set_rflags(&mut self, value: u64) {
         self.flags = Flags::from_rflags(value);

@@ -20,13 +20,15 @@ use crate::window::{Shared, WINDOW};
 /// Entries of the table of starts that were found last.
 const RECENT: usize = 1024;
 
-/// An instruction's start in translated code.
+/// An instruction's start in translated code. In halves of eight bytes, as which it is moved: the host waits where it loads
+/// what was stored in other parts.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(8))]
 pub(crate) struct Start {
     pub(crate) block: u32,
-    pub(crate) insn: u16,
     /// Offset in the cache.
     pub(crate) host: u32,
+    pub(crate) insn: u16,
     /// What is to be taken off the budget for it: what the code itself doesn't take off, or takes off too much.
     pub(crate) deduct: i8,
 }

@@ -1,10 +1,9 @@
 //! The engine: translated code where code is hot, the interpreter for the rest, one processor state between them.
 
-use std::collections::HashMap;
 use std::io;
 
 use callgate_emulator::{
-    Cpu, CpuModel, Delivery, Engine, Exit, Interp, Memory, PAGE_SIZE, Space, dr7, reg, rflags, seg,
+    Cpu, CpuModel, Delivery, Engine, Exit, Interp, Memory, NumberMap, PAGE_SIZE, Space, dr7, reg, rflags, seg,
 };
 
 use crate::cache::{Cache, Start};
@@ -57,7 +56,7 @@ pub struct Native {
     /// Instructions that the interpreter runs of a space before translated code does.
     warm_up: u64,
     /// How many those have been, of spaces that are not warm yet or that ran lately.
-    warmth: HashMap<u64, u64>,
+    warmth: NumberMap<u64, u64>,
     interpreted: u64,
     /// Times that translated code was left, by reason.
     exits: [u64; 6],
@@ -102,7 +101,7 @@ impl Native {
             hot: HOT,
             least: LEAST,
             warm_up: 0,
-            warmth: HashMap::new(),
+            warmth: NumberMap::default(),
             interpreted: 0,
             exits: [0; 6],
         })
@@ -141,7 +140,7 @@ impl Native {
         cpu.cpl == 3
             && !space.is_wide()
             && cpu.rip < WINDOW
-            && cpu.rflags() & ODD_FLAGS == 0
+            && cpu.system_flags() & ODD_FLAGS == 0
             && cpu.dr[7] & dr7::ENABLES == 0
             && cpu.has_all_units()
     }
@@ -187,11 +186,12 @@ impl Native {
         let context = self.shared.context();
         // The budget is a signed number, and its upper half must be 0.
         let given = (*left - MARGIN).min(i32::MAX as u64);
+        let before = cpu.rflags();
         {
             // SAFETY: the context is ours, and translated code, which else uses it, doesn't run yet.
             let fields = unsafe { &mut *context };
             fields.gpr = cpu.gpr;
-            fields.flags = cpu.rflags() & FLAGS | rflags::FIXED | rflags::IF;
+            fields.flags = before & FLAGS | rflags::FIXED | rflags::IF;
             fields.budget = given as i64 - i64::from(start.deduct);
             fields.fs_base = cpu.seg[seg::FS].base;
             fields.gs_base = cpu.seg[seg::GS].base;
@@ -225,7 +225,6 @@ impl Native {
         // SAFETY: as above; translated code has been left.
         let fields = unsafe { &mut *context };
         self.exits[reason(fields.reason) as usize] += 1;
-        let system = cpu.rflags() & !FLAGS;
         cpu.mxcsr = fields.mxcsr;
         let mut budget = fields.budget;
         let number = fields.argument;
@@ -272,7 +271,8 @@ impl Native {
             }
         };
         cpu.gpr = fields.gpr;
-        cpu.set_rflags(system | fields.flags & FLAGS);
+        let flags = before & !FLAGS | fields.flags & FLAGS;
+        cpu.set_rflags(flags);
         let done = (given as i64 - budget).max(0) as u64;
         cpu.instructions += done;
         cpu.user_instructions += done;
@@ -294,7 +294,7 @@ impl Native {
             (Reason::Syscall, _) => {
                 if let Next::End(_) = next {
                     cpu.gpr[reg::RCX] = cpu.rip;
-                    cpu.gpr[reg::R11] = cpu.rflags();
+                    cpu.gpr[reg::R11] = flags;
                 }
             }
             (_, Some((trap, address, code))) => {

@@ -3,8 +3,15 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
+use callgate_emulator::rflags;
+
 use crate::context::{Context, slot};
 use crate::host::{ARCH_GET_GS, ARCH_SET_GS};
+
+/// The direction flag in the flags' second byte.
+const DF_HIGH: u64 = rflags::DF >> 8;
+/// The overflow flag's number.
+const OF: u32 = rflags::OF.trailing_zeros();
 
 /// Runs translated code from `context.entry` on until it leaves; `context.reason` says why.
 ///
@@ -49,8 +56,17 @@ pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context) {
         "vinsertf128 ymm\\i, ymm\\i, [rcx + 16 * \\i], 1",
         ".endr",
         "3:",
-        "push qword ptr [rdi + {flags}]",
-        "popfq",
+        "mov rcx, [rdi + {flags}]",
+        "test ch, {df_high}",
+        "jne 6f",
+        // `popfq` takes as long as twenty instructions: this overflows if OF is to be set, and the others are ah's.
+        "mov eax, ecx",
+        "shr eax, {of}",
+        "and eax, 1",
+        "add al, 0x7f",
+        "mov ah, cl",
+        "sahf",
+        "7:",
         "mov rsp, [rdi + {stack}]",
         "mov rax, [rdi + {gpr} + 8 * 0]",
         "mov rcx, [rdi + {scratch}]",
@@ -80,6 +96,12 @@ pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context) {
         "syscall",
         "mov rdi, rdx",
         "jmp 5b",
+        "6:",
+        "push rcx",
+        "popfq",
+        "jmp 7b",
+        df_high = const DF_HIGH,
+        of = const OF,
         gs_by_call = const offset_of!(Context, gs_by_call),
         arch_prctl = const libc::SYS_arch_prctl,
         get_gs = const ARCH_GET_GS,
@@ -126,9 +148,18 @@ pub(crate) unsafe extern "sysv64" fn leave() {
         "mov gs:[{stack}], rsp",
         "mov rdi, gs:[{this}]",
         "mov rsp, [rdi + {host_rsp}]",
-        "pushfq",
-        "pop qword ptr [rdi + {flags}]",
-        "cld",
+        // As for `popfq`; and `cld` takes as long.
+        "lahf",
+        "seto al",
+        // Translated code clears the direction flag, but never sets it.
+        "test byte ptr [rdi + {flags} + 1], {df_high}",
+        "jne 6f",
+        "movzx ecx, ah",
+        "movzx eax, al",
+        "shl eax, {of}",
+        "or eax, ecx",
+        "mov [rdi + {flags}], rax",
+        "7:",
         "stmxcsr [rdi + {mxcsr}]",
         "mov eax, [rdi + {mxcsr}]",
         "cmp eax, [rdi + {host_mxcsr}]",
@@ -160,6 +191,24 @@ pub(crate) unsafe extern "sysv64" fn leave() {
         "mov edi, {set_gs}",
         "syscall",
         "jmp 5b",
+        "6:",
+        // `test` has changed those that were just read.
+        "mov rcx, rax",
+        "pushfq",
+        "cld",
+        "pop rax",
+        "and eax, {df}",
+        "mov r8d, eax",
+        "movzx eax, ch",
+        "movzx ecx, cl",
+        "shl ecx, {of}",
+        "or eax, ecx",
+        "or eax, r8d",
+        "mov [rdi + {flags}], rax",
+        "jmp 7b",
+        df = const rflags::DF,
+        df_high = const DF_HIGH,
+        of = const OF,
         gs_by_call = const offset_of!(Context, gs_by_call),
         arch_prctl = const libc::SYS_arch_prctl,
         set_gs = const ARCH_SET_GS,

@@ -51,6 +51,7 @@ enum Unit {
 
 impl Cpu {
     /// Whether x87, MMX, SSE and AVX may all be used, as CR0, CR4 and XCR0 say.
+    #[inline]
     pub fn has_all_units(&self) -> bool {
         Units::of(self) == Units::default()
     }

@@ -72,7 +72,8 @@ fn is_base(feature: CpuidFeature) -> bool {
     matches!(feature, F::INTEL8086 | F::INTEL186 | F::INTEL286 | F::INTEL386 | F::INTEL486 | F::X64 | F::CPUID)
 }
 
-/// Instructions of the base architecture that compute, move or branch, besides the conditional ones.
+/// Instructions of the base architecture that compute, move or branch, besides the conditional ones. Not `std`: who leaves
+/// translated code need not ask for the direction flag then (`enter::leave`).
 const BASE: &[Mnemonic] = {
     use Mnemonic as M;
     &[
@@ -130,7 +131,6 @@ const BASE: &[Mnemonic] = {
         M::Shr,
         M::Shrd,
         M::Stc,
-        M::Std,
         M::Sub,
         M::Test,
         M::Xadd,
