@@ -15,6 +15,11 @@ const QUICK: u64 = 50_000;
 /// Instructions of a program before it is translated: some two milliseconds.
 const WARM_UP: u64 = 400_000;
 
+/// Gets what a short run allocates from the host at once, where that can be done.
+pub(crate) fn provide_heap() {
+    native::provide_heap();
+}
+
 /// The engine that was chosen, and why.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -92,6 +97,10 @@ mod native {
         callgate_native::check()
     }
 
+    pub(super) fn provide_heap() {
+        callgate_native::huge_heap();
+    }
+
     pub(super) fn engine(kernel: &Kernel, warm_up: u64) -> io::Result<Box<dyn Engine>> {
         let mut engine = callgate_native::Native::new(&kernel.memory, kernel.cpu)?;
         engine.warm_up(warm_up);
@@ -106,6 +115,8 @@ mod native {
     pub(super) fn check() -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "the host is no x86-64 Linux"))
     }
+
+    pub(super) fn provide_heap() {}
 
     pub(super) fn engine(_: &Kernel, _: u64) -> io::Result<Box<dyn Engine>> {
         Err(check().err().unwrap_or_else(|| io::ErrorKind::Unsupported.into()))

@@ -22,4 +22,4 @@ mod verify;
 mod window;
 
 pub use engine::Native;
-pub use host::check;
+pub use host::{check, huge_heap};

@@ -89,7 +89,7 @@ fn alternate_stack() -> io::Result<()> {
     if old.ss_flags & libc::SS_DISABLE == 0 && old.ss_size >= ALTERNATE_STACK {
         return Ok(());
     }
-    let memory: &'static mut [u8] = vec![0; ALTERNATE_STACK].leak();
+    let memory = Box::leak(Box::<[u8]>::new_uninit_slice(ALTERNATE_STACK));
     let new = libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: ALTERNATE_STACK };
     // SAFETY: the memory is leaked, so it stays for as long as the thread may run handlers on it.
     if unsafe { libc::sigaltstack(&new, ptr::null_mut()) } != 0 {
