@@ -30,12 +30,15 @@ impl Emit {
     /// An instruction of iced's. Not one with a relative operand.
     pub(crate) fn instruction(&mut self, instruction: &Instruction) -> Result<(), Unencodable> {
         let encoder = self.encoder.get_or_insert_with(|| Encoder::new(64));
-        encoder.encode(instruction, 0).map_err(|_| Unencodable)?;
+        let encoded = encoder.encode(instruction, 0);
+        // What it refuses may leave something there, too.
         let mut bytes = encoder.take_buffer();
-        self.bytes.extend_from_slice(&bytes);
+        if encoded.is_ok() {
+            self.bytes.extend_from_slice(&bytes);
+        }
         bytes.clear();
         encoder.set_buffer(bytes);
-        Ok(())
+        encoded.map(|_| ()).map_err(|_| Unencodable)
     }
 
     fn put(&mut self, bytes: &[u8]) {

@@ -19,7 +19,7 @@ const WINDOWS: usize = 8;
 /// How often that is at first: most programs end soon.
 const HOT: u8 = 6;
 /// How many instructions the interpreter runs before it is assumed that this one doesn't, and how often that is then. The
-/// first translation takes as long as some 400,000 instructions: iced's encoder and its descriptions of all instructions.
+/// first translation takes as long as some 100,000 instructions: iced's encoder and the jump table.
 const SOON: u64 = 30_000;
 const HOT_LATER: u8 = 1;
 /// Instructions that the interpreter runs before it decodes for speed.

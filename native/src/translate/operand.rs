@@ -1,6 +1,6 @@
 //! Operands: registers under other names, memory confined.
 
-use iced_x86::{Code, Instruction, MemorySize, Mnemonic, OpCodeOperandKind, OpKind, Register};
+use iced_x86::{Code, Instruction, MemorySize, Mnemonic, OpKind, Register};
 
 use super::loans::{Place, RCX, RSP};
 use super::{NONE, Translator, Untranslated};
@@ -185,15 +185,13 @@ fn exchanged(code: Code) -> Option<Code> {
     })
 }
 
-/// The size of the register that an operand's encoding lets be memory as well.
-fn size_if_rm(kind: OpCodeOperandKind) -> Option<usize> {
-    match kind {
-        OpCodeOperandKind::r8_or_mem => Some(1),
-        OpCodeOperandKind::r16_or_mem => Some(2),
-        OpCodeOperandKind::r32_or_mem => Some(4),
-        OpCodeOperandKind::r64_or_mem => Some(8),
-        _ => None,
-    }
+/// Whether an instruction shifts by cl: by its last operand, and not what is shifted.
+fn shifts_by_cl(instruction: &Instruction) -> bool {
+    use Mnemonic as M;
+    matches!(
+        instruction.mnemonic(),
+        M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shl | M::Shr | M::Sal | M::Sar | M::Shld | M::Shrd
+    ) && instruction.op_count().checked_sub(1).is_some_and(|last| instruction.op_register(last) == Register::CL)
 }
 
 impl Translator<'_> {
@@ -287,9 +285,8 @@ impl Translator<'_> {
     /// Whether an instruction needs rcx in its own host register: it uses it without a choice, or the byte in its middle
     /// may be meant.
     fn needs_rcx(&mut self, instruction: &Instruction) -> bool {
-        let is_count = |i| instruction.op_code().op_kind(i) == OpCodeOperandKind::cl;
         self.used(instruction) >> RCX & 1 != 0
-            && ((0..instruction.op_count()).any(is_count)
+            && (shifts_by_cl(instruction)
                 || has_high_byte(instruction)
                 || Self::named(instruction) >> RCX & 1 == 0
                 || uses_rcx_besides(instruction))
@@ -409,33 +406,35 @@ impl Translator<'_> {
         if has_memory || bits || others || self.needs_rcx(instruction) {
             return Ok(false);
         }
-        let mut changed = *instruction;
-        if size_if_rm(changed.op_code().op_kind(operand)).is_none() {
-            let Some(code) = exchanged(changed.code()) else { return Ok(false) };
-            changed.set_code(code);
-        }
-        let register = changed.op_register(operand);
-        let Some(size) = size_if_rm(changed.op_code().op_kind(operand)) else { return Ok(false) };
+        let register = instruction.op_register(operand);
         let Some(n) = number(register) else { return Ok(false) };
         let Place::Home(home) = self.place(n) else { return Ok(false) };
-        let written = self.writes(instruction, n);
-        set_home(&mut changed, operand, home);
-        if changed.memory_size().size() != size || changed.memory_size() == MemorySize::Unknown {
-            return Ok(false);
-        }
-        for i in 0..operands {
-            if let Some(n) = number(changed.op_register(i)).filter(|_| changed.op_kind(i) == OpKind::Register)
-                && let Place::Host(host) = self.place(n)
-            {
-                changed.set_op_register(i, like(changed.op_register(i), host));
+        let (size, written) = (register.size(), self.writes(instruction, n));
+        for code in [Some(instruction.code()), exchanged(instruction.code())].into_iter().flatten() {
+            let mut changed = *instruction;
+            changed.set_code(code);
+            set_home(&mut changed, operand, home);
+            if changed.memory_size().size() != size || changed.memory_size() == MemorySize::Unknown {
+                continue;
+            }
+            for i in 0..operands {
+                if let Some(n) = number(changed.op_register(i)).filter(|_| changed.op_kind(i) == OpKind::Register)
+                    && let Place::Host(host) = self.place(n)
+                {
+                    changed.set_op_register(i, like(changed.op_register(i), host));
+                }
+            }
+            // The encoder refuses where the operand can't be memory. iced could tell before, but makes its descriptions of
+            // all instructions for that, which takes longer than translating a short program.
+            if self.emit.instruction(&changed).is_ok() {
+                if written && size == 4 {
+                    self.emit.store_imm(home + 4, 0);
+                }
+                *instruction = changed;
+                return Ok(true);
             }
         }
-        self.emit.instruction(&changed)?;
-        if written && size == 4 {
-            self.emit.store_imm(home + 4, 0);
-        }
-        *instruction = changed;
-        Ok(true)
+        Ok(false)
     }
 
     /// An address, which isn't accessed.
