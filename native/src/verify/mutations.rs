@@ -46,7 +46,7 @@ fn pieces(stubs: &Stubs, numbers: &mut Numbers) -> Vec<Vec<u8>> {
             page,
             origin: stubs.bytes.len(),
             first_block: 0,
-            landing: numbers.next() % 4 == 0,
+            landing: numbers.next().is_multiple_of(4),
         };
         pieces.extend(translate(&request, stubs, &|_| false).map(|piece| piece.bytes));
     }
