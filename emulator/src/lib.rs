@@ -30,7 +30,7 @@ pub use flags::rflags;
 pub use fxsave::InvalidMxcsr;
 pub use interp::Interp;
 pub use memory::{
-    Entries, Frame, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space, is_canonical, page_fault,
+    BLOCK, Entries, Frame, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space, is_canonical, page_fault,
 };
 pub use numbers::{NumberHasher, NumberMap};
 pub use x87::{F80, Fpu, Pointers as FpuPointers};

@@ -3,7 +3,8 @@
 mod common;
 
 use callgate_emulator::{
-    Cpu, Engine, Exception, Exit, Interp, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space, reg,
+    BLOCK, Cpu, Engine, Exception, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege,
+    Space, reg,
 };
 use common::{CODE, DATA, Machine};
 use iced_x86::code_asm::*;
@@ -27,6 +28,37 @@ fn frames_are_counted_zeroed_and_limited() {
     copy.copy_from(&second);
     copy.read(9, &mut bytes);
     assert_eq!(bytes, [0, 1, 2, 3]);
+}
+
+#[test]
+fn blocks_are_neighbours_zeroed_and_leave_half_of_the_memory() {
+    let memory = Memory::new(u64::from(4 * BLOCK) * PAGE_SIZE as u64).expect("memory");
+    let single = memory.alloc().expect("a frame");
+    single.write(0, &[1]);
+    let Some(block) = memory.alloc_block() else {
+        // The host has no large pages, and nothing was taken.
+        assert_eq!(memory.frames_in_use(), 1);
+        return;
+    };
+    let first = block[0].number();
+    assert_eq!(first % BLOCK, 0);
+    assert!(block.iter().map(Frame::number).eq(first..first + BLOCK));
+    assert!(!block.iter().any(|frame| frame.number() == single.number()));
+    assert_eq!(memory.frames_in_use(), u64::from(BLOCK) + 1);
+    assert!(memory.alloc_block().is_none(), "more than half");
+    block.iter().for_each(|frame| frame.write(PAGE_SIZE - 1, &[7]));
+    drop(block);
+    assert_eq!(memory.frames_in_use(), 1);
+    let again = memory.alloc_block().expect("the block is free again");
+    let mut last = [1];
+    assert!(again.iter().all(|frame| {
+        frame.read(PAGE_SIZE - 1, &mut last);
+        last == [0]
+    }));
+    drop(again);
+    // One by one there are as many as the limit says.
+    let all: Vec<_> = std::iter::from_fn(|| memory.alloc()).collect();
+    assert_eq!(all.len() as u32, 4 * BLOCK - 1);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
-use callgate_emulator::{Memory, PAGE_SIZE, PageFlags, Space};
+use callgate_emulator::{BLOCK, Memory, PAGE_SIZE, PageFlags, Space};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
 
@@ -31,7 +31,8 @@ const ABOVE: usize = 64 << 10;
 /// Mappings of a window before it starts anew: the host allows 65530 in all.
 const MAX_MAPPINGS: u32 = 6000;
 /// Pages around a fault that are mapped with it, where they lie side by side in the memory object too.
-const FAULT_AROUND: u64 = 256;
+const FAULT_AROUND: u64 = BLOCK as u64;
+const BLOCK_BYTES: usize = BLOCK as usize * PAGE_SIZE;
 const PAGES: usize = (WINDOW / PAGE_SIZE as u64) as usize;
 
 fn page_number(address: u64) -> usize {
@@ -94,7 +95,8 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    const RESERVED: usize = BELOW + WINDOW as usize + ABOVE;
+    /// With what it takes for the base to be where a large page of the host's begins.
+    const RESERVED: usize = BELOW + WINDOW as usize + ABOVE + BLOCK_BYTES;
 
     fn new(shared: &Shared) -> io::Result<Self> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
@@ -124,7 +126,7 @@ impl Window {
 
     /// The address of the guest's address 0.
     pub(crate) fn base(&self) -> u64 {
-        self.reserved.as_ptr() as u64 + BELOW as u64
+        (self.reserved.as_ptr() as u64 + BELOW as u64).next_multiple_of(BLOCK_BYTES as u64)
     }
 
     fn has(bits: &[u64], page: usize) -> bool {

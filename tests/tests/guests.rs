@@ -90,6 +90,7 @@ guests! { glibc, Gcc:
     sigrestart,
     sigwait,
     alignment,
+    anonymous,
     segments,
     just_written,
     single_step => |guest| guest.flags(&["-O2", "-static", "-no-pie"]).ends_with(0),

@@ -11,8 +11,9 @@ use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-use super::PAGE_SIZE;
+use super::free::Free;
 use super::mapping::Mapping;
+use super::{BLOCK, PAGE_SIZE};
 
 /// Frames that are taken from the host at once.
 const AT_ONCE: u32 = 16;
@@ -35,7 +36,21 @@ struct Inner {
 struct Frames {
     /// By frame number, as far as frames were ever handed out.
     info: Vec<Info>,
-    free: Vec<u32>,
+    free: Free,
+    /// The host has refused to make a block one page of its own: it isn't asked again.
+    no_blocks: bool,
+}
+
+impl Frames {
+    /// The first of a block of frames that were never handed out.
+    fn new_block(&mut self, limit: u32) -> Option<u32> {
+        let known = self.info.len() as u32;
+        let first = known.checked_next_multiple_of(BLOCK)?;
+        let end = first.checked_add(BLOCK).filter(|end| *end <= limit)?;
+        (known..first).for_each(|number| self.free.give(number));
+        self.info.resize(end as usize, Info::default());
+        Some(first)
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -69,8 +84,8 @@ impl Memory {
     /// A frame of zeros, or none if the limit is reached.
     pub fn alloc(&self) -> Option<Frame> {
         let mut frames = self.0.frames.borrow_mut();
-        let number = if let Some(number) = frames.free.pop() {
-            self.0.mapping.zero(number);
+        let number = if let Some(number) = frames.free.take() {
+            self.0.mapping.zero(number, 1);
             self.note_write(&mut frames, number);
             number
         } else {
@@ -86,10 +101,39 @@ impl Memory {
         Some(Frame { memory: self.clone(), number })
     }
 
+    /// [`BLOCK`] frames of zeros with numbers that follow each other, of which the first is a multiple of `BLOCK`: one
+    /// page of the host's, provided at once. None if the host has no such pages, or if less than half of the limit would
+    /// be left: where memory is scarce, frames are better taken one by one.
+    pub fn alloc_block(&self) -> Option<Vec<Frame>> {
+        let mut frames = self.0.frames.borrow_mut();
+        let used = frames.info.len() as u32 - frames.free.count();
+        if frames.no_blocks || used + BLOCK > self.0.limit / 2 {
+            return None;
+        }
+        let (first, fresh) = match frames.free.take_block() {
+            Some(first) => (first, false),
+            None => (frames.new_block(self.0.limit)?, true),
+        };
+        if !self.0.mapping.provide_block(first) {
+            frames.no_blocks = true;
+            (first..first + BLOCK).for_each(|number| frames.free.give(number));
+            return None;
+        }
+        if !fresh {
+            self.0.mapping.zero(first, BLOCK);
+        }
+        let list = (first..first + BLOCK).map(|number| {
+            self.note_write(&mut frames, number);
+            frames.info[number as usize].refs = 1;
+            Frame { memory: self.clone(), number }
+        });
+        Some(list.collect())
+    }
+
     /// How many frames have at least one reference.
     pub fn frames_in_use(&self) -> u64 {
         let frames = self.0.frames.borrow();
-        (frames.info.len() - frames.free.len()) as u64
+        frames.info.len() as u64 - u64::from(frames.free.count())
     }
 
     /// The most bytes that frames can take.
@@ -114,7 +158,7 @@ impl Memory {
         let info = &mut frames.info[number as usize];
         info.refs -= 1;
         if info.refs == 0 {
-            frames.free.push(number);
+            frames.free.give(number);
         }
     }
 

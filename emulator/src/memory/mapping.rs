@@ -9,9 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
-use super::PAGE_SIZE;
+use super::{BLOCK_BYTES, PAGE_SIZE};
 
 /// The mapping. It neither moves nor shrinks while it lives.
 pub(super) struct Mapping {
@@ -28,10 +28,10 @@ impl Mapping {
         let object = memfd_create("frames", MemfdFlags::CLOEXEC)?;
         ftruncate(&object, bytes)?;
         let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED | MapFlags::NORESERVE);
-        // SAFETY: a new mapping at an address of the host's choice touches no memory that Rust knows of, and the object
-        // is nobody else's, so that it can't shrink beneath us.
-        let base = unsafe { mmap(std::ptr::null_mut(), len, prot, flags, &object, 0)? };
-        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let base = reserve_aligned(len)?;
+        // SAFETY: these addresses were just reserved for this, and the object is nobody else's, so that it can't shrink
+        // beneath us.
+        unsafe { mmap(base.as_ptr().cast(), len, prot, flags | MapFlags::FIXED, &object, 0)? };
         Ok(Self { base, frames, object })
     }
 
@@ -63,6 +63,15 @@ impl Mapping {
         }
     }
 
+    /// Has the host provide the block of frames from `number` on as one large page of its own, which takes a tenth as
+    /// long as page by page. False if it can't (Linux before 6.1, or one without large pages).
+    pub(super) fn provide_block(&self, number: u32) -> bool {
+        // It collapses pages that are there, so one must be.
+        self.provide(number, 1);
+        // SAFETY: the block lies within the mapping, as its frames are handed out, and its bytes stay what they are.
+        unsafe { libc::madvise(self.frame(number).as_ptr().cast(), BLOCK_BYTES, libc::MADV_COLLAPSE) == 0 }
+    }
+
     /// Copies bytes out of a frame; what would lie beyond its end is not copied.
     pub(super) fn read(&self, number: u32, offset: usize, buf: &mut [u8]) {
         let len = buf.len().min(PAGE_SIZE.saturating_sub(offset));
@@ -82,16 +91,36 @@ impl Mapping {
         };
     }
 
-    /// Fills a frame with zeros.
-    pub(super) fn zero(&self, number: u32) {
-        // SAFETY: exactly the frame's bytes, and no Rust reference points into the mapping.
-        unsafe { std::ptr::write_bytes(self.frame(number).as_ptr(), 0, PAGE_SIZE) };
+    /// Fills `frames` frames from `number` on with zeros.
+    pub(super) fn zero(&self, number: u32, frames: u32) {
+        let _last = self.frame(number + frames.max(1) - 1);
+        // SAFETY: exactly the frames' bytes, all in the mapping, and no Rust reference points into it.
+        unsafe { std::ptr::write_bytes(self.frame(number).as_ptr(), 0, frames as usize * PAGE_SIZE) };
     }
 
     /// Copies a whole frame.
     pub(super) fn copy(&self, from: u32, to: u32) {
         // SAFETY: both are whole frames of the mapping; `copy` allows them to be the same one.
         unsafe { std::ptr::copy(self.frame(from).as_ptr(), self.frame(to).as_ptr(), PAGE_SIZE) };
+    }
+}
+
+/// Reserves addresses of the host's, inaccessible, that begin where a large page may.
+fn reserve_aligned(len: usize) -> io::Result<NonNull<u8>> {
+    let more = len.checked_add(BLOCK_BYTES).ok_or(io::ErrorKind::OutOfMemory)?;
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    // SAFETY: a new mapping at an address of the host's choice touches no memory that Rust knows of; what is given back
+    // are parts of it that nobody has seen yet.
+    unsafe {
+        let start = mmap_anonymous(std::ptr::null_mut(), more, ProtFlags::empty(), flags)?;
+        let before = start.align_offset(BLOCK_BYTES);
+        if before > 0 {
+            munmap(start, before)?;
+        }
+        let base = start.byte_add(before);
+        let end = len.next_multiple_of(PAGE_SIZE);
+        munmap(base.byte_add(end), more - before - end)?;
+        NonNull::new(base.cast()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 }
 

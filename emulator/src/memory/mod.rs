@@ -9,6 +9,7 @@
 //! Quirks: writes by ring 0 always honour the write bit (CR0.WP is taken as set); there are no accessed and dirty bits.
 
 mod frame;
+mod free;
 mod mapping;
 mod mmu;
 mod space;
@@ -21,6 +22,12 @@ pub(crate) use tlb::Word;
 
 /// Bytes in a page, and in a frame.
 pub const PAGE_SIZE: usize = 4096;
+
+/// Frames in a block: what a large page of the host's holds, and what one last-level page table maps.
+pub const BLOCK: u32 = 512;
+
+/// Bytes in a block.
+pub(crate) const BLOCK_BYTES: usize = BLOCK as usize * PAGE_SIZE;
 
 /// The bits of an address that name the byte within its page.
 pub(crate) const PAGE_MASK: u64 = PAGE_SIZE as u64 - 1;

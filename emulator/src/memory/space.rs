@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bitflags::bitflags;
 
 use super::tlb::Table as Tlb;
-use super::{Frame, Memory, PAGE_MASK, PAGE_SIZE, is_canonical};
+use super::{BLOCK, Frame, Memory, PAGE_MASK, PAGE_SIZE, is_canonical};
 
 bitflags! {
     /// What a mapped page allows besides reading.
@@ -71,7 +71,7 @@ pub(super) enum Access {
     Fetch,
 }
 
-const ENTRIES: usize = 512;
+const ENTRIES: usize = BLOCK as usize;
 const PRESENT: u64 = 1;
 /// Index of the root in `Space::tables`; as an entry, "no table".
 const ROOT: u32 = 0;
@@ -412,6 +412,11 @@ impl Space {
             0 => None,
             entry => Some(((entry >> 12) as u32, PageFlags::from_bits_truncate(entry))),
         }
+    }
+
+    /// How many pages are mapped in the [`BLOCK`] of them that `address` lies in.
+    pub fn mapped_in_block(&self, address: u64) -> u32 {
+        self.tables.leaf_table(address).map_or(0, |table| self.tables.tables[table as usize].used.into())
     }
 
     /// All mapped pages that begin in a range, in order: address, frame, permissions.

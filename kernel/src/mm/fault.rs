@@ -1,6 +1,6 @@
 //! Page faults: demand-zero, file pages, copy-on-write, stack growth.
 
-use callgate_emulator::{PageFlags, Privilege};
+use callgate_emulator::{BLOCK, Frame, PageFlags, Privilege};
 
 use super::{Access, Backing, Mm, PAGE_SIZE, Prot, TASK_SIZE, VmFlags, page_flags};
 use crate::Errno;
@@ -29,6 +29,10 @@ const FAULT_AROUND: u64 = 16;
 /// Pages that must be there before one for those after it to be brought in with it, and the bytes, aligned, that are then
 /// brought in at once.
 const AHEAD: [(u64, u64); 2] = [(64, 256 * PAGE_SIZE), (4, 16 * PAGE_SIZE)];
+/// Bytes of a block.
+const BLOCK_BYTES: u64 = BLOCK as u64 * PAGE_SIZE;
+/// Pages of a block that must be there for all of it to be brought in.
+const MUCH: u32 = 16;
 /// Unmapped bytes that a growing stack leaves to the area below it (`stack_guard_gap`).
 const STACK_GUARD_GAP: u64 = 256 * PAGE_SIZE;
 
@@ -61,7 +65,7 @@ impl Mm {
                 } else if frame.refs() == 2 {
                     // Held by the page table and by us: nobody shares it any more.
                     self.space.protect(page, full);
-                } else {
+                } else if !self.fill_block(&vma, page, full) {
                     let copy = self.alloc()?;
                     copy.copy_from(&frame);
                     self.space.map(page, copy, full);
@@ -95,6 +99,7 @@ impl Mm {
         let full = page_flags(vma.prot);
         let shared_flags = full - PageFlags::WRITE;
         match &vma.backing {
+            Backing::Anonymous if access == Access::WRITE && self.fill_block(vma, page, full) => {}
             Backing::Anonymous if access == Access::WRITE => {
                 let frame = self.alloc()?;
                 self.space.map(page, frame, full);
@@ -133,6 +138,37 @@ impl Mm {
             }
         }
         Ok(())
+    }
+
+    /// Brings in the whole block of a page that is about to be written, if much of it or all of the block before it is
+    /// there, as transparent huge pages do on Linux. False if it wasn't.
+    fn fill_block(&mut self, vma: &super::Vma, page: u64, flags: PageFlags) -> bool {
+        let start = page & !(BLOCK_BYTES - 1);
+        let inside = start >= vma.start && vma.end - start >= BLOCK_BYTES;
+        if !inside || !matches!(vma.backing, Backing::Anonymous) || vma.prot.contains(Prot::EXEC) {
+            return false;
+        }
+        let follows = || start > vma.start && self.space.mapped_in_block(start - BLOCK_BYTES) == BLOCK;
+        if self.space.mapped_in_block(start) < MUCH && !follows() {
+            return false;
+        }
+        // What is there is copied, which only its owner may do: held by the page table and by us.
+        let is_ours = |(_, frame, old): &(u64, Frame, PageFlags)| {
+            frame.number() == self.zero.number() || *old == flags && frame.refs() == 2
+        };
+        let there: Vec<_> = self.space.entries(start, BLOCK_BYTES).collect();
+        let Some(block) = there.iter().all(is_ours).then(|| self.memory.alloc_block()).flatten() else {
+            return false;
+        };
+        for (address, frame, _) in &there {
+            if frame.number() != self.zero.number() {
+                block[((address - start) / PAGE_SIZE) as usize].copy_from(frame);
+            }
+        }
+        for (address, frame) in (start..).step_by(PAGE_SIZE as usize).zip(block) {
+            self.space.map(address, frame, flags);
+        }
+        true
     }
 
     /// Brings in the pages after one that was written, if those before it are there: who fills memory page after page is
