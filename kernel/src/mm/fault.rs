@@ -209,3 +209,60 @@ impl Mm {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use callgate_emulator::Memory;
+
+    use super::*;
+    use crate::mm::{Layout, Vma};
+
+    const START: u64 = 16 * BLOCK_BYTES;
+
+    /// Two blocks of memory, and as many pages of the first written, each third one.
+    fn written(memory: &Memory, pages: u64) -> Mm {
+        let mut mm = Mm::new(memory, Layout::LOW).unwrap();
+        let (prot, backing) = (Prot::READ | Prot::WRITE, Backing::Anonymous);
+        mm.insert(Vma { start: START, end: START + 2 * BLOCK_BYTES, prot, flags: VmFlags::empty(), backing });
+        (0..pages).for_each(|n| mm.write(START + 3 * n * PAGE_SIZE, &[n as u8]).unwrap());
+        mm
+    }
+
+    /// None on a host without large pages.
+    fn memory() -> Option<Memory> {
+        let memory = Memory::new(64 << 20).unwrap();
+        memory.alloc_block().map(|_| memory)
+    }
+
+    #[test]
+    fn much_of_a_block_brings_all_of_it_and_then_the_next() {
+        let Some(memory) = memory() else { return };
+        let much = u64::from(MUCH);
+        assert_eq!(written(&memory, much).resident(), much);
+        let mut mm = written(&memory, much + 1);
+        assert_eq!(mm.resident(), u64::from(BLOCK));
+        for n in 0..=much {
+            let mut bytes = [9; 2];
+            mm.space.read(START + 3 * n * PAGE_SIZE, &mut bytes, callgate_emulator::Privilege::User).unwrap();
+            assert_eq!(bytes, [n as u8, 0]);
+        }
+        mm.write(START + BLOCK_BYTES + 5 * PAGE_SIZE, &[1]).unwrap();
+        assert_eq!(mm.resident(), 2 * u64::from(BLOCK));
+    }
+
+    #[test]
+    fn no_block_takes_the_place_of_a_frame_that_others_hold() {
+        let Some(memory) = memory() else { return };
+        let mut mm = written(&memory, u64::from(MUCH));
+        let held = mm.space.lookup(START).unwrap().0;
+        mm.write(START + PAGE_SIZE, &[1]).unwrap();
+        assert_eq!(mm.space.lookup(START).unwrap().0.number(), held.number());
+        assert!(mm.resident() < u64::from(BLOCK));
+    }
+
+    #[test]
+    fn scarce_memory_is_not_taken_in_blocks() {
+        let memory = Memory::new(4 << 20).unwrap();
+        assert!(written(&memory, 2 * u64::from(MUCH)).resident() <= 2 * u64::from(MUCH));
+    }
+}
