@@ -261,3 +261,54 @@ fn two_engines_can_share_a_memory() {
         assert_eq!((m.cpu.gpr[reg::RAX], cpu.gpr[reg::RAX]), (value.into(), value.into()));
     }
 }
+
+/// Pages that lie side by side in the host, apart, or the same frame twice; copies between them do what a loop does.
+#[test]
+fn copies_over_many_pages_do_what_a_loop_of_bytes_does() {
+    const AT: u64 = 0x50_0000;
+    const PAGES: usize = 12;
+    let page = PAGE_SIZE as u64;
+    // Which of the frames, in the order of their numbers, each page is.
+    let layouts: [[usize; PAGES]; 3] = [
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+        [0, 1, 2, 5, 4, 3, 6, 7, 10, 11, 8, 9],
+        [0, 1, 2, 3, 1, 2, 3, 4, 0, 1, 2, 3],
+    ];
+    let ranges: [(u64, u64, u64); 7] = [
+        (AT, AT + 6 * page, 6 * page),
+        (AT + 5, AT + 6 * page + 9, 5 * page + 77),
+        (AT, AT + page + 100, 9 * page),
+        (AT, AT + 3, 3 * page),
+        (AT + 2 * page + 3, AT, 8 * page),
+        (AT + 100, AT + 100, 2 * page),
+        (AT + 8 * page, AT + page, 4 * page),
+    ];
+    for (layout, (from, to, len)) in layouts.iter().flat_map(|layout| ranges.map(|range| (layout, range))) {
+        let mut m = Machine::assemble(|a| {
+            a.rep().movsb()?;
+            a.syscall()
+        });
+        let frames: Vec<_> = (0..PAGES).map(|_| m.memory.alloc().expect("a frame")).collect();
+        let mut bytes = vec![[0; PAGE_SIZE]; PAGES];
+        for (i, frame) in frames.iter().enumerate() {
+            bytes[i] = std::array::from_fn(|at| (at * 7 + at / 251 + i * 31) as u8);
+            frame.write(0, &bytes[i]);
+        }
+        for (address, i) in (AT..).step_by(PAGE_SIZE).zip(layout) {
+            m.space.map(address, frames[*i].clone(), USER | PageFlags::WRITE);
+        }
+        (m.cpu.gpr[reg::RSI], m.cpu.gpr[reg::RDI], m.cpu.gpr[reg::RCX]) = (from, to, len);
+        m.finish();
+        let place = |address: u64| (layout[((address - AT) / page) as usize], (address % page) as usize);
+        for i in 0..len {
+            let ((source, at), (target, there)) = (place(from + i), place(to + i));
+            bytes[target][there] = bytes[source][at];
+        }
+        for (frame, wanted) in frames.iter().zip(&bytes) {
+            let mut there = [0; PAGE_SIZE];
+            frame.read(0, &mut there);
+            assert!(there == *wanted, "{from:#x} to {to:#x}, {len:#x} bytes, {layout:?}");
+        }
+        assert_eq!(m.cpu.gpr[reg::RSI], from + len);
+    }
+}

@@ -304,23 +304,37 @@ impl<'a> Mmu<'a> {
         Ok(())
     }
 
-    /// Copies as many of `len` bytes upwards as lie in one page at both ends, in whole elements of `size` bytes. Returns
-    /// how many; none if the caller must go by elements, because the target begins shortly after the source or each
-    /// access is to be looked at.
+    /// Whether the page at an address may be accessed without being looked at, and lies at a place in the host.
+    fn goes_on(&mut self, address: u64, place: *const u8, access: Access) -> bool {
+        self.may_cache(address) && self.span(address, access).is_ok_and(|(host, _)| host.as_ptr().cast_const() == place)
+    }
+
+    /// Copies as many of `len` bytes upwards as lie side by side in the host at both ends, and don't overlap, in whole
+    /// elements of `size` bytes. Returns how many; none if the caller must go by elements, because the target begins
+    /// shortly after the source or each access is to be looked at.
     pub(crate) fn copy_up(&mut self, to: u64, from: u64, len: usize, size: usize) -> usize {
         if !self.may_cache(from) || !self.may_cache(to) {
             return 0;
         }
-        let (Ok((source, room)), Ok((target, room_there))) =
+        let (Ok((source, mut room)), Ok((target, mut room_there))) =
             (self.span(from, Access::Read), self.span(to, Access::Write))
         else {
             return 0;
         };
-        let len = len.min(room).min(room_there) / size * size;
         let distance = (target.as_ptr() as usize).wrapping_sub(source.as_ptr() as usize);
-        if distance < len {
-            return 0;
+        let len = len.min(distance);
+        // The host's copy of much at once is faster than of the same by pages.
+        while room.min(room_there) < len {
+            let (address, host, more, access) = match room <= room_there {
+                true => (from, source, &mut room, Access::Read),
+                false => (to, target, &mut room_there, Access::Write),
+            };
+            if !self.goes_on(address.wrapping_add(*more as u64), host.as_ptr().wrapping_add(*more), access) {
+                break;
+            }
+            *more += PAGE_SIZE;
         }
+        let len = len.min(room).min(room_there) / size * size;
         // SAFETY: `len` bytes from both lie in mapped frames; `copy` allows them to overlap, and with the target not
         // within the source after its start, it does what a loop upwards does.
         unsafe { std::ptr::copy(source.as_ptr(), target.as_ptr(), len) };
