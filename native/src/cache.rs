@@ -12,6 +12,7 @@ use callgate_emulator::{CpuModel, Memory, NumberMap, PAGE_SIZE, PageFlags, Space
 
 use crate::code::{Code, ReturnStack};
 use crate::context::{Reason, TABLE_ENTRIES};
+use crate::emit::{Emit, JMP};
 use crate::stubs::Stubs;
 use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, crosses, translate};
 use crate::verify::verify;
@@ -65,6 +66,8 @@ pub(crate) struct Cache {
     sites: Vec<Site>,
     /// Where calls would return to that leave because the budget is exhausted, and the blocks.
     exhausted: Vec<(usize, u32)>,
+    /// Where code is that faults if the budget is exhausted, and the blocks that it would go on with.
+    checks: Vec<(usize, u32)>,
     by_key: NumberMap<(u32, u64), u32>,
     /// Of each frame and each of its bytes, one more than the block that has an instruction there.
     by_frame: NumberMap<u32, Box<[u32; PAGE_SIZE]>>,
@@ -108,6 +111,7 @@ impl Cache {
             blocks: Vec::new(),
             sites: Vec::new(),
             exhausted: Vec::new(),
+            checks: Vec::new(),
             by_key: NumberMap::default(),
             by_frame: NumberMap::default(),
             versions: NumberMap::default(),
@@ -156,6 +160,12 @@ impl Cache {
         self.block(self.exhausted[found].1)
     }
 
+    /// The block before which the check of the budget at an offset is.
+    pub(crate) fn check_at(&self, offset: usize) -> Option<&Block> {
+        let found = self.checks.binary_search_by_key(&offset, |(at, _)| *at).ok()?;
+        self.block(self.checks[found].1)
+    }
+
     /// Drops what was written, and takes back what no longer holds in a space.
     #[inline]
     pub(crate) fn sync(&mut self, shared: &Shared, space: &Space) {
@@ -202,6 +212,7 @@ impl Cache {
         self.blocks.clear();
         self.sites.clear();
         self.exhausted.clear();
+        self.checks.clear();
         self.by_key.clear();
         self.by_frame.clear();
         self.versions.clear();
@@ -348,6 +359,7 @@ impl Cache {
         let first_site = self.sites.len();
         self.sites.extend(piece.sites);
         self.exhausted.extend(piece.exhausted);
+        self.checks.extend(piece.checks);
         self.view.insert(address / PAGE_SIZE as u64, frame);
         // Branches within the page are good as long as the code is.
         for site in first_site..self.sites.len() {
@@ -377,9 +389,29 @@ impl Cache {
     /// Lets a site lead to a block.
     fn patch(&mut self, site: u32, block: u32) {
         let Site { at, checks, .. } = self.sites[site as usize];
+        let entry = if checks { self.checked(block) } else { Some(self.blocks[block as usize].entry) };
+        if let Some(entry) = entry {
+            self.code.patch(at, (entry as i64 - at as i64 - 4) as i32);
+        }
+    }
+
+    /// Where a block is entered if the budget must be checked: code that is made when it is first needed. None if there is
+    /// no room for it.
+    fn checked(&mut self, block: u32) -> Option<usize> {
         let Block { entry, checked, .. } = self.blocks[block as usize];
-        let entry = if checks { checked } else { entry };
-        self.code.patch(at, (entry as i64 - at as i64 - 4) as i32);
+        if checked.is_some() || !self.code.has_room(MAX_PIECE) {
+            return checked;
+        }
+        let at = self.code.len();
+        let mut emit = Emit::new();
+        emit.check_budget();
+        let branch = emit.branch(JMP);
+        emit.resolve(branch, entry.wrapping_sub(at));
+        self.verify(&emit.bytes).ok()?;
+        self.code.append(&emit.bytes);
+        self.checks.push((at, block));
+        self.blocks[block as usize].checked = Some(at);
+        Some(at)
     }
 
     /// Lets a site lead to a block that was found for it in the space that runs.

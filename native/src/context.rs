@@ -14,6 +14,13 @@ pub(crate) const TABLE: i32 = -0x10_0000;
 pub(crate) const TABLE_ENTRIES: usize = 1 << 16;
 /// Bytes of the jump table.
 pub(crate) const TABLE_BYTES: usize = TABLE_ENTRIES * 8;
+/// The distance from the window's base of what checks of the budget read, at twice the budget: it can be read for each
+/// budget that there is, and what lies at twice a number that was negative, behind the window, can't.
+pub(crate) const CHECK: i32 = -0x40_0000;
+/// Bytes of it: a large page of the host's.
+pub(crate) const CHECK_BYTES: usize = 2 << 20;
+/// The most budget that translated code is given: what a block may give back besides must be readable too.
+pub(crate) const MOST_BUDGET: u64 = CHECK_BYTES as u64 / 2 - 128;
 /// Bytes of the context's mapping.
 pub(crate) const CONTEXT_BYTES: usize = 4096;
 
@@ -25,7 +32,7 @@ pub(crate) const TEMPORARIES: usize = 4;
 pub(crate) const SCRATCH: u8 = 1;
 /// The host register that holds the guest's rcx.
 pub(crate) const COUNTER: u8 = 9;
-/// The host register that counts the budget down.
+/// The host register that counts the budget down, in 32 bits: its upper half is always 0.
 pub(crate) const BUDGET: u8 = 10;
 /// The host register that holds the guest's rsp.
 pub(crate) const STACK: u8 = 11;
@@ -57,7 +64,7 @@ pub(crate) struct Context {
     /// The guest's registers while translated code doesn't run; those of `HOMED` always.
     pub(crate) gpr: [u64; 16],
     pub(crate) flags: u64,
-    pub(crate) budget: i64,
+    pub(crate) budget: u64,
     /// The scratch register's content.
     pub(crate) scratch: u64,
     /// Where an indirect branch goes.

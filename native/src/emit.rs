@@ -2,7 +2,7 @@
 
 use iced_x86::{Encoder, Instruction};
 
-use crate::context::{BUDGET, SCRATCH, STACK};
+use crate::context::{BUDGET, CHECK, SCRATCH, STACK};
 
 /// A host register by number, as instructions encode it.
 pub(crate) const RSP: u8 = 4;
@@ -176,9 +176,26 @@ impl Emit {
         }
     }
 
-    /// `sub r10, count`; the flags are lost.
+    /// `sub r10d, count`; the flags are lost.
     pub(crate) fn sub_budget(&mut self, count: u8) {
-        self.put(&[0x49, 0x83, 0xe8 | (BUDGET & 7), count]);
+        self.put(&[0x41, 0x83, 0xe8 | (BUDGET & 7), count]);
+    }
+
+    /// `lea r10d, [r10 - count]`
+    pub(crate) fn count(&mut self, count: u8) {
+        self.put(&[0x45, 0x8d, 0x40 | (BUDGET & 7) << 3 | (BUDGET & 7), count.wrapping_neg()]);
+    }
+
+    /// `movzx ecx, byte gs:[r10 * 2 + check]`: faults if the budget is negative.
+    pub(crate) fn check_budget(&mut self) {
+        self.put(&[0x65, 0x42, 0x0f, 0xb6, 0x04 | SCRATCH << 3, 0x45 | (BUDGET & 7) << 3]);
+        self.put32(CHECK);
+    }
+
+    /// `cmp rcx, value`; the flags are lost.
+    pub(crate) fn compare_rcx(&mut self, value: i32) {
+        self.put(&[0x48, 0x81, 0xf8 | SCRATCH]);
+        self.put32(value);
     }
 
     /// `movzx ecx, cx`
@@ -190,11 +207,6 @@ impl Emit {
     pub(crate) fn jump_table(&mut self, table: i32, call: bool) {
         self.put(&[0x65, 0xff, if call { 0x14 } else { 0x24 }, 0xcd]);
         self.put32(table);
-    }
-
-    /// `rorx rcx, r10, 32`: ecx is 0 unless the budget is negative.
-    pub(crate) fn budget_sign(&mut self) {
-        self.put(&[0xc4, 0xc3, 0xfb, 0xf0, 0xc0 | SCRATCH << 3 | (BUDGET & 7), 32]);
     }
 
     /// `jrcxz` over `len` bytes.
@@ -235,5 +247,7 @@ impl Emit {
 pub(crate) const JMP: &[u8] = &[0xe9];
 /// `call rel32`
 pub(crate) const CALL: &[u8] = &[0xe8];
+/// `jne rel32`
+pub(crate) const JNE: &[u8] = &[0x0f, 0x85];
 /// `js rel32`
 pub(crate) const JS: &[u8] = &[0x0f, 0x88];

@@ -7,7 +7,7 @@ use callgate_emulator::{
 };
 
 use crate::cache::{Cache, Start};
-use crate::context::{CONTEXT_BYTES, Context, Reason};
+use crate::context::{CONTEXT_BYTES, Context, MOST_BUDGET, Reason};
 use crate::signal::{self, Active};
 use crate::stubs::{SAVED_RDI, SAVED_RSI};
 use crate::translate::{MARGIN, NONE};
@@ -184,15 +184,14 @@ impl Native {
     /// Runs translated code from a start on, and finds out what comes next.
     fn enter(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64, start: Start, window: usize) -> Next {
         let context = self.shared.context();
-        // The budget is a signed number, and its upper half must be 0.
-        let given = (*left - MARGIN).min(i32::MAX as u64);
+        let given = (*left - MARGIN).min(MOST_BUDGET);
         let before = cpu.rflags();
         {
             // SAFETY: the context is ours, and translated code, which else uses it, doesn't run yet.
             let fields = unsafe { &mut *context };
             fields.gpr = cpu.gpr;
             fields.flags = before & FLAGS | rflags::FIXED | rflags::IF;
-            fields.budget = given as i64 - i64::from(start.deduct);
+            fields.budget = given.wrapping_add_signed(-i64::from(start.deduct));
             fields.fs_base = cpu.seg[seg::FS].base;
             fields.gs_base = cpu.seg[seg::GS].base;
             fields.window = self.windows.get(window).base();
@@ -226,7 +225,7 @@ impl Native {
         let fields = unsafe { &mut *context };
         self.exits[reason(fields.reason) as usize] += 1;
         cpu.mxcsr = fields.mxcsr;
-        let mut budget = fields.budget;
+        let mut budget = i64::from(fields.budget as i32);
         let number = fields.argument;
         let mut next = Next::Again;
         // Where a call that has left would return to.
@@ -244,7 +243,7 @@ impl Native {
             Reason::Budget => {
                 let block = self.cache.exhausted(after);
                 budget += block.map_or(0, |block| i64::from(block.count - block.check));
-                next = Next::Interpret(CHUNK);
+                next = exhausted(given);
                 let insn = block.and_then(|block| block.insns.get(usize::from(block.check)));
                 block.zip(insn).map_or(0, |(block, insn)| page_of(block.start) + u64::from(insn.guest))
             }
@@ -263,12 +262,18 @@ impl Native {
                 next = Next::Interpret(CHUNK);
                 self.cache.block(number).map_or(0, |block| block.end)
             }
-            Reason::Fault => {
-                let (rip, refund) = mend(&self.cache, fields);
-                budget = fields.budget + i64::from(refund);
-                fault = Some((fields.fault_trap, fields.fault_address, fields.fault_code));
-                rip
-            }
+            Reason::Fault => match self.cache.check_at(fields.fault_rip.wrapping_sub(self.cache.host(0)) as usize) {
+                Some(block) => {
+                    next = exhausted(given);
+                    block.start
+                }
+                None => {
+                    let (rip, refund) = mend(&self.cache, fields);
+                    budget += i64::from(refund);
+                    fault = Some((fields.fault_trap, fields.fault_address, fields.fault_code));
+                    rip
+                }
+            },
         };
         cpu.gpr = fields.gpr;
         let flags = before & !FLAGS | fields.flags & FLAGS;
@@ -310,6 +315,11 @@ impl Native {
         }
         next
     }
+}
+
+/// What comes after a budget has been used up: as much again, or the last instructions one by one.
+fn exhausted(given: u64) -> Next {
+    if given == MOST_BUDGET { Next::Again } else { Next::Interpret(CHUNK) }
 }
 
 /// The page that an address is in.

@@ -5,11 +5,12 @@
 //! inaccessible. So a window is a translation cache: filled by host faults, and told by the space what to forget.
 //!
 //! Around it lie inaccessible guards, and below the lower guard what translated code reaches through gs: the context and
-//! the jump table, which all windows share.
+//! the jump table, which all windows share, and what checks of the budget read. What they would read if the budget were
+//! negative lies at the end of the upper guard.
 //!
 //! ```text
-//! jump table │ context │ guard │ 4 GiB │ guard
-//!                              └ gs base
+//! checks │ jump table │ context │ guard │ 4 GiB │ guard of 4 GiB
+//!                                       └ gs base
 //! ```
 
 use std::io;
@@ -18,16 +19,17 @@ use std::ptr::NonNull;
 
 use callgate_emulator::{BLOCK, Memory, PAGE_SIZE, PageFlags, Space};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 
-use crate::context::{CONTEXT, CONTEXT_BYTES, Context, TABLE, TABLE_BYTES, TABLE_ENTRIES};
+use crate::context::{CHECK, CHECK_BYTES, CONTEXT, CONTEXT_BYTES, Context, TABLE, TABLE_BYTES, TABLE_ENTRIES};
 
 /// Bytes of a window.
 pub(crate) const WINDOW: u64 = 1 << 32;
 /// What is reserved below it.
-const BELOW: usize = 2 << 20;
-/// What is reserved above it: more than any access that begins in it can reach.
-const ABOVE: usize = 64 << 10;
+const BELOW: usize = -CHECK as usize;
+/// What is reserved above it: as far as twice a number of 32 bits reaches, and more than any access that begins in the
+/// window can reach.
+const ABOVE: usize = 4 << 30;
 /// Mappings of a window before it starts anew: the host allows 65530 in all.
 const MAX_MAPPINGS: u32 = 6000;
 /// Pages around a fault that are mapped with it, where they lie side by side in the memory object too.
@@ -121,6 +123,12 @@ impl Window {
                 mmap(at as *mut _, len, prot, MapFlags::SHARED | MapFlags::FIXED, shared.object.as_fd(), offset)?
             };
         }
+        let at = window.base().wrapping_add_signed(CHECK.into()) as *mut _;
+        // SAFETY: as before.
+        unsafe { mmap_anonymous(at, CHECK_BYTES, ProtFlags::READ, flags | MapFlags::FIXED)? };
+        // One page for all of it, if the host has such pages for who asks: it is only read.
+        // SAFETY: advice leaves contents alone.
+        let _ = unsafe { madvise(at, CHECK_BYTES, Advice::LinuxHugepage) };
         Ok(window)
     }
 

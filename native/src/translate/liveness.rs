@@ -8,43 +8,27 @@ const STATUS: u32 = RflagsBits::CF | RflagsBits::PF | RflagsBits::AF | RflagsBit
 
 const _: () = assert!(rflags::STATUS.count_ones() == STATUS.count_ones());
 
-/// Where a block counts.
-#[derive(Clone, Copy)]
-pub(super) struct Counting {
-    /// Before which of its instructions.
-    pub(super) at: usize,
-    /// That instruction could fault. It only reads and compares, so it can be executed before, too.
-    pub(super) probes: bool,
-}
-
-/// The first place of a block where counting can lose the flags without anybody's notice.
-pub(super) fn counting(block: &[Instruction]) -> Option<Counting> {
-    let compares = |instruction: &Instruction| {
-        matches!(instruction.mnemonic(), Mnemonic::Cmp | Mnemonic::Test)
-            && (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory)
-    };
-    let setter = first_setter(block).map(|at| Counting { at, probes: false });
-    setter.or_else(|| block.iter().position(compares).map(|at| Counting { at, probes: true }))
-}
-
 /// The first instruction of a block before which the status flags can be lost without anybody's notice: it and what
 /// follows it set them all, read none of those before, and can't fault until they are all set.
-fn first_setter(block: &[Instruction]) -> Option<usize> {
-    (0..block.len()).find(|from| {
-        let mut set = 0;
-        for instruction in &block[*from..] {
-            if instruction.rflags_read() & STATUS & !set != 0 || !is_computation(instruction) {
-                return false;
-            }
-            if sets_always(instruction) {
-                set |= instruction.rflags_modified() & STATUS;
-            }
-            if set == STATUS {
-                return true;
-            }
+pub(super) fn first_setter(block: &[Instruction]) -> Option<usize> {
+    (0..block.len()).find(|from| flags_are_dead(&block[*from..]))
+}
+
+/// Whether the status flags can be lost before some instructions.
+pub(super) fn flags_are_dead(instructions: &[Instruction]) -> bool {
+    let mut set = 0;
+    for instruction in instructions {
+        if instruction.rflags_read() & STATUS & !set != 0 || !is_computation(instruction) {
+            return false;
         }
-        false
-    })
+        if sets_always(instruction) {
+            set |= instruction.rflags_modified() & STATUS;
+        }
+        if set == STATUS {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether an instruction computes with general registers and can't fault.

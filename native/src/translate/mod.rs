@@ -9,8 +9,9 @@
 //! - the guest's r9, r10 and r11 live in the context, or for a block in registers that it doesn't use ([`loans`]).
 //!
 //! So every instruction's start can be entered, and a fault finds the state from before the instruction but for a few
-//! borrowed registers, which [`Insn`] names. Flags are the host's. Counting changes them: so a block counts where the
-//! instructions that follow set them all, or else in a longer way that keeps them.
+//! borrowed registers, which [`Insn`] names. Flags are the host's. Subtracting from the budget changes them: so a block
+//! counts where the instructions that follow set them all, and leaves if there was not enough. Or else it counts by `lea`,
+//! and what checks is a load before it that faults.
 
 mod branch;
 mod liveness;
@@ -19,28 +20,32 @@ mod operand;
 mod stack;
 
 use callgate_emulator::{CpuModel, PAGE_SIZE};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic};
+use iced_x86::{
+    Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind,
+};
 
-use crate::context::{BUDGET, Context, HOMED, Reason, TEMPORARIES, slot};
+use crate::context::{Context, HOMED, Reason, TEMPORARIES, slot};
 use crate::emit::{CALL, Emit, JMP, JS};
 use crate::stubs::Stubs;
 use crate::verify;
 use crate::window::WINDOW;
-use liveness::Counting;
 use loans::Lent;
 use operand::Registers;
 
 /// Most instructions in a block: their count must fit in a signed byte.
 const MAX_INSTRUCTIONS: usize = 64;
 /// Bytes of guest code, aligned, that blocks may go on within without a check of the budget.
-const LINE: u64 = 128;
-/// What translated code can execute beyond its budget before it notices: blocks without a check of a line, of which the
-/// last may reach beyond it, and a block that checks in its middle.
-pub(crate) const MARGIN: u64 = LINE + 2 * MAX_INSTRUCTIONS as u64;
+const LINE: u64 = 512;
+/// What translated code can execute beyond its budget before it notices: a block that has checked before it counts, blocks
+/// without a check of a line, of which the last may reach beyond it, and a block that checks in its middle. And what the
+/// interpreter then executes at least, so that flags which were lost are set again: less than a block.
+pub(crate) const MARGIN: u64 = LINE + 4 * MAX_INSTRUCTIONS as u64;
 /// Bytes of the longest instruction.
 pub(crate) const LONGEST: usize = 15;
 /// Most blocks in a piece.
 const MAX_BLOCKS: usize = 16;
+/// Blocks of a piece that are translated once more if they are translated already, in another piece.
+const WITH_KNOWN: usize = 4;
 /// The longest code that a piece can become, roughly; what the cache must have room for.
 pub(crate) const MAX_PIECE: usize = 1 << 18;
 
@@ -71,12 +76,12 @@ pub(crate) struct Block {
     pub(crate) after: usize,
     /// How many instructions it counts: those translated, and a `syscall` after them.
     pub(crate) count: u8,
-    /// The instruction before which the budget is checked, if it is.
+    /// The instruction before which the budget is checked, if that is where it is counted.
     pub(crate) check: u8,
     /// The offset in the cache where all instructions have been counted, at once.
     pub(crate) counted: usize,
-    /// The offset in the cache where it is entered if the budget must be checked.
-    pub(crate) checked: usize,
+    /// The offset in the cache where it is entered if the budget must be checked, if there is such code.
+    pub(crate) checked: Option<usize>,
     /// Registers that are lent, and how many instructions for: not for a branch at the end.
     lent: Lent,
     pub(crate) lent_for: u8,
@@ -131,6 +136,8 @@ pub(crate) struct Piece {
     pub(crate) otherwise: Option<usize>,
     /// Where the code goes on that has left because the budget hasn't enough for a block, and the block.
     pub(crate) exhausted: Vec<(usize, u32)>,
+    /// Where the code is that faults if the budget is exhausted before a block, and the block.
+    pub(crate) checks: Vec<(usize, u32)>,
 }
 
 /// This instruction is left to the interpreter.
@@ -181,7 +188,8 @@ struct Translator<'a> {
     /// Branches to be resolved to code at the piece's end.
     outside: Vec<(usize, Outside)>,
     exhausted: Vec<(usize, u32)>,
-    /// The guest addresses of the block at hand, if it has no check.
+    checks: Vec<(usize, u32)>,
+    /// The guest addresses of the block at hand, if the budget isn't checked when it is counted.
     unchecked: Option<(u64, u64)>,
     /// Of the instruction at hand.
     known: Registers,
@@ -199,8 +207,6 @@ enum Outside {
     Site(usize),
     /// The way out when the budget has not enough for a block; with loans and what rsp has to be moved by.
     Budget(usize, Lent, i32),
-    /// The entry with a check of a block, by its number in the piece, that has none: its count, and where it goes on.
-    Checked { block: usize, number: usize, count: u8, after: usize },
     /// A wrong return: the scratch register has the guest address less this one.
     WrongReturn(u64),
 }
@@ -215,6 +221,16 @@ fn is_near((start, end): (u64, u64), to: u64) -> bool {
 fn may_go_unchecked(block: &[Instruction]) -> bool {
     block.windows(2).all(|pair| pair[0].next_ip() == pair[1].ip())
         && block.last().is_none_or(|last| last.flow_control() != FlowControl::Return)
+}
+
+/// Where branches lead back to.
+fn heads(plan: &[Vec<Instruction>]) -> Vec<u64> {
+    let branches = plan.iter().flatten().filter(|instruction| instruction.op0_kind() == OpKind::NearBranch64);
+    branches
+        .map(|branch| (branch.ip(), branch.near_branch_target()))
+        .filter(|(ip, to)| to <= ip)
+        .map(|(_, to)| to)
+        .collect()
 }
 
 /// How a block ended.
@@ -238,6 +254,7 @@ pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64
         sites: Vec::new(),
         outside: Vec::new(),
         exhausted: Vec::new(),
+        checks: Vec::new(),
         unchecked: None,
         known: Registers::default(),
         borrowed: [NONE; TEMPORARIES],
@@ -245,22 +262,21 @@ pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64
         moved: 0,
         lent: [None; HOMED.len()],
     };
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut address = request.address;
     let otherwise = request.landing.then(|| translator.land());
-    loop {
-        let follows = blocks.len() < if request.crosses() { 1 } else { MAX_BLOCKS }
-            && (address ^ request.address) < PAGE_SIZE as u64
-            && (blocks.is_empty() || !known(address) && blocks.iter().all(|block| block.start != address));
-        let Some((block, ending)) = follows.then(|| translator.block(address, blocks.len())).flatten() else {
-            if !blocks.is_empty() {
-                translator.jump(JMP, address);
-            }
-            break;
-        };
-        address = block.end;
+    let plan = translator.plan(known);
+    let heads = heads(&plan);
+    let mut blocks: Vec<Block> = Vec::with_capacity(plan.len());
+    for (index, instructions) in plan.iter().enumerate() {
+        let next = plan.get(index + 1).map_or(&[][..], |next| next);
+        let is_head = index == 0 || heads.contains(&instructions[0].ip());
+        let Some((block, ending)) = translator.block(instructions, next, index, is_head) else { break };
+        let end = block.end;
         blocks.push(block);
         if ending == Ending::Closed {
+            break;
+        }
+        if next.first().is_none_or(|next| next.ip() != end) {
+            translator.jump(JMP, end);
             break;
         }
     }
@@ -270,13 +286,14 @@ pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64
     if let Some(last) = blocks.last_mut() {
         last.after = translator.here();
     }
-    translator.finish(&mut blocks);
+    translator.finish();
     Some(Piece {
         bytes: translator.emit.bytes,
         blocks,
         sites: translator.sites,
         otherwise,
         exhausted: translator.exhausted,
+        checks: translator.checks,
     })
 }
 
@@ -334,18 +351,50 @@ impl Translator<'_> {
         }
     }
 
-    /// Translates one block.
-    fn block(&mut self, address: u64, index: usize) -> Option<(Block, Ending)> {
-        let mut instructions = self.decode(address);
-        let before = (self.emit.len(), self.sites.len(), self.outside.len());
+    /// The blocks of a piece: those that follow each other in line, up to one that is translated already and isn't near. A
+    /// jump to that would be taken each time: most of all behind calls, where translated code begins that was met by returns.
+    fn plan(&self, known: &dyn Fn(u64) -> bool) -> Vec<Vec<Instruction>> {
+        let mut plan: Vec<Vec<Instruction>> = Vec::new();
+        let mut address = self.request.address;
+        let mut returns = false;
+        while plan.len() < if self.request.crosses() { 1 } else { MAX_BLOCKS }
+            && (address ^ self.request.address) < PAGE_SIZE as u64
+            && plan.iter().all(|block| block[0].ip() != address)
+            && (plan.len() < WITH_KNOWN || returns || !known(address))
+        {
+            let instructions = self.decode(address);
+            let Some(last) = instructions.last() else { break };
+            returns = matches!(last.flow_control(), FlowControl::Call | FlowControl::IndirectCall);
+            let goes_on = match last.flow_control() {
+                FlowControl::Next => instructions.len() == MAX_INSTRUCTIONS,
+                flow => returns || flow == FlowControl::ConditionalBranch,
+            };
+            address = last.next_ip();
+            plan.push(instructions);
+            if !goes_on {
+                break;
+            }
+        }
+        plan
+    }
+
+    /// Translates one block, or as much of it as it can.
+    fn block(
+        &mut self,
+        mut instructions: &[Instruction],
+        next: &[Instruction],
+        index: usize,
+        is_head: bool,
+    ) -> Option<(Block, Ending)> {
+        let before = (self.emit.len(), self.sites.len(), self.outside.len(), self.checks.len());
         let previous = self.unchecked;
         while !instructions.is_empty() {
-            match self.try_block(&instructions, index) {
+            match self.try_block(instructions, next, index, is_head) {
                 Ok(block) => return Some(block),
                 Err(translated) => {
                     self.unchecked = previous;
                     // Where the count goes depends on the whole block.
-                    instructions.truncate(translated);
+                    instructions = &instructions[..translated];
                     self.lent = [None; HOMED.len()];
                     self.rewind(before);
                 }
@@ -355,31 +404,40 @@ impl Translator<'_> {
     }
 
     /// Translates all of these instructions as a block; else says how many it could.
-    fn try_block(&mut self, instructions: &[Instruction], index: usize) -> Result<(Block, Ending), usize> {
+    fn try_block(
+        &mut self,
+        instructions: &[Instruction],
+        next: &[Instruction],
+        index: usize,
+        is_head: bool,
+    ) -> Result<(Block, Ending), usize> {
         let start = instructions[0].ip();
         let end = instructions[instructions.len() - 1].next_ip();
-        let entry = self.here();
         let count = instructions.len() as u8;
         let number = self.request.first_block + index;
         self.moved = 0;
-        let place = liveness::counting(instructions);
+        let mut entry = self.here();
+        let mut checked = Some(self.here());
+        let mut place = None;
         let mut counted = None;
-        if place.is_none() {
-            // What comes before in line, without a check of its own, may only go on to this if that is in its line.
-            let follows = self.unchecked.is_none_or(|from| is_near(from, start));
-            if follows && may_go_unchecked(instructions) {
-                self.emit.add(BUDGET, -i32::from(count));
-                let after = self.here();
-                self.outside.push((usize::MAX, Outside::Checked { block: index, number, count, after }));
-                self.unchecked = Some((start, end));
-            } else {
-                self.count_keeping_flags(number, count);
-                self.unchecked = None;
-            }
-            counted = Some(self.here());
+        let goes_unchecked = may_go_unchecked(instructions);
+        // What comes before in line, without a check of its own, may only go on to this if that is in its line.
+        if !is_head && goes_unchecked && self.unchecked.is_none_or(|from| is_near(from, start)) {
+            checked = None;
         } else {
-            self.unchecked = None;
+            place = liveness::first_setter(instructions);
+            if place.is_none() {
+                self.check(number);
+            }
+            if goes_unchecked {
+                entry = self.here();
+            }
         }
+        if place.is_none() {
+            self.emit.count(count);
+            counted = Some(self.here());
+        }
+        self.unchecked = (place.is_none() && goes_unchecked).then_some((start, end));
         let is_end =
             |last: &&Instruction| last.flow_control() != FlowControl::Next || last.mnemonic() == Mnemonic::Syscall;
         let body = instructions.len() - usize::from(instructions.last().filter(is_end).is_some());
@@ -400,26 +458,17 @@ impl Translator<'_> {
             let mut host = self.here() as u32;
             self.borrowed = [NONE; TEMPORARIES];
             self.scratch_free = true;
-            if let Some(Counting { at, probes }) = place
-                && at == insns.len()
-            {
-                if probes {
-                    // If this faults, the flags are as they were; if it doesn't, it doesn't below either.
-                    self.one(instruction, number).map_err(|Untranslated| insns.len())?;
-                    (self.borrowed, self.scratch_free) = ([NONE; TEMPORARIES], true);
-                }
+            if place == Some(insns.len()) {
                 self.emit.sub_budget(count);
                 let branch = self.emit.branch(JS);
                 self.outside.push((branch, Outside::Budget(number, self.lent, moved)));
                 counted = Some(self.here());
-                if !probes {
-                    host = self.here() as u32;
-                }
+                host = self.here() as u32;
             }
             // A jump that the block goes on after has been made by decoding.
             let last = insns.len() + 1 == instructions.len();
             if last || !instruction.is_jmp_short_or_near() {
-                ending = self.one(instruction, number).map_err(|Untranslated| insns.len())?;
+                ending = self.one(instruction, next, number).map_err(|Untranslated| insns.len())?;
             }
             let guest = (instruction.ip() % PAGE_SIZE as u64) as u16;
             insns.push(Insn { guest, host, borrowed: self.borrowed, moved });
@@ -437,7 +486,7 @@ impl Translator<'_> {
                 Ending::Closed
             }
         });
-        let check = place.map_or(0, |place| place.at) as u8;
+        let check = place.unwrap_or(0) as u8;
         let counted = counted.unwrap_or(entry);
         let block = Block {
             start,
@@ -447,7 +496,7 @@ impl Translator<'_> {
             count,
             check,
             counted,
-            checked: entry,
+            checked,
             lent,
             lent_for: body as u8,
             second: None,
@@ -456,19 +505,17 @@ impl Translator<'_> {
         Ok((block, ending))
     }
 
-    fn rewind(&mut self, (bytes, sites, outside): (usize, usize, usize)) {
+    fn rewind(&mut self, (bytes, sites, outside, checks): (usize, usize, usize, usize)) {
         self.emit.bytes.truncate(bytes);
         self.sites.truncate(sites);
         self.outside.truncate(outside);
+        self.checks.truncate(checks);
     }
 
-    /// Counts a block's instructions down without touching the flags.
-    fn count_keeping_flags(&mut self, block: usize, count: u8) {
-        self.emit.add(BUDGET, -i32::from(count));
-        self.emit.budget_sign();
-        self.emit.skip_if_ecx_0(5);
-        let branch = self.emit.branch(JMP);
-        self.outside.push((branch, Outside::Budget(block, [None; HOMED.len()], 0)));
+    /// Faults if the budget is exhausted before a block, and keeps the flags.
+    fn check(&mut self, block: usize) {
+        self.checks.push((self.here(), block as u32));
+        self.emit.check_budget();
     }
 
     /// Leaves to the runtime for a block's sake.
@@ -494,12 +541,10 @@ impl Translator<'_> {
     }
 
     /// Puts what lies out of the way behind the blocks.
-    fn finish(&mut self, blocks: &mut [Block]) {
+    fn finish(&mut self) {
         for (branch, outside) in std::mem::take(&mut self.outside) {
             let here = self.emit.len();
-            if branch != usize::MAX {
-                self.emit.resolve(branch, here);
-            }
+            self.emit.resolve(branch, here);
             match outside {
                 Outside::Site(site) => {
                     self.sites[site].stub = self.here();
@@ -510,14 +555,6 @@ impl Translator<'_> {
                     self.moved = moved;
                     self.move_stack();
                     self.exhaust(number);
-                }
-                Outside::Checked { block, number, count, after } => {
-                    blocks[block].checked = self.here();
-                    self.emit.add(BUDGET, -i32::from(count));
-                    self.emit.budget_sign();
-                    self.emit.skip_if_ecx_0(5);
-                    self.exhaust(number);
-                    self.branch_to_stub(JMP, after);
                 }
                 Outside::WrongReturn(address) => {
                     self.emit.add_address(address, false);
@@ -537,7 +574,12 @@ impl Translator<'_> {
     }
 
     /// Translates one instruction; says how the block ends if it ends there.
-    fn one(&mut self, original: &Instruction, block: usize) -> Result<Option<Ending>, Untranslated> {
+    fn one(
+        &mut self,
+        original: &Instruction,
+        next: &[Instruction],
+        block: usize,
+    ) -> Result<Option<Ending>, Untranslated> {
         let instruction = &self.with_moved_stack(original);
         match instruction.mnemonic() {
             Mnemonic::Endbr64 | Mnemonic::Endbr32 | Mnemonic::Nop => Ok(None),
@@ -550,7 +592,7 @@ impl Translator<'_> {
             Mnemonic::Leave => self.leave_frame(instruction).map(|()| None),
             Mnemonic::Lea => self.lea(instruction).map(|()| None),
             _ if instruction.is_string_instruction() => self.string(instruction).map(|()| None),
-            _ if instruction.flow_control() != FlowControl::Next => self.branch(instruction).map(Some),
+            _ if instruction.flow_control() != FlowControl::Next => self.branch(instruction, next).map(Some),
             _ => self.plain(instruction).map(|()| None),
         }
     }

@@ -4,7 +4,7 @@
 //! last, and accepts only
 //! - instructions of a list, with general and vector registers as operands, and never rsp;
 //! - memory operands with gs and 32-bit addressing, which reach the window and no further than its guard, or absolute
-//!   ones in the context, of the size and kind that each slot allows;
+//!   ones in the context, of the size and kind that each slot allows, or what checks of the budget read;
 //! - branches to the starts of its own instructions, to entries of the code cache, or through the jump table with an
 //!   index of 16 bits;
 //! - calls and plain returns, which move rsp by what the return stack holds: addresses that calls have pushed.
@@ -16,13 +16,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use iced_x86::{
     Code, ConditionCode, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfo,
-    InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register, UsedMemory,
+    InstructionInfoFactory, MemorySize, Mnemonic, OpAccess, OpKind, Register, UsedMemory,
 };
 
-use crate::context::{BUDGET, HOMED, TABLE, TEMPORARIES, slot};
+use crate::context::{BUDGET, CHECK, HOMED, TABLE, TEMPORARIES, slot};
 
 /// The budget's register.
 const COUNT: Register = Register::R10;
+const COUNT_32: Register = Register::R10D;
 const _: () = assert!(COUNT as u32 - Register::RAX as u32 == BUDGET as u32);
 
 /// The largest access that may begin at a window's last byte.
@@ -257,10 +258,11 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
 fn registers_allowed(info: &InstructionInfo, instruction: &Instruction) -> bool {
     let uses_stack =
         matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall | FlowControl::Return);
+    // In 32 bits, so that its upper half stays 0: `is_check` relies on that.
     let counts = match instruction.code() {
-        Code::Sub_rm64_imm8 => instruction.op0_register() == COUNT && instruction.immediate8() as i8 >= 0,
-        Code::Lea_r64_m => {
-            instruction.op0_register() == COUNT
+        Code::Sub_rm32_imm8 => instruction.op0_register() == COUNT_32 && instruction.immediate8() as i8 >= 0,
+        Code::Lea_r32_m => {
+            instruction.op0_register() == COUNT_32
                 && instruction.memory_base() == COUNT
                 && instruction.memory_index() == Register::None
                 && instruction.memory_displacement64() as i64 <= 0
@@ -321,7 +323,17 @@ fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, index_ready
     if is_bit_string && instruction.op0_kind() == OpKind::Memory && instruction.op1_kind() == OpKind::Register {
         return false;
     }
-    info.used_memory().iter().all(|used| instruction.mnemonic() == Mnemonic::Lea || in_window(used) || in_slot(used))
+    let allowed = |used| in_window(used) || in_slot(used) || is_check(used);
+    info.used_memory().iter().all(|used| instruction.mnemonic() == Mnemonic::Lea || allowed(used))
+}
+
+/// A check of the budget: it reads a byte at twice a number of 32 bits, which lies between the window's guards.
+fn is_check(used: &UsedMemory) -> bool {
+    used.segment() == Register::GS
+        && used.base() == Register::None
+        && (used.index(), used.scale()) == (COUNT, 2)
+        && used.displacement() as i64 == i64::from(CHECK)
+        && (used.access(), used.memory_size()) == (OpAccess::Read, MemorySize::UInt8)
 }
 
 /// A memory access with gs and an effective address of 32 bits.
