@@ -14,7 +14,7 @@ use crate::code::{Code, ReturnStack};
 use crate::context::{Reason, TABLE_ENTRIES};
 use crate::emit::{Emit, JMP};
 use crate::stubs::Stubs;
-use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, crosses, translate};
+use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, Uses, crosses, translate};
 use crate::verify::verify;
 use crate::window::{Shared, WINDOW};
 
@@ -61,6 +61,7 @@ pub(crate) struct Cache {
     model: CpuModel,
     code: Code,
     pub(crate) stubs: Stubs,
+    uses: Uses,
     pub(crate) stack: ReturnStack,
     blocks: Vec<Block>,
     sites: Vec<Site>,
@@ -107,6 +108,7 @@ impl Cache {
             model,
             code,
             stubs,
+            uses: Uses::new(),
             stack,
             blocks: Vec::new(),
             sites: Vec::new(),
@@ -332,7 +334,7 @@ impl Cache {
             first_block: self.blocks.len(),
             landing,
         };
-        let piece = translate(&request, &self.stubs, &|at| self.by_key.contains_key(&(frame, at)))?;
+        let piece = translate(&request, &self.stubs, &mut self.uses, &|at| self.by_key.contains_key(&(frame, at)))?;
         let verifying = std::time::Instant::now();
         self.figures.translation += verifying - began;
         let verified = self.verify(&piece.bytes);

@@ -126,9 +126,9 @@ impl Window {
         let at = window.base().wrapping_add_signed(CHECK.into()) as *mut _;
         // SAFETY: as before.
         unsafe { mmap_anonymous(at, CHECK_BYTES, ProtFlags::READ, flags | MapFlags::FIXED)? };
-        // One page for all of it, if the host has such pages for who asks: it is only read.
+        // It is only read, and so all of it is one page of zeros, which stays in the cache if it isn't a large one.
         // SAFETY: advice leaves contents alone.
-        let _ = unsafe { madvise(at, CHECK_BYTES, Advice::LinuxHugepage) };
+        let _ = unsafe { madvise(at, CHECK_BYTES, Advice::LinuxNoHugepage) };
         Ok(window)
     }
 

@@ -4,7 +4,7 @@
 //! host register whose own guest register the block doesn't use: a loan.
 
 use super::Translator;
-use super::operand::Registers;
+use super::uses::Registers;
 use crate::context::{COUNTER, Context, HOMED, STACK, slot};
 
 /// Guest registers with names of their own here.
@@ -72,6 +72,9 @@ pub(crate) fn leave(lent: &Lent, context: &mut Context) {
     }
 }
 
+/// The guest's registers that are usually in the context, one bit each.
+const AT_HOME: u32 = 1 << HOMED[0] | 1 << HOMED[1] | 1 << HOMED[2];
+
 /// Host registers that may be lent, by preference.
 const LENDERS: [u8; 11] = [15, 14, 13, 12, 8, STACK, COUNTER, 5, 3, 7, 6];
 
@@ -96,9 +99,18 @@ impl Translator<'_> {
         self.lent.iter().flatten().any(|loan| loan.host == host)
     }
 
-    /// Whether any of some registers isn't in a host register.
-    pub(super) fn any_at_home(&self, used: u32) -> bool {
-        (0..16).any(|n| used >> n & 1 != 0 && matches!(self.place(n), Place::Home(_)))
+    /// Notes where registers are from now on.
+    fn set_lent(&mut self, lent: Lent) {
+        self.lent = lent;
+        let set = |wanted: &dyn Fn(u8) -> bool| (0..16).filter(|n| wanted(*n)).fold(0, |set, n| set | 1 << n);
+        self.at_home = set(&|n| matches!(self.place(n), Place::Home(_)));
+        self.elsewhere = set(&|n| self.place(n) != Place::Host(n));
+    }
+
+    /// Notes that all registers are where they usually are.
+    pub(super) fn set_usual(&mut self) {
+        self.lent = [None; HOMED.len()];
+        (self.at_home, self.elsewhere) = (AT_HOME, AT_HOME | 1 << RCX | 1 << RSP);
     }
 
     /// What registers of the context that a block uses often are lent, by host registers that it doesn't use at all.
@@ -126,7 +138,9 @@ impl Translator<'_> {
             self.emit.store(slot::lent(place), host);
             self.emit.load(host, slot::gpr(guest));
         }
-        self.lent = lent;
+        if lent.iter().any(Option::is_some) {
+            self.set_lent(lent);
+        }
     }
 
     /// Ends them: all registers are where they usually are.
@@ -138,6 +152,6 @@ impl Translator<'_> {
             }
             self.emit.load(host, slot::lent(place));
         }
-        self.lent = [None; HOMED.len()];
+        self.set_usual();
     }
 }

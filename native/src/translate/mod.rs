@@ -18,11 +18,10 @@ mod liveness;
 mod loans;
 mod operand;
 mod stack;
+mod uses;
 
 use callgate_emulator::{CpuModel, PAGE_SIZE};
-use iced_x86::{
-    Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind,
-};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
 
 use crate::context::{Context, HOMED, Reason, TEMPORARIES, slot};
 use crate::emit::{CALL, Emit, JMP, JS};
@@ -30,7 +29,7 @@ use crate::stubs::Stubs;
 use crate::verify;
 use crate::window::WINDOW;
 use loans::Lent;
-use operand::Registers;
+pub(crate) use uses::Uses;
 
 /// Most instructions in a block: their count must fit in a signed byte.
 const MAX_INSTRUCTIONS: usize = 64;
@@ -183,7 +182,7 @@ struct Translator<'a> {
     request: &'a Request<'a>,
     stubs: &'a Stubs,
     emit: Emit,
-    info: InstructionInfoFactory,
+    uses: &'a mut Uses,
     sites: Vec<Site>,
     /// Branches to be resolved to code at the piece's end.
     outside: Vec<(usize, Outside)>,
@@ -192,12 +191,15 @@ struct Translator<'a> {
     /// The guest addresses of the block at hand, if the budget isn't checked when it is counted.
     unchecked: Option<(u64, u64)>,
     /// Of the instruction at hand.
-    known: Registers,
     borrowed: [u8; TEMPORARIES],
     scratch_free: bool,
     /// Of the block at hand.
     moved: i32,
     lent: Lent,
+    /// The guest's registers that are in the context, and those that aren't in the host's registers of the same names: one
+    /// bit each.
+    at_home: u32,
+    elsewhere: u32,
 }
 
 /// What a branch leads to that lies out of the way.
@@ -245,23 +247,30 @@ enum Ending {
 /// Translates from an address on. None if the first instruction can't be.
 ///
 /// `known` says whether there is a block already at an address of the same page.
-pub(crate) fn translate(request: &Request<'_>, stubs: &Stubs, known: &dyn Fn(u64) -> bool) -> Option<Piece> {
+pub(crate) fn translate(
+    request: &Request<'_>,
+    stubs: &Stubs,
+    uses: &mut Uses,
+    known: &dyn Fn(u64) -> bool,
+) -> Option<Piece> {
     let mut translator = Translator {
         request,
         stubs,
         emit: Emit::new(),
-        info: InstructionInfoFactory::new(),
+        uses,
         sites: Vec::new(),
         outside: Vec::new(),
         exhausted: Vec::new(),
         checks: Vec::new(),
         unchecked: None,
-        known: Registers::default(),
         borrowed: [NONE; TEMPORARIES],
         scratch_free: true,
         moved: 0,
         lent: [None; HOMED.len()],
+        at_home: 0,
+        elsewhere: 0,
     };
+    translator.set_usual();
     let otherwise = request.landing.then(|| translator.land());
     let plan = translator.plan(known);
     let heads = heads(&plan);
@@ -395,7 +404,7 @@ impl Translator<'_> {
                     self.unchecked = previous;
                     // Where the count goes depends on the whole block.
                     instructions = &instructions[..translated];
-                    self.lent = [None; HOMED.len()];
+                    self.set_usual();
                     self.rewind(before);
                 }
             }
@@ -441,13 +450,12 @@ impl Translator<'_> {
         let is_end =
             |last: &&Instruction| last.flow_control() != FlowControl::Next || last.mnemonic() == Mnemonic::Syscall;
         let body = instructions.len() - usize::from(instructions.last().filter(is_end).is_some());
-        let registers: Vec<_> = instructions.iter().map(|instruction| self.look_up(instruction)).collect();
+        let registers: Vec<_> = instructions.iter().map(|instruction| self.uses.of(instruction)).collect();
         let lent = Self::loans(&registers[..body]);
         self.lend(lent);
         let mut insns = Vec::with_capacity(instructions.len());
         let mut ending = None;
-        for (instruction, registers) in instructions.iter().zip(registers) {
-            self.known = registers;
+        for instruction in instructions {
             if insns.len() == body {
                 self.take_back(lent);
             }

@@ -3,6 +3,7 @@
 use iced_x86::{Code, Instruction, MemorySize, Mnemonic, OpKind, Register};
 
 use super::loans::{Place, RCX, RSP};
+use super::uses::Registers;
 use super::{NONE, Translator, Untranslated};
 use crate::context::{SCRATCH, STACK, slot};
 
@@ -16,7 +17,7 @@ pub(super) fn number(register: Register) -> Option<u8> {
 }
 
 /// A general register by number, as wide as another.
-fn like(model: Register, number: u8) -> Register {
+pub(super) fn like(model: Register, number: u8) -> Register {
     let n = u32::from(number);
     if model.is_gpr64() {
         Register::RAX + n
@@ -40,15 +41,6 @@ fn is_high_byte(register: Register) -> bool {
 fn has_high_byte(instruction: &Instruction) -> bool {
     (0..instruction.op_count())
         .any(|i| instruction.op_kind(i) == OpKind::Register && is_high_byte(instruction.op_register(i)))
-}
-
-/// The general registers that an instruction uses and those that it writes, one bit each.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Registers {
-    ip: u64,
-    code: Code,
-    pub(super) used: u32,
-    pub(super) written: u32,
 }
 
 /// Whether an instruction uses rcx without naming it, even where its address names it.
@@ -197,33 +189,7 @@ fn shifts_by_cl(instruction: &Instruction) -> bool {
 impl Translator<'_> {
     /// The general registers that an instruction uses, one bit each.
     pub(super) fn used(&mut self, instruction: &Instruction) -> u32 {
-        self.registers(instruction).used
-    }
-
-    fn writes(&mut self, instruction: &Instruction, n: u8) -> bool {
-        self.registers(instruction).written >> n & 1 != 0
-    }
-
-    /// What an instruction does with general registers: known already, if it is the one at hand.
-    fn registers(&mut self, instruction: &Instruction) -> Registers {
-        if self.known.ip == instruction.ip() && self.known.code == instruction.code() {
-            return self.known;
-        }
-        self.look_up(instruction)
-    }
-
-    /// What an instruction does with general registers.
-    pub(super) fn look_up(&mut self, instruction: &Instruction) -> Registers {
-        use iced_x86::OpAccess as A;
-        let mut found = Registers { ip: instruction.ip(), code: instruction.code(), used: 0, written: 0 };
-        for register in self.info.info(instruction).used_registers() {
-            let Some(n) = number(register.register()) else { continue };
-            found.used |= 1 << n;
-            if !matches!(register.access(), A::Read | A::CondRead | A::NoMemAccess) {
-                found.written |= 1 << n;
-            }
-        }
-        found
+        self.uses.of(instruction).used
     }
 
     /// Borrows a host register that isn't one of the guest's registers in `used`: the scratch register, or one whose value
@@ -284,8 +250,8 @@ impl Translator<'_> {
 
     /// Whether an instruction needs rcx in its own host register: it uses it without a choice, or the byte in its middle
     /// may be meant.
-    fn needs_rcx(&mut self, instruction: &Instruction) -> bool {
-        self.used(instruction) >> RCX & 1 != 0
+    fn needs_rcx(instruction: &Instruction, used: u32) -> bool {
+        used >> RCX & 1 != 0
             && (shifts_by_cl(instruction)
                 || has_high_byte(instruction)
                 || Self::named(instruction) >> RCX & 1 == 0
@@ -295,16 +261,19 @@ impl Translator<'_> {
     /// Lets all registers of an instruction be in host registers, those that aren't in borrowed ones. Gives what must be
     /// moved back after it.
     pub(super) fn with_host_registers(&mut self, instruction: &mut Instruction) -> Result<Back, Untranslated> {
-        let mut used = self.used(instruction);
+        let Registers { mut used, written } = self.uses.of(instruction);
+        let elsewhere = used & self.elsewhere;
+        let mut back = Back::default();
+        if elsewhere == 0 {
+            return Ok(back);
+        }
         let high = has_high_byte(instruction);
         let mut names: [u8; 16] = std::array::from_fn(|n| n as u8);
-        let mut back = Back::default();
-        let needs_rcx = self.needs_rcx(instruction);
+        let needs_rcx = Self::needs_rcx(instruction, used);
         if needs_rcx && !std::mem::take(&mut self.scratch_free) {
             return Err(Untranslated);
         }
-        let all = used;
-        for n in (0..16u8).filter(|n| all >> n & 1 != 0) {
+        for n in (0..16u8).filter(|n| elsewhere >> n & 1 != 0) {
             let place = self.place(n);
             let register = match place {
                 _ if n == RCX && needs_rcx => SCRATCH,
@@ -322,7 +291,7 @@ impl Translator<'_> {
             }
             used |= 1 << register;
             names[usize::from(n)] = register;
-            if self.writes(instruction, n) {
+            if written >> n & 1 != 0 {
                 back.push(register, place);
             }
         }
@@ -394,6 +363,10 @@ impl Translator<'_> {
     /// Uses the home of a register as memory operand, if that is the only such operand and the encoding has a place for
     /// it.
     fn homed_in_place(&mut self, instruction: &mut Instruction) -> Result<bool, Untranslated> {
+        let Registers { used, written } = self.uses.of(instruction);
+        if used & self.at_home == 0 {
+            return Ok(false);
+        }
         let operands = instruction.op_count();
         let is_homed = |register: Register| number(register).is_some_and(|n| matches!(self.place(n), Place::Home(_)));
         let registers = (0..operands).filter(|i| instruction.op_kind(*i) == OpKind::Register);
@@ -403,13 +376,13 @@ impl Translator<'_> {
         let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
         // xchg with memory locks, and what cmpxchg does to an upper half depends on how it ends.
         let others = matches!(instruction.mnemonic(), Mnemonic::Xchg | Mnemonic::Cmpxchg);
-        if has_memory || bits || others || self.needs_rcx(instruction) {
+        if has_memory || bits || others || Self::needs_rcx(instruction, used) {
             return Ok(false);
         }
         let register = instruction.op_register(operand);
         let Some(n) = number(register) else { return Ok(false) };
         let Place::Home(home) = self.place(n) else { return Ok(false) };
-        let (size, written) = (register.size(), self.writes(instruction, n));
+        let (size, written) = (register.size(), written >> n & 1 != 0);
         for code in [Some(instruction.code()), exchanged(instruction.code())].into_iter().flatten() {
             let mut changed = *instruction;
             changed.set_code(code);

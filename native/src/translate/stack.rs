@@ -111,7 +111,7 @@ impl Translator<'_> {
             Code::Pop_rm64 => {
                 let used = self.used(instruction);
                 let based = matches!(instruction.segment_prefix(), Register::FS | Register::GS);
-                if based || self.any_at_home(used) {
+                if based || used & self.at_home != 0 {
                     // Its address would need a register that is borrowed after the stack was read, which can fault.
                     return Err(Untranslated);
                 }

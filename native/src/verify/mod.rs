@@ -140,25 +140,78 @@ const BASE: &[Mnemonic] = {
     ]
 };
 
+/// What is known of each code: 0 is nothing yet.
+struct Known([AtomicU8; CODES]);
+
+impl Known {
+    const fn new() -> Self {
+        Self([const { AtomicU8::new(0) }; CODES])
+    }
+
+    /// What `find` says of a code, if nothing else was found of it before.
+    fn or_find(&self, code: Code, find: impl FnOnce() -> bool) -> bool {
+        let Some(known) = self.0.get(code as usize) else { return false };
+        match known.load(Ordering::Relaxed) {
+            0 => {
+                let found = find();
+                known.store(if found { 1 } else { 2 }, Ordering::Relaxed);
+                found
+            }
+            known => known == 1,
+        }
+    }
+}
+
 /// Whether instructions of a code may run in the sandbox at all.
 fn code_permitted(code: Code) -> bool {
-    /// What is known of each code: 0 nothing yet, 1 that it may, 2 that it may not.
-    static KNOWN: [AtomicU8; CODES] = [const { AtomicU8::new(0) }; CODES];
-    let find = || {
+    static PERMITTED: Known = Known::new();
+    PERMITTED.or_find(code, || {
         let features = code.cpuid_features();
         let listed = BASE.contains(&code.mnemonic()) || code.condition_code() != ConditionCode::None;
         let masked = [Mnemonic::Maskmovdqu, Mnemonic::Vmaskmovdqu, Mnemonic::Maskmovq].contains(&code.mnemonic());
         features.iter().all(|feature| EXTENSIONS.contains(feature) && (listed || !is_base(*feature))) && !masked
-    };
-    let Some(known) = KNOWN.get(code as usize) else { return false };
-    match known.load(Ordering::Relaxed) {
-        0 => {
-            let permitted = find();
-            known.store(if permitted { 1 } else { 2 }, Ordering::Relaxed);
-            permitted
+    })
+}
+
+/// Whether an instruction touches its operands and nothing else that this is about: it doesn't branch, names neither rsp nor
+/// the budget's register and uses neither without naming it, and the only memory it touches, if any, is an operand in the
+/// window. Most instructions are so, and whether they use registers or memory beside their operands depends on their code.
+fn is_simple(instruction: &Instruction, info: &mut InstructionInfoFactory) -> bool {
+    static OPERANDS_ONLY: Known = Known::new();
+    let special = |register: Register| matches!(register.full_register(), Register::RSP | COUNT);
+    let mut memory = 0;
+    for i in 0..instruction.op_count() {
+        match instruction.op_kind(i) {
+            OpKind::Register if special(instruction.op_register(i)) => return false,
+            OpKind::Register => {}
+            OpKind::Memory => memory += 1,
+            kind if kind >= OpKind::Immediate8 && kind <= OpKind::Immediate32to64 => {}
+            _ => return false,
         }
-        known => known == 1,
     }
+    let (base, index) = (instruction.memory_base(), instruction.memory_index());
+    if memory > 0 {
+        let narrow = |register: Register| register == Register::None || register.is_gpr32() && !special(register);
+        let addressed = base != Register::None || index != Register::None;
+        let confined = instruction.segment_prefix() == Register::GS && narrow(base) && narrow(index) && addressed;
+        let computed = instruction.mnemonic() == Mnemonic::Lea && !base.is_ip() && !special(base) && !special(index);
+        if !(computed || confined && instruction.memory_size().size() <= MAX_ACCESS) {
+            return false;
+        }
+    }
+    // Of an instruction whose operands are none of these, all that is found is used without being named.
+    instruction.flow_control() == FlowControl::Next
+        && !is_bit_string(instruction)
+        && OPERANDS_ONLY.or_find(instruction.code(), || {
+            let info = info.info(instruction);
+            info.used_memory().len() <= memory && !info.used_registers().iter().any(|used| special(used.register()))
+        })
+}
+
+/// Whether an instruction reaches as far from its memory operand as a register says.
+fn is_bit_string(instruction: &Instruction) -> bool {
+    let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Btc | Mnemonic::Btr | Mnemonic::Bts);
+    bits && instruction.op0_kind() == OpKind::Memory && instruction.op1_kind() == OpKind::Register
 }
 
 /// Codes of iced's.
@@ -219,6 +272,12 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
         if instruction.is_invalid() || !permitted(&instruction) {
             return refuse(Refusal::Instruction);
         }
+        if is_simple(&instruction, &mut info) {
+            starts[at] = true;
+            index_ready = leaves_index(&instruction);
+            last_falls_through = true;
+            continue;
+        }
         let info = info.info(&instruction);
         if !registers_allowed(info, &instruction) {
             return refuse(Refusal::Register);
@@ -234,9 +293,7 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
         if !memory_allowed(info, &instruction, index_ready) {
             return refuse(Refusal::Memory);
         }
-        index_ready = instruction.code() == Code::Movzx_r32_rm16
-            && instruction.op0_register() == Register::ECX
-            && instruction.op1_kind() == OpKind::Register;
+        index_ready = leaves_index(&instruction);
         last_falls_through =
             !matches!(flow, FlowControl::UnconditionalBranch | FlowControl::IndirectBranch | FlowControl::Return);
     }
@@ -252,6 +309,13 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
         }
     }
     Ok(())
+}
+
+/// Whether an instruction leaves a number of 16 bits in rcx.
+fn leaves_index(instruction: &Instruction) -> bool {
+    instruction.code() == Code::Movzx_r32_rm16
+        && instruction.op0_register() == Register::ECX
+        && instruction.op1_kind() == OpKind::Register
 }
 
 /// Whether an instruction leaves alone the registers that are not the guest's: rsp and the budget.
@@ -319,8 +383,7 @@ fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, index_ready
     if instruction.is_vsib() || instruction.is_string_instruction() || instruction.is_ip_rel_memory_operand() {
         return false;
     }
-    let is_bit_string = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Btc | Mnemonic::Btr | Mnemonic::Bts);
-    if is_bit_string && instruction.op0_kind() == OpKind::Memory && instruction.op1_kind() == OpKind::Register {
+    if is_bit_string(instruction) {
         return false;
     }
     let allowed = |used| in_window(used) || in_slot(used) || is_check(used);
