@@ -42,9 +42,9 @@ pub(crate) const MARGIN: u64 = LINE + 4 * MAX_INSTRUCTIONS as u64;
 /// Bytes of the longest instruction.
 pub(crate) const LONGEST: usize = 15;
 /// Most blocks in a piece.
-const MAX_BLOCKS: usize = 16;
+const MAX_BLOCKS: usize = 8;
 /// Blocks of a piece that are translated once more if they are translated already, in another piece.
-const WITH_KNOWN: usize = 4;
+const WITH_KNOWN: usize = 2;
 /// The longest code that a piece can become, roughly; what the cache must have room for.
 pub(crate) const MAX_PIECE: usize = 1 << 18;
 
