@@ -326,6 +326,7 @@ impl Cache {
         } else {
             None
         };
+        self.code.align();
         let request = Request {
             model: self.model,
             address,

@@ -8,6 +8,8 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 /// Bytes of translated code before all is dropped.
 pub(crate) const CODE_BYTES: usize = 64 << 20;
+/// Bytes that the host fetches at a time.
+const FETCH: usize = 32;
 /// Bytes of the return stack, and of the guard below it.
 const STACK_BYTES: usize = 1 << 20;
 const STACK_GUARD: usize = 64 << 10;
@@ -53,6 +55,14 @@ impl Code {
     /// Whether so many bytes more fit.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.len + bytes <= CODE_BYTES
+    }
+
+    /// Lets the next code begin where the host fetches instructions from: loops and functions do, mostly.
+    pub(crate) fn align(&mut self) {
+        /// int3
+        const TRAP: u8 = 0xcc;
+        let padding = self.len.next_multiple_of(FETCH) - self.len;
+        self.append(&[TRAP; FETCH][..padding]);
     }
 
     /// Appends code.

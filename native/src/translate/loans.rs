@@ -113,8 +113,10 @@ impl Translator<'_> {
         (self.at_home, self.elsewhere) = (AT_HOME, AT_HOME | 1 << RCX | 1 << RSP);
     }
 
-    /// What registers of the context that a block uses often are lent, by host registers that it doesn't use at all.
-    pub(super) fn loans(body: &[Registers]) -> Lent {
+    /// What registers of the context that a block uses often are lent, by host registers that it doesn't use at all; those
+    /// that it uses in each round, if it `loops`.
+    pub(super) fn loans(body: &[Registers], loops: bool) -> Lent {
+        let worthwhile = if loops { 1 } else { WORTHWHILE };
         let taken = body.iter().fold(0, |all, one| all | one.used);
         let written = body.iter().fold(0, |all, one| all | one.written);
         let free = |host: &u8| (0..16).all(|guest| host_of(guest) != Some(*host) || taken >> guest & 1 == 0);
@@ -122,7 +124,7 @@ impl Translator<'_> {
         let mut lent = [None; HOMED.len()];
         for (loan, guest) in lent.iter_mut().zip(HOMED) {
             let uses = body.iter().filter(|one| one.used >> guest & 1 != 0).count();
-            if uses < WORTHWHILE {
+            if uses < worthwhile {
                 continue;
             }
             let Some(host) = lenders.next() else { break };

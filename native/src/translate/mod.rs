@@ -81,7 +81,7 @@ pub(crate) struct Block {
     pub(crate) counted: usize,
     /// The offset in the cache where it is entered if the budget must be checked, if there is such code.
     pub(crate) checked: Option<usize>,
-    /// Registers that are lent, and how many instructions for: not for a branch at the end.
+    /// Registers that are lent, and how many instructions for: not for a branch at the end, unless it is to the block itself.
     lent: Lent,
     pub(crate) lent_for: u8,
     /// The frame that its only instruction crosses into.
@@ -200,6 +200,8 @@ struct Translator<'a> {
     /// bit each.
     at_home: u32,
     elsewhere: u32,
+    /// The guest address of the block at hand and where its code goes on after a branch to that, if it ends in one.
+    round: Option<(u64, usize)>,
 }
 
 /// What a branch leads to that lies out of the way.
@@ -223,6 +225,12 @@ fn is_near((start, end): (u64, u64), to: u64) -> bool {
 fn may_go_unchecked(block: &[Instruction]) -> bool {
     block.windows(2).all(|pair| pair[0].next_ip() == pair[1].ip())
         && block.last().is_none_or(|last| last.flow_control() != FlowControl::Return)
+}
+
+/// Whether some instructions end in a conditional branch to an address.
+fn branches_to(instructions: &[Instruction], address: u64) -> bool {
+    let last = instructions.last().filter(|last| last.is_jcc_short_or_near());
+    last.is_some_and(|last| last.near_branch_target() == address)
 }
 
 /// Where branches lead back to.
@@ -269,6 +277,7 @@ pub(crate) fn translate(
         lent: [None; HOMED.len()],
         at_home: 0,
         elsewhere: 0,
+        round: None,
     };
     translator.set_usual();
     let otherwise = request.landing.then(|| translator.land());
@@ -405,6 +414,7 @@ impl Translator<'_> {
                     // Where the count goes depends on the whole block.
                     instructions = &instructions[..translated];
                     self.set_usual();
+                    self.round = None;
                     self.rewind(before);
                 }
             }
@@ -451,12 +461,15 @@ impl Translator<'_> {
             |last: &&Instruction| last.flow_control() != FlowControl::Next || last.mnemonic() == Mnemonic::Syscall;
         let body = instructions.len() - usize::from(instructions.last().filter(is_end).is_some());
         let registers: Vec<_> = instructions.iter().map(|instruction| self.uses.of(instruction)).collect();
-        let lent = Self::loans(&registers[..body]);
+        // A block that branches back to its own start lends once for all its rounds.
+        let loops = place.is_some() && branches_to(instructions, start);
+        let lent = Self::loans(&registers[..body], loops);
         self.lend(lent);
+        self.round = loops.then_some((start, self.emit.len()));
         let mut insns = Vec::with_capacity(instructions.len());
         let mut ending = None;
         for instruction in instructions {
-            if insns.len() == body {
+            if insns.len() == body && !loops {
                 self.take_back(lent);
             }
             if self.needs_stack(instruction) {
@@ -482,9 +495,10 @@ impl Translator<'_> {
             insns.push(Insn { guest, host, borrowed: self.borrowed, moved });
         }
         self.move_stack();
-        if body == instructions.len() {
+        if body == instructions.len() || loops {
             self.take_back(lent);
         }
+        self.round = None;
         let ending = ending.unwrap_or_else(|| {
             let rest = &self.request.page[(end - 1) as usize % PAGE_SIZE + 1..];
             if insns.len() == MAX_INSTRUCTIONS || rest.is_empty() || self.request.crosses() || crosses(rest) {
@@ -506,7 +520,7 @@ impl Translator<'_> {
             counted,
             checked,
             lent,
-            lent_for: body as u8,
+            lent_for: if loops { count } else { body as u8 },
             second: None,
             insns: insns.into(),
         };
@@ -542,6 +556,10 @@ impl Translator<'_> {
     /// A direct branch to a guest address: at first to its stub.
     fn jump(&mut self, opcode: &[u8], target: u64) {
         let branch = self.emit.branch(opcode);
+        if let Some((_, round)) = self.round.filter(|(start, _)| *start == target) {
+            self.emit.resolve(branch, round);
+            return;
+        }
         self.outside.push((branch, Outside::Site(self.sites.len())));
         let (at, page) = (self.request.origin + branch, self.request.address / PAGE_SIZE as u64);
         let checks = self.unchecked.is_some_and(|from| !is_near(from, target));
