@@ -150,6 +150,30 @@ fn accesses_by_host_addresses_fault() {
 }
 
 #[test]
+fn gathers_stay_inside_whatever_their_indices() {
+    // vmovq xmm1, rax; vpbroadcastq ymm1, xmm1; vpcmpeqd ymm2, ymm2, ymm2; vpgatherqq ymm0, [rbx + ymm1 * scale], ymm2
+    let code = |scale: u8| {
+        let set = [0xc4, 0xe1, 0xf9, 0x6e, 0xc8, 0xc4, 0xe2, 0x7d, 0x59, 0xc9, 0xc5, 0xed, 0x76, 0xd2];
+        [&set[..], &[0xc4, 0xe2, 0xed, 0x91, 0x04, 0x0b | scale << 6, 0xcd, 0x80]].concat()
+    };
+    for scale in 0..4u8 {
+        for index in
+            [0, 8, PAGE_SIZE as u64, 1 << 28, 1 << 30, 1 << 40 | 1 << 24, 1 << 63 | 1 << 25, u64::MAX, !0xfff_ffff]
+        {
+            let address = DATA.wrapping_add(index << scale);
+            let low = address & 0xffff_f000;
+            // The one deviation, as for other operands.
+            if address >> 32 != 0 && [CODE, WRITABLE_CODE, DATA, STACK, FIRST, LAST].contains(&low) {
+                continue;
+            }
+            let Some(exit) = both(&code(scale), &[(reg::RAX, index)]) else { return };
+            let inside = address & !0xfff == DATA || address & !0xfff == STACK;
+            assert_eq!(is_fault(exit), !inside, "{index:#x} << {scale}: {exit:?}");
+        }
+    }
+}
+
+#[test]
 fn branches_to_host_addresses_fault() {
     let branches: [&[u8]; 3] = [
         &[0xff, 0xe3], // jmp rbx

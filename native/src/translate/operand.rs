@@ -70,7 +70,10 @@ pub(crate) fn plain_memory(instruction: &Instruction) -> bool {
         OpKind::Memory => {
             // A bit string reaches as far as its register says.
             let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
-            !(instruction.is_vsib() || is_moffs(instruction) || bits && instruction.op1_kind() == OpKind::Register)
+            // Gathers without a base, or with one of fs or gs, are for the interpreter: they are rare.
+            let based = matches!(instruction.segment_prefix(), Register::FS | Register::GS);
+            let gathers = instruction.is_vsib() && (!instruction.memory_base().is_gpr() || based);
+            !(gathers || is_moffs(instruction) || bits && instruction.op1_kind() == OpKind::Register)
         }
         OpKind::Register | OpKind::NearBranch64 => true,
         OpKind::MemorySegSI | OpKind::MemorySegESI | OpKind::MemorySegRSI | OpKind::MemorySegDI => false,

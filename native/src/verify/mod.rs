@@ -379,8 +379,12 @@ fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, index_ready
         // The jump table, as `branch` has seen.
         return index_ready;
     }
+    if instruction.is_vsib() {
+        // Each element's address is cut to 32 bits, and so the base says.
+        return instruction.segment_prefix() == Register::GS && instruction.memory_base().is_gpr32();
+    }
     // What is relative to rip is the host's code, and none of the guest's business even as an address.
-    if instruction.is_vsib() || instruction.is_string_instruction() || instruction.is_ip_rel_memory_operand() {
+    if instruction.is_string_instruction() || instruction.is_ip_rel_memory_operand() {
         return false;
     }
     if is_bit_string(instruction) {

@@ -23,7 +23,7 @@ fn at_slot(prefix: &[u8], field: u8, displacement: i32) -> Vec<u8> {
 
 #[test]
 fn what_translation_emits_is_accepted() {
-    let good: [&[u8]; 10] = [
+    let good: [&[u8]; 12] = [
         // add rax, rcx; mov rax, gs:[ebx + 8]; mov gs:[ebx + ecx * 4 - 4], eax
         &[0x48, 0x01, 0xc8],
         &[0x65, 0x67, 0x48, 0x8b, 0x43, 0x08],
@@ -31,6 +31,9 @@ fn what_translation_emits_is_accepted() {
         // lea rax, [rbx + rcx * 8 + 0x12345678]; vpaddb ymm1, ymm2, gs:[eax]
         &[0x48, 0x8d, 0x84, 0xcb, 0x78, 0x56, 0x34, 0x12],
         &[0x65, 0x67, 0xc5, 0xed, 0xfc, 0x08],
+        // vpgatherdd xmm0, gs:[eax + xmm1], xmm2; vpgatherqq ymm0, gs:[ebx + ymm1 * 8], ymm2
+        &[0x65, 0x67, 0xc4, 0xe2, 0x69, 0x90, 0x04, 0x08],
+        &[0x65, 0x67, 0xc4, 0xe2, 0xed, 0x91, 0x04, 0xcb],
         // lock cmpxchg gs:[ebx], ecx; cld; ret
         &[0x65, 0x67, 0xf0, 0x0f, 0xb1, 0x0b],
         &[0xfc],
@@ -54,7 +57,7 @@ fn what_translation_emits_is_accepted() {
 
 #[test]
 fn memory_outside_is_refused() {
-    let bad: [&[u8]; 18] = [
+    let bad: [&[u8]; 20] = [
         // No gs; gs with 64-bit addressing; fs; an absolute address; rip-relative with and without gs.
         &[0x48, 0x8b, 0x03],
         &[0x65, 0x48, 0x8b, 0x03],
@@ -73,8 +76,10 @@ fn memory_outside_is_refused() {
         &[0x65, 0x67, 0xac],
         // bts gs:[eax], rcx: as far as rcx says.
         &[0x65, 0x67, 0x48, 0x0f, 0xab, 0x08],
-        // vpgatherdd xmm0, gs:[eax + xmm1], xmm2
-        &[0x65, 0x67, 0xc4, 0xe2, 0x69, 0x90, 0x04, 0x08],
+        // vpgatherdd xmm0, [...], xmm2 of gs:[rax + xmm1], [eax + xmm1] and gs:[xmm1 + 0]
+        &[0x65, 0xc4, 0xe2, 0x69, 0x90, 0x04, 0x08],
+        &[0x67, 0xc4, 0xe2, 0x69, 0x90, 0x04, 0x08],
+        &[0x65, 0x67, 0xc4, 0xe2, 0x69, 0x90, 0x04, 0x0d, 0, 0, 0, 0],
         // mov al, [moffs]
         &[0x65, 0xa0, 0, 0, 0, 0, 0, 0, 0, 0],
         // Beside the slots.
@@ -208,6 +213,8 @@ fn code_may_not_run_out() {
 /// it uses.
 pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction) -> bool {
     let memory = (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory);
+    let (base, index) = (instruction.memory_base(), instruction.memory_index());
+    let gathers = instruction.is_vsib() && (index.is_xmm() || index.is_ymm()) && base.is_gpr32();
     let operands = (0..instruction.op_count()).all(|i| match instruction.op_kind(i) {
         OpKind::Register => {
             let register = instruction.op_register(i);
@@ -227,13 +234,12 @@ pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction) -> bool
                 | OpKind::Immediate32to64
         ),
     });
-    let (base, index) = (instruction.memory_base(), instruction.memory_index());
     let narrow = |register: Register| register == Register::None || register.is_gpr32();
     let displacement = instruction.memory_displacement64() as i64;
     let addressed = base != Register::None || index != Register::None;
     let in_window = instruction.memory_segment() == Register::GS
         && narrow(base)
-        && narrow(index)
+        && (narrow(index) || gathers)
         && (addressed || displacement >> 32 == 0 && instruction.memory_displ_size() == 4);
     let in_context = instruction.memory_segment() == Register::GS
         && !addressed
