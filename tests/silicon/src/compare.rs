@@ -2,6 +2,7 @@
 
 use iced_x86::{Instruction, OpKind};
 
+use crate::native::is_intel;
 use crate::report::Tally;
 use crate::state::{NO_TRAP, State, address_in_window, at, field, put};
 use crate::tolerance;
@@ -9,6 +10,8 @@ use crate::tolerance;
 const NAMES: [&str; 16] =
     ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
 const PAGE_FAULT: u64 = 14;
+/// Of the x87 unit's status word: ES, an exception is pending.
+pub(crate) const PENDING: u8 = 0x80;
 /// CF, PF, AF, ZF, SF, TF, DF, OF, NT, AC, ID.
 const FLAGS: u64 = 0x24_4dd5;
 
@@ -26,6 +29,10 @@ pub(crate) fn normalise(state: &mut State) {
     }
     if in_use & 4 == 0 {
         state.xsave[at::YMM_HIGH..].fill(0);
+    }
+    if is_intel() && state.xsave[at::STATUS] & PENDING == 0 {
+        // Intel's processors always save the x87 unit's last instruction, AMD's only while an exception is pending.
+        state.xsave[at::OPCODE..at::MXCSR].fill(0);
     }
 }
 

@@ -9,10 +9,11 @@ use iced_x86::{
 };
 
 use crate::compare::operand_address;
+use crate::native::is_intel;
 use crate::rng::{Pool, Rng};
 use crate::segments;
 use crate::state::{DATA, State, TARGET, WINDOWS, XSAVE, at, image, put, window};
-use crate::tolerance::mxcsr_offset;
+use crate::tolerance::{approximated, mxcsr_offset};
 
 /// rax, rcx … as `State::gpr` has them.
 const RAX: usize = 0;
@@ -499,10 +500,16 @@ pub(crate) fn is_fair(i: &Instruction, state: &State) -> bool {
         _ => 0,
     };
     // The address may have taken the register that names the components; the host has more of them.
-    if size == XSAVE as u64 && (state.gpr[RAX] > 7 || state.gpr[RDX] != 0) {
+    let components = size == XSAVE as u64 || is_intel() && matches!(i.mnemonic(), M::Xrstor | M::Xrstor64);
+    if components && (state.gpr[RAX] > 7 || state.gpr[RDX] != 0) {
         return false;
     }
     let data = DATA - 0x1000..DATA + 0x4000;
+    let size = match approximated(i) {
+        // What is approximated is known, if the host's table is another than the core's.
+        Some(_) if is_intel() => i.memory_size().size() as u64,
+        _ => size,
+    };
     let nowhere = address >> 47 != 0;
     // Its last byte is in the same window, or in the page that can't be written.
     let inside = |size: u64| match (window(address), window(address + size - 1)) {

@@ -21,6 +21,8 @@ mod compare;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod instruction;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod intel;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[allow(unsafe_code)]
 mod native;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]

@@ -14,7 +14,7 @@ use std::arch::{asm, naked_asm};
 use std::io;
 use std::mem::offset_of;
 use std::ptr;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
 use crate::segments::{USER_CS, USER_DS};
 use crate::state::{CODE, DATA, DATA_PAGES, DIED, LEAVE_BYTES, SLOT, State, TARGET, WINDOWS, WRITABLE, XSAVE, at};
@@ -199,7 +199,19 @@ impl Drop for Native {
 /// Whether the processor is AMD's.
 pub(crate) fn is_amd() -> bool {
     // "AuthenticAMD", of which this is the end.
-    __cpuid(0).ecx == u32::from_le_bytes(*b"cAMD")
+    maker() == *b"cAMD"
+}
+
+/// Whether the processor is Intel's.
+pub(crate) fn is_intel() -> bool {
+    // "GenuineIntel".
+    maker() == *b"ntel"
+}
+
+/// The end of the maker's name. Asked once: under a hypervisor CPUID is slow.
+fn maker() -> [u8; 4] {
+    static MAKER: LazyLock<[u8; 4]> = LazyLock::new(|| __cpuid(0).ecx.to_le_bytes());
+    *MAKER
 }
 
 /// `jmp [LEAVE]`.

@@ -10,14 +10,15 @@ use crate::claims::{Claims, claims};
 
 use crate::compare::{Ends, compare, is_same, normalise, operand_address};
 use crate::instruction::{Form, PINNED, encode, is_fair, prepare};
-use crate::native::{BATCH, Native};
+use crate::intel::is_unchecked;
+use crate::native::{BATCH, Native, is_intel};
 use crate::ours::{Ours, Pace};
-use crate::pools::{Pools, rflags};
+use crate::pools::{Pools, flags_undefined};
 use crate::program::program;
 use crate::report::{Mismatch, Options, Report, Tally};
 use crate::rng::{Pool, Rng};
 use crate::state::{CODE, DATA, DATA_PAGES, NO_TRAP, SLOT, State, TARGET, WRITABLE};
-use crate::tolerance::TOLERANCES;
+use crate::tolerance::tolerances;
 
 /// One of this many cases is a program.
 const PROGRAMS: u64 = 3;
@@ -75,7 +76,7 @@ pub fn run(options: &Options) -> io::Result<Report> {
     }
     report.covered = covered.len();
     report.kept.sort_by_key(|mismatch| mismatch.case);
-    report.tally.name(TOLERANCES.iter().map(|entry| (entry.name, entry.source)));
+    report.tally.name(tolerances().map(|entry| (entry.name, entry.source)));
     Ok(report)
 }
 
@@ -201,9 +202,7 @@ fn judge(case: &Case, silicon: &State, ours: &State, tally: &mut Tally) -> Optio
         None if silicon.trap != NO_TRAP => case.undefined.iter().fold(0, |all, flags| all | flags),
         None => *case.undefined.last().unwrap_or(&0),
     };
-    // Programs have nothing in them that need not be equal.
-    let instructions = if case.instructions.len() == 1 { &case.instructions[..] } else { &[] };
-    let ends = Ends { before: &case.state, silicon, ours, instructions };
+    let ends = Ends { before: &case.state, silicon, ours, instructions: &case.instructions };
     let difference = compare(&ends, undefined, tally)?;
     let last = at.map_or(case.instructions.last(), |at| case.instructions.get(at))?;
     let before = format!("{:?}", case.state);
@@ -244,10 +243,13 @@ pub(crate) fn single_case(code: Code, number: u64, slot: u64, rng: &mut Rng, poo
     if rng.one_in(ALIGNED) {
         state.flags |= AC;
     }
+    if is_intel() && is_unchecked(&encoded.instruction, &state) {
+        state.flags &= !AC;
+    }
     state.rip = slot;
     state.code[..encoded.bytes.len()].copy_from_slice(&encoded.bytes);
     state.branched = encoded.bytes.len() as u64;
-    let undefined = vec![0, rflags(encoded.instruction.rflags_undefined())];
+    let undefined = vec![0, flags_undefined(&encoded.instruction)];
     let pace = if rng.one_in(4) { Pace::Steps } else { Pace::Whole };
     Some(Case { number, state, instructions: vec![encoded.instruction], undefined, pace })
 }

@@ -2,6 +2,7 @@
 
 use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpCodeOperandKind as Kind};
 
+use crate::native::is_intel;
 use crate::tolerance::is_exact;
 
 /// The flags of RFLAGS that iced-x86's bits mean.
@@ -25,8 +26,19 @@ pub(crate) fn rflags(bits: u32) -> u64 {
 pub(crate) fn flags_read(i: &Instruction) -> u64 {
     // By 9 or 17 places they bring every bit back to where it was, and iced-x86 says that they read nothing. But OF, of
     // which it says no more, follows from CF.
-    let whole_turn = matches!(i.mnemonic(), Mnemonic::Rcl | Mnemonic::Rcr) && i.rflags_read() == 0;
-    rflags(i.rflags_read()) | u64::from(whole_turn)
+    rflags(i.rflags_read()) | u64::from(is_whole_turn(i))
+}
+
+/// The flags that an instruction leaves undefined.
+pub(crate) fn flags_undefined(i: &Instruction) -> u64 {
+    const OF: u64 = 0x800;
+    // After a whole turn Intel's processors have another OF than before, AMD's the same.
+    rflags(i.rflags_undefined()) | if is_intel() && is_whole_turn(i) { OF } else { 0 }
+}
+
+/// Whether it turns by 9 or 17 places through CF.
+fn is_whole_turn(i: &Instruction) -> bool {
+    matches!(i.mnemonic(), Mnemonic::Rcl | Mnemonic::Rcr) && i.rflags_read() == 0
 }
 
 /// Whether it may stand in a program: it uses no memory but what its form gives it, and does not branch.
@@ -88,7 +100,10 @@ fn fits(code: Code) -> bool {
             | M::Lsl
             | M::Vmcall
     );
+    // They tell all of the x87 unit's pointers, of which Intel's processors keep less.
+    let pointers = is_intel() && matches!(code.mnemonic(), M::Fnstenv | M::Fnsave);
     !kinds.iter().any(odd)
+        && !pointers
         && is_exact(code)
         && !bit_string
         && !state
@@ -184,6 +199,6 @@ fn is_plain(code: Code) -> bool {
     }
 }
 
-fn is_x87(code: Code) -> bool {
+pub(crate) fn is_x87(code: Code) -> bool {
     code.cpuid_features().iter().any(|feature| format!("{feature:?}").starts_with("FPU"))
 }

@@ -9,7 +9,7 @@
 use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, OpAccess, OpKind, Register};
 
 use crate::instruction::{Encoded, Form, encode};
-use crate::pools::{Pools, flags_read, rflags};
+use crate::pools::{Pools, flags_read, flags_undefined, rflags};
 use crate::rng::Rng;
 use crate::state::{LEAVE_BYTES, SLOT};
 
@@ -152,7 +152,7 @@ impl Builder<'_> {
         let by_cl = i.op_count() > 1 && i.op1_kind() == OpKind::Register && i.op1_register() == Register::CL;
         let defined = if by_cl || i.op_count() > 2 { 0 } else { rflags(i.rflags_modified()) };
         self.program.undefined.push(self.now);
-        self.now = self.now & !defined | rflags(i.rflags_undefined());
+        self.now = self.now & !defined | flags_undefined(i);
         self.program.bytes.extend(&encoded.bytes);
         self.program.instructions.push(encoded.instruction);
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::native::is_intel;
 use crate::rng::{Pool, Rng};
 
 /// Where the cases' code is, one slot a case.
@@ -204,8 +205,16 @@ pub(crate) fn image(rng: &mut Rng, pool: &Pool) -> [u8; XSAVE] {
     put(&mut image, at::TAGS, &[tags]);
     put(&mut image, at::OPCODE, &(rng.next() as u16).to_le_bytes());
     for at in [at::POINTERS, at::POINTERS + 8] {
-        let address = if rng.one_in(2) { DATA + rng.below(1 << 12) } else { rng.integer() };
+        let mut address = if rng.one_in(2) { DATA + rng.below(1 << 12) } else { rng.integer() };
+        if is_intel() {
+            // AMD's processors load 57 bits of them, the last of which is the sign.
+            address = ((address << 7) as i64 >> 7) as u64;
+        }
         put(&mut image, at, &address.to_le_bytes());
+    }
+    if is_intel() && summary == 0 {
+        // Intel's processors load them from any image, AMD's only where an exception is pending.
+        image[at::OPCODE..at::MXCSR].fill(0);
     }
     let mut mxcsr = 0x1f80;
     match rng.below(4) {

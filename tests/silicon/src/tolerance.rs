@@ -9,6 +9,8 @@
 use iced_x86::{Code, Instruction, Mnemonic as M, OpKind, Register};
 
 use crate::compare::{Difference, Ends, operand_address};
+use crate::intel::ON_INTEL;
+use crate::native::is_intel;
 use crate::state::{NO_TRAP, State, at, field, window};
 
 /// An entry.
@@ -18,13 +20,13 @@ pub(crate) struct Tolerance {
     /// Which manual leaves it open, and where.
     pub(crate) source: &'static str,
     /// Whether it is about this instruction, of which only the code is looked at.
-    instructions: fn(&Instruction) -> bool,
+    pub(crate) instructions: fn(&Instruction) -> bool,
     /// Whether it excuses a difference, in a case with that instruction.
-    excuses: fn(&Ends<'_>, &Instruction, Difference) -> bool,
+    pub(crate) excuses: fn(&Ends<'_>, &Instruction, Difference) -> bool,
 }
 
-/// The list.
-pub(crate) const TOLERANCES: &[Tolerance] = &[
+/// The list, as far as it doesn't depend on the maker.
+const TOLERANCES: &[Tolerance] = &[
     Tolerance {
         name: "what the machine is, what time it is there, and random numbers",
         source: "SDM vol. 2, CPUID, RDTSC, RDTSCP, RDPID, RDRAND, RDSEED",
@@ -144,9 +146,9 @@ const RAX: usize = 0;
 const COMPONENTS: u64 = 7;
 /// Of the status word.
 const C1: u128 = 0x200;
-const GENERAL_PROTECTION: u64 = 13;
+pub(crate) const GENERAL_PROTECTION: u64 = 13;
 /// After a step.
-const DEBUG: u64 = 1;
+pub(crate) const DEBUG: u64 = 1;
 
 /// Whether the core refuses what silicon accepts.
 fn refused(ends: &Ends<'_>) -> bool {
@@ -179,7 +181,7 @@ fn places_apart(ends: &Ends<'_>, number: usize) -> u128 {
 }
 
 /// The function that an instruction approximates.
-fn approximated(i: &Instruction) -> Option<fn(f64) -> f64> {
+pub(crate) fn approximated(i: &Instruction) -> Option<fn(f64) -> f64> {
     match i.mnemonic() {
         M::Rcpps | M::Rcpss | M::Vrcpps | M::Vrcpss => Some(|x| 1.0 / x),
         M::Rsqrtps | M::Rsqrtss | M::Vrsqrtps | M::Vrsqrtss => Some(|x| 1.0 / x.sqrt()),
@@ -195,13 +197,10 @@ fn approximate(ends: &Ends<'_>, i: &Instruction, at: usize, function: fn(f64) ->
         field(&ends.before.xsave, half + 16 * i.op_register(last).number(), 16)
     } else {
         let high = if at >= at::YMM_HIGH { 16 } else { 0 };
-        let Some(at) = operand_address(i, ends.before).and_then(|start| window(start.wrapping_add(high))) else {
-            return false;
-        };
-        if at + 16 > ends.before.memory.len() {
-            return false;
-        }
-        field(&ends.before.memory, at, 16)
+        let Some(start) = operand_address(i, ends.before) else { return false };
+        // Behind the last window is the page that can't be written, which holds zeros.
+        let byte = |at: u64| window(start.wrapping_add(at)).map_or(0, |at| ends.before.memory[at]);
+        (high..high + 16).rev().fold(0, |value, at| value << 8 | u128::from(byte(at)))
     };
     let lane = |vector: u128, lane: usize| (vector >> (32 * lane)) as u32;
     (0..4).filter(|n| lane(results[0], *n) != lane(results[1], *n)).all(|n| {
@@ -213,9 +212,14 @@ fn approximate(ends: &Ends<'_>, i: &Instruction, at: usize, function: fn(f64) ->
     })
 }
 
+/// All entries that count here.
+pub(crate) fn tolerances() -> impl Iterator<Item = &'static Tolerance> {
+    TOLERANCES.iter().chain(if is_intel() { ON_INTEL } else { &[] })
+}
+
 /// The entry that excuses a difference, if one does.
 pub(crate) fn excuse(ends: &Ends<'_>, difference: Difference) -> Option<usize> {
-    TOLERANCES.iter().position(|entry| {
+    tolerances().position(|entry| {
         ends.instructions.iter().any(|i| (entry.instructions)(i) && (entry.excuses)(ends, i, difference))
     })
 }
@@ -224,5 +228,5 @@ pub(crate) fn excuse(ends: &Ends<'_>, difference: Difference) -> Option<usize> {
 pub(crate) fn is_exact(code: Code) -> bool {
     let mut i = Instruction::new();
     i.set_code(code);
-    !TOLERANCES.iter().any(|entry| (entry.instructions)(&i))
+    !tolerances().any(|entry| (entry.instructions)(&i))
 }
