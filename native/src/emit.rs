@@ -192,12 +192,6 @@ impl Emit {
         self.put32(CHECK);
     }
 
-    /// `cmp rcx, value`; the flags are lost.
-    pub(crate) fn compare_rcx(&mut self, value: i32) {
-        self.put(&[0x48, 0x81, 0xf8 | SCRATCH]);
-        self.put32(value);
-    }
-
     /// `movzx ecx, cx`
     pub(crate) fn low_16_of_rcx(&mut self) {
         self.put(&[0x0f, 0xb7, 0xc9]);
@@ -247,7 +241,5 @@ impl Emit {
 pub(crate) const JMP: &[u8] = &[0xe9];
 /// `call rel32`
 pub(crate) const CALL: &[u8] = &[0xe8];
-/// `jne rel32`
-pub(crate) const JNE: &[u8] = &[0x0f, 0x85];
 /// `js rel32`
 pub(crate) const JS: &[u8] = &[0x0f, 0x88];

@@ -4,18 +4,16 @@
 //! guest's stack and the host's onto the return stack. The return loads the guest's address into rcx and returns; where
 //! it lands it is compared with the address that belongs there. What has landed wrongly (a stack was switched, or
 //! rewritten) goes the way of indirect branches: through the jump table, by the low 16 bits of the address, to code that
-//! makes sure that it is the right one. None of this touches the flags, unless nobody needs them: subtraction is `lea`, and
-//! comparing is `jrcxz`.
+//! makes sure that it is the right one. None of this touches the flags: subtraction is `lea`, and comparing is `jrcxz`.
 
 use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind};
 
-use super::liveness::flags_are_dead;
 use super::{Ending, Outside, Translator, Untranslated};
 use crate::context::{COUNTER, Reason, SCRATCH, STACK, TABLE, slot};
-use crate::emit::{CALL, JMP, JNE};
+use crate::emit::{CALL, JMP};
 
 impl Translator<'_> {
-    pub(super) fn branch(&mut self, instruction: &Instruction, next: &[Instruction]) -> Result<Ending, Untranslated> {
+    pub(super) fn branch(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {
         let is_near = match instruction.flow_control() {
             FlowControl::IndirectBranch | FlowControl::IndirectCall => {
                 matches!(instruction.code(), Code::Jmp_rm64 | Code::Call_rm64)
@@ -44,7 +42,7 @@ impl Translator<'_> {
                 self.moved -= 8;
                 self.move_stack();
                 self.jump(CALL, instruction.near_branch_target());
-                self.landing(instruction.next_ip(), next);
+                self.landing(instruction.next_ip());
                 Ok(Ending::Open)
             }
             FlowControl::IndirectCall => {
@@ -54,7 +52,7 @@ impl Translator<'_> {
                 self.emit.store(slot::TARGET, SCRATCH);
                 self.emit.low_16_of_rcx();
                 self.emit.jump_table(TABLE, true);
-                self.landing(instruction.next_ip(), next);
+                self.landing(instruction.next_ip());
                 Ok(Ending::Open)
             }
             FlowControl::Return => {
@@ -83,22 +81,13 @@ impl Translator<'_> {
         self.here() - 4
     }
 
-    /// Where a return lands that belongs to a call, and goes on with the instructions in `next`: rcx has the address that
-    /// it goes to.
-    fn landing(&mut self, address: u64, next: &[Instruction]) {
-        let comparable = i32::try_from(address).ok().filter(|_| flags_are_dead(next));
-        let (branch, from) = match comparable {
-            Some(address) => {
-                self.emit.compare_rcx(address);
-                (self.emit.branch(JNE), 0)
-            }
-            None => {
-                self.emit.add_address(address, true);
-                self.emit.skip_if_rcx_0(5);
-                (self.emit.branch(JMP), address)
-            }
-        };
-        self.outside.push((branch, Outside::WrongReturn(from)));
+    /// Where a return lands that belongs to a call: rcx has the address that it goes to. What landed wrongly may need its
+    /// flags, even if nobody here does.
+    fn landing(&mut self, address: u64) {
+        self.emit.add_address(address, true);
+        self.emit.skip_if_rcx_0(5);
+        let branch = self.emit.branch(JMP);
+        self.outside.push((branch, Outside::WrongReturn(address)));
     }
 
     fn conditional(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {

@@ -15,7 +15,7 @@ pub(super) fn first_setter(block: &[Instruction]) -> Option<usize> {
 }
 
 /// Whether the status flags can be lost before some instructions.
-pub(super) fn flags_are_dead(instructions: &[Instruction]) -> bool {
+fn flags_are_dead(instructions: &[Instruction]) -> bool {
     let mut set = 0;
     for instruction in instructions {
         if instruction.rflags_read() & STATUS & !set != 0 || !is_computation(instruction) {

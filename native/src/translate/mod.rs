@@ -284,22 +284,27 @@ pub(crate) fn translate(
     let plan = translator.plan(known);
     let heads = heads(&plan);
     let mut blocks: Vec<Block> = Vec::with_capacity(plan.len());
+    // Where the code would go on after the last of them.
+    let mut end = None;
     for (index, instructions) in plan.iter().enumerate() {
-        let next = plan.get(index + 1).map_or(&[][..], |next| next);
-        let is_head = index == 0 || heads.contains(&instructions[0].ip());
-        let Some((block, ending)) = translator.block(instructions, next, index, is_head) else { break };
-        let end = block.end;
-        blocks.push(block);
-        if ending == Ending::Closed {
+        let start = instructions[0].ip();
+        if end.is_some_and(|end| end != start) {
             break;
         }
-        if next.first().is_none_or(|next| next.ip() != end) {
-            translator.jump(JMP, end);
+        let is_head = index == 0 || heads.contains(&start);
+        let Some((block, ending)) = translator.block(instructions, index, is_head) else { break };
+        end = (ending == Ending::Open).then_some(block.end);
+        blocks.push(block);
+        if end.is_none() {
             break;
         }
     }
     if blocks.is_empty() {
         return None;
+    }
+    // What follows in line isn't here.
+    if let Some(end) = end {
+        translator.jump(JMP, end);
     }
     if let Some(last) = blocks.last_mut() {
         last.after = translator.here();
@@ -397,17 +402,11 @@ impl Translator<'_> {
     }
 
     /// Translates one block, or as much of it as it can.
-    fn block(
-        &mut self,
-        mut instructions: &[Instruction],
-        next: &[Instruction],
-        index: usize,
-        is_head: bool,
-    ) -> Option<(Block, Ending)> {
+    fn block(&mut self, mut instructions: &[Instruction], index: usize, is_head: bool) -> Option<(Block, Ending)> {
         let before = (self.emit.len(), self.sites.len(), self.outside.len(), self.checks.len());
         let previous = self.unchecked;
         while !instructions.is_empty() {
-            match self.try_block(instructions, next, index, is_head) {
+            match self.try_block(instructions, index, is_head) {
                 Ok(block) => return Some(block),
                 Err(translated) => {
                     self.unchecked = previous;
@@ -426,7 +425,6 @@ impl Translator<'_> {
     fn try_block(
         &mut self,
         instructions: &[Instruction],
-        next: &[Instruction],
         index: usize,
         is_head: bool,
     ) -> Result<(Block, Ending), usize> {
@@ -489,7 +487,7 @@ impl Translator<'_> {
             // A jump that the block goes on after has been made by decoding.
             let last = insns.len() + 1 == instructions.len();
             if last || !instruction.is_jmp_short_or_near() {
-                ending = self.one(instruction, next, number).map_err(|Untranslated| insns.len())?;
+                ending = self.one(instruction, number).map_err(|Untranslated| insns.len())?;
             }
             let guest = (instruction.ip() % PAGE_SIZE as u64) as u16;
             insns.push(Insn { guest, host, borrowed: self.borrowed, moved });
@@ -600,12 +598,7 @@ impl Translator<'_> {
     }
 
     /// Translates one instruction; says how the block ends if it ends there.
-    fn one(
-        &mut self,
-        original: &Instruction,
-        next: &[Instruction],
-        block: usize,
-    ) -> Result<Option<Ending>, Untranslated> {
+    fn one(&mut self, original: &Instruction, block: usize) -> Result<Option<Ending>, Untranslated> {
         let instruction = &self.with_moved_stack(original);
         match instruction.mnemonic() {
             Mnemonic::Endbr64 | Mnemonic::Endbr32 | Mnemonic::Nop => Ok(None),
@@ -618,7 +611,7 @@ impl Translator<'_> {
             Mnemonic::Leave => self.leave_frame(instruction).map(|()| None),
             Mnemonic::Lea => self.lea(instruction).map(|()| None),
             _ if instruction.is_string_instruction() => self.string(instruction).map(|()| None),
-            _ if instruction.flow_control() != FlowControl::Next => self.branch(instruction, next).map(Some),
+            _ if instruction.flow_control() != FlowControl::Next => self.branch(instruction).map(Some),
             _ => self.plain(instruction).map(|()| None),
         }
     }
