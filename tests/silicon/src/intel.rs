@@ -8,8 +8,8 @@ use iced_x86::{Code, Instruction, MemorySize, Mnemonic as M, OpKind, Register};
 
 use crate::compare::{Difference, PENDING, operand_address};
 use crate::pools::is_x87;
-use crate::state::{NO_TRAP, State, at, field};
-use crate::tolerance::{DEBUG, GENERAL_PROTECTION, Tolerance};
+use crate::state::{NO_TRAP, State, XSAVE, at, field};
+use crate::tolerance::{C1, DEBUG, GENERAL_PROTECTION, Tolerance, is_transcendental, place};
 
 /// The list.
 pub(crate) const ON_INTEL: &[Tolerance] = &[
@@ -169,6 +169,30 @@ pub(crate) const ON_INTEL: &[Tolerance] = &[
         },
     },
     Tolerance {
+        name: "which of the pages of XSAVE's area faults first",
+        source: "SDM vol. 3, 6.9, which leaves the order of faults of one instruction open",
+        instructions: |i| is_made(i) && image_alignment(i) == Some(64),
+        excuses: |ends, i, difference| {
+            let start = operand_address(i, ends.before);
+            let in_area = |state: &State| {
+                let inside = |start| state.cr2.wrapping_sub(start) < XSAVE as u64;
+                state.trap == PAGE_FAULT && start.is_some_and(inside)
+            };
+            difference == Difference::Trap && in_area(ends.silicon) && in_area(ends.ours)
+        },
+    },
+    Tolerance {
+        name: "the return address of a call to an address that is not canonical: stored before the fault",
+        source: "SDM vol. 2, CALL, which checks before it pushes; measured",
+        instructions: |i| i.is_call_near_indirect() && is_made(i),
+        excuses: |ends, _, difference| {
+            let Difference::Memory(address) = difference else { return false };
+            let top = ends.silicon.gpr[RSP];
+            [ends.silicon.trap, ends.ours.trap] == [GENERAL_PROTECTION; 2]
+                && (1..=8).contains(&top.wrapping_sub(address))
+        },
+    },
+    Tolerance {
         name: "a store of an x87 register to where it can't, when an unmasked exception keeps it from storing",
         source: "SDM vol. 3, 6.9, which leaves the order of faults of one instruction open",
         instructions: |i| {
@@ -231,6 +255,34 @@ pub(crate) const ON_INTEL: &[Tolerance] = &[
         },
     },
     Tolerance {
+        name: "whether a transcendental function's result is too small or too large, if its last place decides that",
+        source: "SDM vol. 1, 8.3.10, errors below one unit in the last place",
+        instructions: is_transcendental,
+        excuses: |ends, _, difference| {
+            // ES and B follow from UE and OE, C1 from the last place.
+            const RAISED: u128 = 0x8080 | 0x18 | C1;
+            let exponent = |state: &State, number: usize| field(&state.xsave, at::ST + 16 * number + 8, 2) & 0x7fff;
+            // The smallest number that isn't denormal, the largest there is, and their neighbours.
+            let at_border = |number: usize| {
+                let place = place(ends.silicon, number);
+                [1, 0x7fff].into_iter().any(|exponent| place.abs_diff(exponent << 63) <= 1)
+            };
+            match difference {
+                Difference::X87(at::STATUS, bits) => bits & !RAISED == 0 && (at_border(0) || at_border(1)),
+                // If it isn't masked, exponents wrap by 24576; and the pointers are those of a pending exception.
+                Difference::St(number) => {
+                    let apart = exponent(ends.silicon, number).abs_diff(exponent(ends.ours, number));
+                    at_border(number) && apart.abs_diff(0x6000) <= 1
+                }
+                Difference::X87(at::OPCODE | at::POINTERS, _) => {
+                    (ends.silicon.xsave[at::STATUS] ^ ends.ours.xsave[at::STATUS]) & PENDING != 0
+                        && (at_border(0) || at_border(1))
+                }
+                _ => false,
+            }
+        },
+    },
+    Tolerance {
         name: "prefixes of LOOPE and LOOPNE, which AMD's processors take for the condition",
         source: "SDM vol. 2, 2.1.1, where F2h and F3h are reserved",
         instructions: |i| {
@@ -252,6 +304,7 @@ pub(crate) const ON_INTEL: &[Tolerance] = &[
 ];
 
 const RCX: usize = 1;
+const RSP: usize = 4;
 const RSI: usize = 6;
 const RDI: usize = 7;
 const STACK_SEGMENT: u64 = 12;

@@ -49,10 +49,23 @@ struct Shared {
 /// A child that runs cases.
 pub(crate) struct Native {
     shared: *mut Shared,
+    /// What the data's pages are kept in, so that they outlive a child, as those of the core do.
+    data: libc::c_int,
     child: libc::pid_t,
     /// To the child: which cases to run. From it: that they are done.
     requests: libc::c_int,
     answers: libc::c_int,
+}
+
+/// What came of some cases.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// They are run.
+    Done,
+    /// The child took too long, and was killed.
+    Late,
+    /// The child has died.
+    Dead,
 }
 
 impl Native {
@@ -82,7 +95,15 @@ impl Native {
         if shared == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let mut native = Self { shared: shared.cast(), child: -1, requests: -1, answers: -1 };
+        // SAFETY: the name is a string that ends in a zero; the descriptor is ours.
+        let data = unsafe {
+            let data = libc::memfd_create(c"data".as_ptr(), libc::MFD_CLOEXEC);
+            if data < 0 || libc::ftruncate(data, (DATA_PAGES * PAGE) as i64) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            data
+        };
+        let mut native = Self { shared: shared.cast(), data, child: -1, requests: -1, answers: -1 };
         native.start()?;
         Ok(native)
     }
@@ -92,11 +113,12 @@ impl Native {
         assert!(states.len() <= BATCH);
         // SAFETY: the mapping has room for BATCH states, and the child doesn't touch it before it is asked to.
         unsafe { ptr::copy_nonoverlapping(states.as_ptr(), (&raw mut (*self.shared).states).cast(), states.len()) };
-        let (mut first, mut failures) = (0, 0);
+        let (mut first, mut failures, mut late) = (0, 0, None);
         while first < states.len() {
             // SAFETY: the child doesn't touch it before it is asked to.
             unsafe { (&raw mut (*self.shared).current).write_volatile(NONE) };
-            if self.ask(first, states.len())? {
+            let answer = self.ask(first, states.len())?;
+            if answer == Answer::Done {
                 break;
             }
             self.start()?;
@@ -105,6 +127,13 @@ impl Native {
                 // On a busy machine it may not even have begun before patience ended.
                 NONE if failures < 10 => failures += 1,
                 NONE => return Err(io::Error::other("no child gets as far as its first case")),
+                // Nor did it hang because of its case, if that ends when it is run again.
+                slow if answer == Answer::Late && (slow as usize) < states.len() && late != Some(slow) => {
+                    first = slow as usize;
+                    late = Some(slow);
+                    // SAFETY: `first` is below BATCH. The child may have written a part of the end.
+                    unsafe { (&raw mut (*self.shared).states[first]).write(states[first].clone()) };
+                }
                 dead => {
                     // All may be done, and only the answer be missing.
                     if (dead as usize) < states.len() {
@@ -122,8 +151,8 @@ impl Native {
         Ok(())
     }
 
-    /// Has the child run some of the cases. False if it is dead.
-    fn ask(&mut self, first: usize, end: usize) -> io::Result<bool> {
+    /// Has the child run some of the cases.
+    fn ask(&mut self, first: usize, end: usize) -> io::Result<Answer> {
         let request = [first as u32, end as u32];
         // SAFETY: both descriptors are ours, and the buffers are as long as said.
         unsafe {
@@ -131,11 +160,16 @@ impl Native {
                 return Err(io::Error::last_os_error());
             }
             let mut poll = libc::pollfd { fd: self.answers, events: libc::POLLIN, revents: 0 };
-            if libc::poll(&raw mut poll, 1, PATIENCE_MS) == 0 {
+            let late = libc::poll(&raw mut poll, 1, PATIENCE_MS) == 0;
+            if late {
                 libc::kill(self.child, libc::SIGKILL);
             }
             let mut answer = 0u8;
-            Ok(libc::read(self.answers, (&raw mut answer).cast(), 1) == 1)
+            Ok(match libc::read(self.answers, (&raw mut answer).cast(), 1) {
+                1 => Answer::Done,
+                _ if late => Answer::Late,
+                _ => Answer::Dead,
+            })
         }
     }
 
@@ -161,7 +195,7 @@ impl Native {
                     libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                     libc::close(requests[1]);
                     libc::close(answers[0]);
-                    serve(self.shared, requests[0], answers[1])
+                    serve(self.shared, self.data, requests[0], answers[1])
                 }
                 _ => {
                     libc::close(requests[0]);
@@ -192,7 +226,10 @@ impl Drop for Native {
     fn drop(&mut self) {
         self.stop();
         // SAFETY: mapped in `new` with this size, and nobody else has it.
-        unsafe { libc::munmap(self.shared.cast(), size_of::<Shared>()) };
+        unsafe {
+            libc::munmap(self.shared.cast(), size_of::<Shared>());
+            libc::close(self.data);
+        }
     }
 }
 
@@ -249,7 +286,7 @@ unsafe fn put_exits(slot: *mut u8, end: usize) {
 ///
 /// # Safety
 /// Only for a process that has nothing else to do.
-unsafe fn serve(shared: *mut Shared, requests: libc::c_int, answers: libc::c_int) -> ! {
+unsafe fn serve(shared: *mut Shared, data: libc::c_int, requests: libc::c_int, answers: libc::c_int) -> ! {
     // SAFETY: the fixed addresses are free in this process (asked for without replacing anything) and are this module's
     // own; pointers below stay within those mappings.
     unsafe {
@@ -264,13 +301,14 @@ unsafe fn serve(shared: *mut Shared, requests: libc::c_int, answers: libc::c_int
                 libc::_exit(1);
             }
         }
-        for (address, len, protection) in [
-            (CODE as usize, code, libc::PROT_READ | libc::PROT_WRITE),
-            (HERE, PAGE, libc::PROT_READ | libc::PROT_WRITE),
-            (DATA as usize, DATA_PAGES * PAGE, libc::PROT_READ | libc::PROT_WRITE),
+        let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        for (address, len, kind, file) in [
+            (CODE as usize, code, anonymous, -1),
+            (HERE, PAGE, anonymous, -1),
+            (DATA as usize, DATA_PAGES * PAGE, libc::MAP_SHARED, data),
         ] {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE | libc::MAP_POPULATE;
-            let at = libc::mmap(address as *mut libc::c_void, len, protection, flags, -1, 0);
+            let flags = kind | libc::MAP_FIXED_NOREPLACE | libc::MAP_POPULATE;
+            let at = libc::mmap(address as *mut libc::c_void, len, libc::PROT_READ | libc::PROT_WRITE, flags, file, 0);
             if at as usize != address {
                 libc::_exit(1);
             }

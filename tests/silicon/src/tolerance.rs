@@ -145,7 +145,7 @@ const RAX: usize = 0;
 /// The components that the core has.
 const COMPONENTS: u64 = 7;
 /// Of the status word.
-const C1: u128 = 0x200;
+pub(crate) const C1: u128 = 0x200;
 pub(crate) const GENERAL_PROTECTION: u64 = 13;
 /// After a step.
 pub(crate) const DEBUG: u64 = 1;
@@ -164,20 +164,26 @@ pub(crate) fn mxcsr_offset(i: &Instruction) -> Option<u64> {
     }
 }
 
-fn is_transcendental(i: &Instruction) -> bool {
+pub(crate) fn is_transcendental(i: &Instruction) -> bool {
     let codes = [M::F2xm1, M::Fcos, M::Fpatan, M::Fptan, M::Fsin, M::Fsincos, M::Fyl2x, M::Fyl2xp1];
     codes.contains(&i.mnemonic())
 }
 
 /// How far apart two x87 registers are in units of the last place, across binades too.
 fn places_apart(ends: &Ends<'_>, number: usize) -> u128 {
+    let signed = |state: &State| {
+        let sign = field(&state.xsave, at::ST + 16 * number + 9, 1) >> 7;
+        sign << 78 | place(state, number)
+    };
+    signed(ends.silicon).abs_diff(signed(ends.ours))
+}
+
+/// Where an x87 register's magnitude is among all there are.
+pub(crate) fn place(state: &State, number: usize) -> u128 {
     const FRACTION: u128 = (1 << 63) - 1;
-    let [a, b] = [ends.silicon, ends.ours].map(|state| {
-        let bits = field(&state.xsave, at::ST + 16 * number, 10);
-        // The integer bit follows from the exponent.
-        (bits >> 64) << 63 | bits & FRACTION
-    });
-    a.abs_diff(b)
+    let bits = field(&state.xsave, at::ST + 16 * number, 10);
+    // The integer bit follows from the exponent.
+    (bits >> 64 & 0x7fff) << 63 | bits & FRACTION
 }
 
 /// The function that an instruction approximates.
