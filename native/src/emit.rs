@@ -192,9 +192,10 @@ impl Emit {
         self.put32(CHECK);
     }
 
-    /// `movzx ecx, cx`
-    pub(crate) fn low_16_of_rcx(&mut self) {
-        self.put(&[0x0f, 0xb7, 0xc9]);
+    /// `movzx ecx, register16`
+    pub(crate) fn low_16_to_ecx(&mut self, register: u8) {
+        self.bytes.extend((register >= 8).then_some(0x41));
+        self.put(&[0x0f, 0xb7, 0xc0 | SCRATCH << 3 | register & 7]);
     }
 
     /// `jmp gs:[rcx * 8 + table]`, or `call`.

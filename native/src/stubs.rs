@@ -58,7 +58,7 @@ impl Stubs {
         emit.add(RSP, -8);
         let indirect = emit.len();
         emit.store(slot::TARGET, SCRATCH);
-        emit.low_16_of_rcx();
+        emit.low_16_to_ecx(SCRATCH);
         emit.jump_table(TABLE, false);
         let mut strings = Vec::new();
         for (opcode, uses_rsi, uses_rdi) in OPCODES {

@@ -31,9 +31,9 @@ impl Translator<'_> {
                 Ok(Ending::Closed)
             }
             FlowControl::IndirectBranch => {
-                self.target(instruction)?;
-                self.emit.store(slot::TARGET, SCRATCH);
-                self.emit.low_16_of_rcx();
+                let target = self.target(instruction)?;
+                self.emit.store(slot::TARGET, target);
+                self.emit.low_16_to_ecx(target);
                 self.emit.jump_table(TABLE, false);
                 Ok(Ending::Closed)
             }
@@ -46,11 +46,11 @@ impl Translator<'_> {
                 Ok(Ending::Open)
             }
             FlowControl::IndirectCall => {
-                self.target(instruction)?;
+                let target = self.target(instruction)?;
                 self.emit.store_stack_imm(-8, instruction.next_ip());
                 self.emit.add(STACK, -8);
-                self.emit.store(slot::TARGET, SCRATCH);
-                self.emit.low_16_of_rcx();
+                self.emit.store(slot::TARGET, target);
+                self.emit.low_16_to_ecx(target);
                 self.emit.jump_table(TABLE, true);
                 self.landing(instruction.next_ip());
                 Ok(Ending::Open)

@@ -443,8 +443,9 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// Loads what a branch's operand names into the scratch register.
-    pub(super) fn target(&mut self, original: &Instruction) -> Result<(), Untranslated> {
+    /// The host register that has what a branch's operand names: the scratch register, unless it is one that the guest's is
+    /// in and stays in.
+    pub(super) fn target(&mut self, original: &Instruction) -> Result<u8, Untranslated> {
         self.scratch_free = false;
         if original.op0_kind() == OpKind::Register {
             let Some(n) = number(original.op0_register()).filter(|_| original.op0_register().is_gpr64()) else {
@@ -452,9 +453,10 @@ impl Translator<'_> {
             };
             match self.place(n) {
                 Place::Home(home) => self.emit.load(SCRATCH, home),
-                Place::Host(register) => self.emit.mov(SCRATCH, register),
+                Place::Host(STACK) => self.emit.mov(SCRATCH, STACK),
+                Place::Host(register) => return Ok(register),
             }
-            return Ok(());
+            return Ok(SCRATCH);
         }
         // The address may need a register of its own, which the scratch register can be until it is loaded.
         self.scratch_free = true;
@@ -462,7 +464,7 @@ impl Translator<'_> {
         self.scratch_free = false;
         // The temporaries keep what they have: a fault of what follows finds the same values there.
         self.give_back();
-        Ok(())
+        Ok(SCRATCH)
     }
 
     /// `mov register, operand` for a memory operand of 64 bits.
