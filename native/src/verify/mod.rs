@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use iced_x86::{
     Code, ConditionCode, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfo,
-    InstructionInfoFactory, MemorySize, Mnemonic, OpAccess, OpKind, Register, UsedMemory,
+    InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register, UsedMemory,
 };
 
 use crate::context::{BUDGET, CHECK, HOMED, TABLE, TEMPORARIES, slot};
@@ -390,17 +390,17 @@ fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, index_ready
     if is_bit_string(instruction) {
         return false;
     }
-    let allowed = |used| in_window(used) || in_slot(used) || is_check(used);
+    let checks = instruction.code() == Code::Movzx_r32_rm8 && instruction.op0_register() == Register::ECX;
+    let allowed = |used| in_window(used) || in_slot(used) || checks && is_check(used);
     info.used_memory().iter().all(|used| instruction.mnemonic() == Mnemonic::Lea || allowed(used))
 }
 
-/// A check of the budget: it reads a byte at twice a number of 32 bits, which lies between the window's guards.
+/// Where a check of the budget reads a byte: at twice a number of 32 bits, which lies between the window's guards.
 fn is_check(used: &UsedMemory) -> bool {
     used.segment() == Register::GS
         && used.base() == Register::None
         && (used.index(), used.scale()) == (COUNT, 2)
         && used.displacement() as i64 == i64::from(CHECK)
-        && (used.access(), used.memory_size()) == (OpAccess::Read, MemorySize::UInt8)
 }
 
 /// A memory access with gs and an effective address of 32 bits.

@@ -1,6 +1,6 @@
 //! Code that must be refused, code that must not, and random code against a slower check.
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::{Refusal, verify};
 use crate::context::{CHECK, TABLE, slot};
@@ -246,8 +246,7 @@ pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction) -> bool
         && (i64::from(slot::gpr(9))..i64::from(slot::REASON) + 8).contains(&displacement);
     // Between the guards, whatever 32 bits say.
     let checks = instruction.memory_segment() == Register::GS
-        && instruction.op0_kind() == OpKind::Register
-        && instruction.memory_size().size() == 1
+        && (instruction.code(), instruction.op0_register()) == (Code::Movzx_r32_rm8, Register::ECX)
         && (base, index, instruction.memory_index_scale()) == (Register::None, Register::R10, 2)
         && displacement == i64::from(CHECK);
     let through_table = previous.mnemonic() == Mnemonic::Movzx && displacement == i64::from(TABLE);
