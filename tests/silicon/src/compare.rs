@@ -31,8 +31,10 @@ pub(crate) fn normalise(state: &mut State) {
         state.xsave[at::YMM_HIGH..].fill(0);
     }
     if is_intel() && state.xsave[at::STATUS] & PENDING == 0 {
-        // Intel's processors always save the x87 unit's last instruction, AMD's only while an exception is pending.
-        state.xsave[at::OPCODE..at::MXCSR].fill(0);
+        // Intel's processors always save the x87 unit's last instruction, AMD's only while an exception is pending. Its
+        // address is compared all the same.
+        state.xsave[at::OPCODE..at::POINTERS].fill(0);
+        state.xsave[at::POINTERS + 8..at::MXCSR].fill(0);
     }
 }
 

@@ -4,6 +4,7 @@ use callgate_emulator::{
     Cpu, CpuModel, DescriptorTable, Engine, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFlags, Space, seg,
 };
 
+use crate::native::is_intel;
 use crate::rng::Rng;
 use crate::segments::{GDT, USER_CS, USER_DS};
 use crate::state::{
@@ -210,6 +211,9 @@ fn load(cpu: &mut Cpu, state: &State) {
 fn store(cpu: &Cpu, state: &mut State) {
     state.xsave = [0; XSAVE];
     put(&mut state.xsave, 0, &cpu.fxsave());
+    if is_intel() {
+        put(&mut state.xsave, at::POINTERS, &cpu.fpu.pointers.instruction.to_le_bytes());
+    }
     for i in 0..16 {
         put(&mut state.xsave, at::YMM_HIGH + 16 * i, &cpu.ymm_high[i].to_le_bytes());
     }
