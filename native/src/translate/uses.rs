@@ -28,10 +28,10 @@ struct Entry {
     written: u16,
 }
 
-/// What is known of codes so far.
+/// What is known of codes so far. The entries are made with the first.
 pub(crate) struct Uses {
     info: InstructionInfoFactory,
-    entries: Box<[Entry]>,
+    entries: Vec<Entry>,
 }
 
 fn writes(access: OpAccess) -> bool {
@@ -40,14 +40,14 @@ fn writes(access: OpAccess) -> bool {
 
 impl Uses {
     pub(crate) fn new() -> Self {
-        Self { info: InstructionInfoFactory::new(), entries: vec![Entry::default(); CODES].into() }
+        Self { info: InstructionInfoFactory::new(), entries: Vec::new() }
     }
 
     /// The general registers that an instruction uses, and those that it writes.
     pub(super) fn of(&mut self, instruction: &Instruction) -> Registers {
         let code = instruction.code() as usize;
-        let entry = match self.entries[code] {
-            entry if entry.known => entry,
+        let entry = match self.entries.get(code) {
+            Some(entry) if entry.known => *entry,
             _ => self.look_up(instruction),
         };
         let mut found = Registers { used: entry.used.into(), written: entry.written.into() };
@@ -95,6 +95,7 @@ impl Uses {
             entry.operands |= u8::from(writes(info.op_access(i))) << i;
         }
         if !sample.is_string_instruction() {
+            self.entries.resize(CODES, Entry::default());
             self.entries[sample.code() as usize] = entry;
         }
         entry
