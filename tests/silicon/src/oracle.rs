@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::{io, thread};
 
-use iced_x86::{Code, Instruction, InstructionInfoFactory, Mnemonic, Register};
+use iced_x86::{Code, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, Register};
 
 use crate::claims::{Claims, claims};
 
@@ -18,7 +18,7 @@ use crate::program::program;
 use crate::report::{Mismatch, Options, Report, Tally};
 use crate::rng::{Pool, Rng};
 use crate::state::{CODE, DATA, DATA_PAGES, NO_TRAP, SLOT, State, TARGET, WRITABLE};
-use crate::tolerance::tolerances;
+use crate::tolerance::{GENERAL_PROTECTION, tolerances};
 
 /// One of this many cases is a program.
 const PROGRAMS: u64 = 3;
@@ -172,6 +172,8 @@ impl Worker {
                 report.unsteady += 1;
             } else if self.translated && is_wild(&cases[i], silicon) {
                 report.wild += 1;
+            } else if self.translated && is_late(&cases[i], silicon, mine) {
+                report.late += 1;
             } else {
                 report.add(mismatch, keep);
             }
@@ -181,7 +183,7 @@ impl Worker {
 }
 
 /// Whether silicon has raised an exception at an access beyond 4 GiB whose address names a page that is there by its low
-/// half: the one deviation of translated code.
+/// half: the one deviation of what translated code does.
 fn is_wild(case: &Case, silicon: &State) -> bool {
     let faulting = case.instructions.iter().find(|i| i.ip() == silicon.rip);
     let Some(address) = faulting.and_then(|i| operand_address(i, silicon)) else { return false };
@@ -191,6 +193,19 @@ fn is_wild(case: &Case, silicon: &State) -> bool {
         && address != low
         && (is_there(DATA, DATA_PAGES * callgate_emulator::PAGE_SIZE)
             || [CODE, WRITABLE[0], WRITABLE[1]].into_iter().any(|start| is_there(start, BATCH * SLOT)))
+}
+
+/// Whether a branch to an address that isn't canonical has faulted, on silicon there and here at its target: the one deviation
+/// of what is told of translated code's faults.
+fn is_late(case: &Case, silicon: &State, ours: &State) -> bool {
+    /// An address is canonical if these bits are all the same.
+    const UPPER: u64 = !0 << 47;
+    let branches = |i: &Instruction| {
+        matches!(i.flow_control(), FlowControl::IndirectBranch | FlowControl::IndirectCall | FlowControl::Return)
+    };
+    case.instructions.iter().any(|i| i.ip() == silicon.rip && branches(i))
+        && [silicon.trap, ours.trap] == [GENERAL_PROTECTION; 2]
+        && ![0, UPPER].contains(&(ours.rip & UPPER))
 }
 
 /// How the ends of a case differ, if they do more than they may.

@@ -11,6 +11,7 @@ use crate::state::{
     CODE, DATA, DATA_PAGES, LEAVE_BYTES, MISSING, NO_TRAP, ODD_EXIT, SLOT, State, TARGET, WINDOWS, WRITABLE, XSAVE, at,
     field, put,
 };
+use crate::tolerance::GENERAL_PROTECTION;
 
 /// Ends a slot here: `int 0x80`, which changes nothing.
 const END: [u8; 2] = [0xcd, 0x80];
@@ -180,7 +181,6 @@ fn pieces() -> impl Iterator<Item = (usize, usize)> {
 /// What Linux's interrupt descriptor table makes of an `int` in ring 3: only that of 4 is open, beside those of 3 and 80h.
 fn interrupt(cpu: &mut Cpu, vector: u8, state: &mut State) -> u64 {
     const OVERFLOW: u8 = 4;
-    const GENERAL_PROTECTION: u64 = 13;
     if vector == OVERFLOW {
         return vector.into();
     }

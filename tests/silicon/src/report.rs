@@ -139,6 +139,8 @@ pub struct Report {
     pub unsteady: u64,
     /// Cases of translated code in which a wild pointer named a page by its low half, which silicon doesn't let pass.
     pub wild: u64,
+    /// Cases of translated code in which a branch to an address that isn't canonical has faulted at its target.
+    pub late: u64,
     /// Cases whose ends differ.
     pub mismatches: u64,
     /// Some of them, by code.
@@ -166,6 +168,7 @@ impl Report {
         self.exceptions += other.exceptions;
         self.unsteady += other.unsteady;
         self.wild += other.wild;
+        self.late += other.late;
         self.mismatches += other.mismatches;
         self.tally.merge(&other.tally);
         for (code, count) in other.by_code {
@@ -209,6 +212,13 @@ impl fmt::Display for Report {
                 f,
                 "wild pointers that name a page by their low half (ARCHITECTURE.md, the one deviation): {} cases",
                 self.wild
+            )?;
+        }
+        if self.late != 0 {
+            writeln!(
+                f,
+                "branches to addresses that aren't canonical, which faulted at their targets (ARCHITECTURE.md): {} cases",
+                self.late
             )?;
         }
         write!(
