@@ -235,7 +235,7 @@ impl Native {
             after = caller.wrapping_sub(self.cache.host(0)) as usize;
             fields.stack += 8;
         }
-        let site = self.cache.site(after).filter(|_| reason(fields.reason) == Reason::Link);
+        let site = if reason(fields.reason) == Reason::Link { self.cache.site(after) } else { None };
         let mut fault = None;
         cpu.rip = match reason(fields.reason) {
             Reason::Link => site.map_or(0, |site| self.cache.target(site)),

@@ -1,0 +1,83 @@
+//! Ways through translated code that compilers don't take.
+
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#![forbid(unsafe_code)]
+
+use callgate_emulator::{Cpu, CpuModel, Engine, Exit, Interp, Memory, PageFlags, Space, reg, rflags};
+use callgate_native::Native;
+
+const CODE: u64 = 0x40_0000;
+const STACK: u64 = 0x70_0000;
+
+/// Runs code on an engine up to its `int 0x80`.
+fn run(code: &[u8], native: bool) -> Option<Cpu> {
+    let memory = Memory::new(16 << 20).expect("memory");
+    let mut space = Space::new(&memory);
+    for (address, flags) in [(CODE, PageFlags::EXEC), (STACK, PageFlags::WRITE)] {
+        let frame = memory.alloc().expect("a frame");
+        frame.write(0, if address == CODE { code } else { &[] });
+        space.map(address, frame, PageFlags::USER | flags);
+    }
+    let mut cpu = Cpu::default();
+    cpu.rip = CODE;
+    cpu.gpr[reg::RSP] = STACK + 0x800;
+    cpu.set_rflags(rflags::FIXED | rflags::IF);
+    let exit = if native {
+        let mut engine = match Native::new(&memory, CpuModel::default()) {
+            Ok(engine) => engine,
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                return None;
+            }
+        };
+        engine.translate_at_once();
+        engine.run(&mut cpu, &mut space, 100_000)
+    } else {
+        Interp::new(&memory).run(&mut cpu, &mut space, 100_000)
+    };
+    assert_eq!(exit, Exit::Interrupt(0x80));
+    Some(cpu)
+}
+
+fn both(code: &[u8]) -> Option<Cpu> {
+    let (ours, theirs) = (run(code, true)?, run(code, false)?);
+    let state = |cpu: &Cpu| (cpu.rip, cpu.gpr, cpu.rflags(), cpu.instructions);
+    assert_eq!(state(&ours), state(&theirs));
+    Some(ours)
+}
+
+#[test]
+fn what_follows_a_branch_in_line_may_be_the_interpreters() {
+    // mov ecx, 1; loop to the next; pop bx, which isn't translated; int 0x80
+    let code = [0xb9, 1, 0, 0, 0, 0xe2, 0, 0x66, 0x5b, 0xcd, 0x80];
+    if let Some(cpu) = both(&code) {
+        assert_eq!(cpu.gpr[reg::RSP], STACK + 0x802);
+    }
+}
+
+#[test]
+fn a_return_to_elsewhere_keeps_its_flags() {
+    let code = [
+        &[0xe8, 6, 0, 0, 0][..],               // call f
+        &[0x31, 0xc0, 0xeb, 0x10, 0x90, 0x90], // xor eax, eax, which needs no flags; jmp end
+        &[0x5b, 0x48, 0x8d, 0x1d, 3, 0, 0, 0], // f: pop rbx; lea rbx, [elsewhere]
+        &[0x53, 0xf9, 0xc3],                   // push rbx; stc; ret
+        &[0x0f, 0x92, 0xc0, 0xcd, 0x80],       // elsewhere: setb al; end: int 0x80
+    ]
+    .concat();
+    if let Some(cpu) = both(&code) {
+        assert_eq!(cpu.gpr[reg::RAX] & 0xff, 1);
+    }
+}
+
+#[test]
+fn a_block_that_loops_gives_its_registers_back() {
+    // mov ecx, 1000; mov r9d, 7; round: add r9, rcx; imul r10, r9; xor r11, r10; dec ecx; jne round; mov rax, r12; int 0x80
+    let code = [
+        &[0xb9, 0xe8, 3, 0, 0, 0x41, 0xb9, 7, 0, 0, 0][..],
+        &[0x49, 0x01, 0xc9, 0x4d, 0x0f, 0xaf, 0xd1, 0x4d, 0x31, 0xd3, 0xff, 0xc9, 0x75, 0xf2],
+        &[0x4c, 0x89, 0xe0, 0xcd, 0x80],
+    ]
+    .concat();
+    both(&code);
+}
