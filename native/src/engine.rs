@@ -245,7 +245,7 @@ impl Native {
                 budget += block.map_or(0, |block| i64::from(block.count - block.check));
                 next = exhausted(given);
                 let insn = block.and_then(|block| block.insns.get(usize::from(block.check)));
-                block.zip(insn).map_or(0, |(block, insn)| page_of(block.start) + u64::from(insn.guest))
+                block.zip(insn).map_or(0, |(block, insn)| block.address(*insn))
             }
             Reason::Syscall => {
                 let end = self.cache.block(number).map_or(0, |block| block.end);
@@ -322,11 +322,6 @@ fn exhausted(given: u64) -> Next {
     if given == MOST_BUDGET { Next::Again } else { Next::Interpret(CHUNK) }
 }
 
-/// The page that an address is in.
-fn page_of(address: u64) -> u64 {
-    address & !(PAGE_SIZE as u64 - 1)
-}
-
 /// The reason as translated code has left it.
 fn reason(number: u32) -> Reason {
     [Reason::Link, Reason::Miss, Reason::Budget, Reason::Syscall, Reason::Interpret]
@@ -365,7 +360,7 @@ fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
     if let Some(block) = block {
         block.leave(index, context);
     }
-    let address = block.map_or(0, |block| page_of(block.start) + u64::from(insn.guest));
+    let address = block.map_or(0, |block| block.address(insn));
     let executed = index as i8;
     let refund = block.map_or(0, |block| match offset >= block.counted {
         true => block.count as i8 - executed,
@@ -447,4 +442,4 @@ impl Engine for Native {
     }
 }
 
-const _: () = assert!(CONTEXT_BYTES.is_multiple_of(callgate_emulator::PAGE_SIZE));
+const _: () = assert!(CONTEXT_BYTES.is_multiple_of(PAGE_SIZE));

@@ -76,8 +76,6 @@ impl Translator<'_> {
         self.emit.add_address(self.request.address, true);
         self.emit.skip_if_rcx_0(5);
         self.branch_to_stub(JMP, self.stubs.reason(Reason::Miss));
-        // Whoever comes here may have gone without a check for long.
-        self.unchecked = Some((u64::MAX, u64::MAX));
         self.here() - 4
     }
 

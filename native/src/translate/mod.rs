@@ -90,6 +90,11 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// The guest address of an instruction.
+    pub(crate) fn address(&self, insn: Insn) -> u64 {
+        self.start - self.start % PAGE_SIZE as u64 + u64::from(insn.guest)
+    }
+
     /// Puts registers into the places that they have at an instruction.
     pub(crate) fn enter(&self, insn: u16, context: &mut Context) {
         let moved = self.insns[usize::from(insn)].moved;
