@@ -47,9 +47,6 @@ fn what_translation_emits_is_accepted() {
     }
     assert_eq!(check(&at_slot(&[0x65, 0x48, 0x89], 1, slot::TARGET)), Ok(()));
     assert_eq!(check(&at_slot(&[0x65, 0x48, 0x8b], 1, slot::FS_BASE)), Ok(()));
-    // movzx ecx, byte gs:[r10 * 2 + check]
-    let check_budget = [&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x55][..], &CHECK.to_le_bytes()].concat();
-    assert_eq!(check(&check_budget), Ok(()));
     // movzx ecx, cx; jmp gs:[rcx * 8 + table]
     let jump = [&[0x0f, 0xb7, 0xc9, 0x65, 0xff, 0x24, 0xcd][..], &TABLE.to_le_bytes()].concat();
     assert_eq!(check(&jump), Ok(()));
@@ -107,6 +104,27 @@ fn memory_outside_is_refused() {
         (0x89, i32::MAX - 3),
     ] {
         assert_eq!(check(&at_slot(&[0x65, 0x48, opcode], 1, place)), Err(Refusal::Memory), "{opcode:x} {place:x}");
+    }
+}
+
+#[test]
+fn the_budget_is_checked_in_one_way() {
+    let at = |code: &[u8], distance: i32| check(&[code, &(CHECK + distance).to_le_bytes()].concat());
+    assert_eq!(at(&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x55], 0), Ok(()));
+    let bad: [(&[u8], i32); 8] = [
+        // movzx ecx, byte gs:[r10 * 4 + check], gs:[r9 * 2 + check], gs:[r10 * 2 + check + 1], without gs
+        (&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x95], 0),
+        (&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x4d], 0),
+        (&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x55], 1),
+        (&[0x42, 0x0f, 0xb6, 0x0c, 0x55], 0),
+        // movzx eax, byte; movzx ecx, word; mov cl; mov gs:[...], cl
+        (&[0x65, 0x42, 0x0f, 0xb6, 0x04, 0x55], 0),
+        (&[0x65, 0x42, 0x0f, 0xb7, 0x0c, 0x55], 0),
+        (&[0x65, 0x42, 0x8a, 0x0c, 0x55], 0),
+        (&[0x65, 0x42, 0x88, 0x0c, 0x55], 0),
+    ];
+    for (code, distance) in bad {
+        assert_eq!(at(code, distance), Err(Refusal::Memory), "{code:02x?}");
     }
 }
 
