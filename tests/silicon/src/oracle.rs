@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::{io, thread};
 
+use callgate_emulator::is_canonical;
 use iced_x86::{Code, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, Register};
 
 use crate::claims::{Claims, claims};
@@ -198,14 +199,12 @@ fn is_wild(case: &Case, silicon: &State) -> bool {
 /// Whether a branch to an address that isn't canonical has faulted, on silicon there and here at its target: the one deviation
 /// of what is told of translated code's faults.
 fn is_late(case: &Case, silicon: &State, ours: &State) -> bool {
-    /// An address is canonical if these bits are all the same.
-    const UPPER: u64 = !0 << 47;
     let branches = |i: &Instruction| {
         matches!(i.flow_control(), FlowControl::IndirectBranch | FlowControl::IndirectCall | FlowControl::Return)
     };
     case.instructions.iter().any(|i| i.ip() == silicon.rip && branches(i))
         && [silicon.trap, ours.trap] == [GENERAL_PROTECTION; 2]
-        && ![0, UPPER].contains(&(ours.rip & UPPER))
+        && !is_canonical(ours.rip)
 }
 
 /// How the ends of a case differ, if they do more than they may.
