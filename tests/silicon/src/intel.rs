@@ -41,12 +41,6 @@ pub(crate) const ON_INTEL: &[Tolerance] = &[
         },
     },
     Tolerance {
-        name: "which of two operands of CMPS faults",
-        source: "SDM vol. 3, 6.9, which leaves the order of faults of one instruction open",
-        instructions: |i| is_compared_string(i) && has_implied(i, OpKind::MemorySegRSI, OpKind::MemorySegESI),
-        excuses: |ends, _, difference| difference == Difference::Trap && faults(ends.silicon) && faults(ends.ours),
-    },
-    Tolerance {
         name: "upper halves of registers that a repeated string instruction of 32-bit addresses counts in, when that is not at all or is interrupted",
         source: "SDM vol. 1, 3.4.1.1, results of 32 bits are extended by zeros",
         instructions: |i| {
@@ -316,7 +310,7 @@ const FIP: u128 = 0xffff_ffff_ffff_ffff;
 /// Of the status word.
 const TOP: u128 = 0x3800;
 
-fn faults(state: &State) -> bool {
+pub(crate) fn faults(state: &State) -> bool {
     matches!(state.trap, STACK_SEGMENT | GENERAL_PROTECTION | PAGE_FAULT | ALIGNMENT_CHECK)
 }
 
@@ -329,7 +323,7 @@ fn is_made(i: &Instruction) -> bool {
     i.len() != 0
 }
 
-fn has_implied(i: &Instruction, wide: OpKind, narrow: OpKind) -> bool {
+pub(crate) fn has_implied(i: &Instruction, wide: OpKind, narrow: OpKind) -> bool {
     (0..i.op_count()).any(|n| i.op_kind(n) == wide || i.op_kind(n) == narrow)
 }
 
@@ -337,7 +331,7 @@ fn is_repeated(i: &Instruction) -> bool {
     i.is_string_instruction() && (i.has_rep_prefix() || i.has_repne_prefix())
 }
 
-fn is_compared_string(i: &Instruction) -> bool {
+pub(crate) fn is_compared_string(i: &Instruction) -> bool {
     use M::{Cmpsb, Cmpsd, Cmpsq, Cmpsw, Scasb, Scasd, Scasq, Scasw};
     i.is_string_instruction() && matches!(i.mnemonic(), Cmpsb | Cmpsw | Cmpsd | Cmpsq | Scasb | Scasw | Scasd | Scasq)
 }

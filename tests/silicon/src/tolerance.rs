@@ -9,7 +9,7 @@
 use iced_x86::{Code, Instruction, Mnemonic as M, OpKind, Register};
 
 use crate::compare::{Difference, Ends, operand_address};
-use crate::intel::ON_INTEL;
+use crate::intel::{ON_INTEL, faults, has_implied, is_compared_string};
 use crate::native::is_intel;
 use crate::state::{NO_TRAP, State, at, field, window};
 
@@ -88,6 +88,12 @@ const TOLERANCES: &[Tolerance] = &[
             let mask = operand_address(i, ends.before).map(|start| start.wrapping_add(at::MXCSR as u64 + 4));
             mask == Some(address.wrapping_sub(2)) && byte(ends.silicon) ^ byte(ends.ours) == 2
         },
+    },
+    Tolerance {
+        name: "which of two operands of CMPS faults: processors of one maker differ, too",
+        source: "SDM vol. 3, 6.9, which leaves the order of faults of one instruction open",
+        instructions: |i| is_compared_string(i) && has_implied(i, OpKind::MemorySegRSI, OpKind::MemorySegESI),
+        excuses: |ends, _, difference| difference == Difference::Trap && faults(ends.silicon) && faults(ends.ours),
     },
     Tolerance {
         name: "approximations, which are tables of each maker's: both within a relative error of 1.5 · 2^-12",
