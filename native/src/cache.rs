@@ -14,7 +14,7 @@ use crate::code::{Code, ReturnStack};
 use crate::context::{Reason, TABLE_ENTRIES};
 use crate::emit::{Emit, JMP};
 use crate::stubs::Stubs;
-use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, Uses, crosses, translate};
+use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, Workshop, crosses, translate};
 use crate::verify::verify;
 use crate::window::{Shared, WINDOW};
 
@@ -56,22 +56,35 @@ struct Landing {
     otherwise: usize,
 }
 
+/// What has been translated of a frame.
+struct InFrame {
+    /// Where instructions start, a bit for each byte.
+    starts: [u64; PAGE_SIZE / 64],
+    blocks: Vec<u32>,
+}
+
 /// All translated code of an engine.
 pub(crate) struct Cache {
     model: CpuModel,
     code: Code,
     pub(crate) stubs: Stubs,
-    uses: Uses,
+    shop: Workshop,
+    /// The content of the page that was translated from last, and its frame and version; room for the next page's start.
+    page: Box<[u8; PAGE_SIZE + LONGEST]>,
+    page_of: Option<(u32, u32)>,
     pub(crate) stack: ReturnStack,
     blocks: Vec<Block>,
+    /// Their instructions.
+    insns: Vec<Insn>,
     sites: Vec<Site>,
+    /// Of each site, the offset of the code that leaves to find its target.
+    site_stubs: Vec<u32>,
     /// Where calls would return to that leave because the budget is exhausted, and the blocks.
-    exhausted: Vec<(usize, u32)>,
+    exhausted: Vec<(u32, u32)>,
     /// Where code is that faults if the budget is exhausted, and the blocks that it would go on with.
-    checks: Vec<(usize, u32)>,
+    checks: Vec<(u32, u32)>,
     by_key: NumberMap<(u32, u64), u32>,
-    /// Of each frame and each of its bytes, one more than the block that has an instruction there.
-    by_frame: NumberMap<u32, Box<[u32; PAGE_SIZE]>>,
+    by_frame: NumberMap<u32, InFrame>,
     /// The versions of the frames that blocks are of.
     versions: NumberMap<u32, u32>,
     /// The count of code writes up to which all versions are known to be right.
@@ -86,7 +99,7 @@ pub(crate) struct Cache {
     /// Entries of the jump table in use, and where they lead.
     jumps: NumberMap<u16, usize>,
     /// Jumps of landings that lead to other landings.
-    chained: Vec<usize>,
+    chained: Vec<u32>,
     /// Where blocks are entered by indirect branches.
     indirect: NumberMap<u32, Landing>,
     recent: Box<[(u64, Start); RECENT]>,
@@ -108,10 +121,14 @@ impl Cache {
             model,
             code,
             stubs,
-            uses: Uses::new(),
+            shop: Workshop::new(),
+            page: Box::new([0; PAGE_SIZE + LONGEST]),
+            page_of: None,
             stack,
             blocks: Vec::new(),
+            insns: Vec::new(),
             sites: Vec::new(),
+            site_stubs: Vec::new(),
             exhausted: Vec::new(),
             checks: Vec::new(),
             by_key: NumberMap::default(),
@@ -145,9 +162,14 @@ impl Cache {
         self.blocks.get(number as usize)
     }
 
+    /// The instructions of a block.
+    pub(crate) fn insns(&self, block: &Block) -> &[Insn] {
+        &self.insns[block.range()]
+    }
+
     /// The site that a call has left from, by where it would return to.
     pub(crate) fn site(&self, after: usize) -> Option<u32> {
-        let number = self.sites.partition_point(|site| site.stub < after).checked_sub(1)?;
+        let number = self.site_stubs.partition_point(|stub| (*stub as usize) < after).checked_sub(1)?;
         Some(number as u32)
     }
 
@@ -158,13 +180,13 @@ impl Cache {
 
     /// The block that a call has left before because the budget has not enough for it.
     pub(crate) fn exhausted(&self, after: usize) -> Option<&Block> {
-        let found = self.exhausted.binary_search_by_key(&after, |(after, _)| *after).ok()?;
+        let found = self.exhausted.binary_search_by_key(&after, |(after, _)| *after as usize).ok()?;
         self.block(self.exhausted[found].1)
     }
 
     /// The block before which the check of the budget at an offset is.
     pub(crate) fn check_at(&self, offset: usize) -> Option<&Block> {
-        let found = self.checks.binary_search_by_key(&offset, |(at, _)| *at).ok()?;
+        let found = self.checks.binary_search_by_key(&offset, |(at, _)| *at as usize).ok()?;
         self.block(self.checks[found].1)
     }
 
@@ -190,16 +212,15 @@ impl Cache {
     fn reset(&mut self, shared: &Shared) {
         self.figures.resets += 1;
         for site in std::mem::take(&mut self.links) {
-            let Site { at, stub, .. } = self.sites[site as usize];
-            self.code.patch(at, (stub as i64 - at as i64 - 4) as i32);
+            self.code.lead(self.sites[site as usize].at, self.site_stubs[site as usize]);
         }
         let miss = self.host(self.stubs.reason(Reason::Miss));
         for (index, _) in self.jumps.drain() {
             shared.set_jump(usize::from(index), miss);
         }
-        let miss = self.stubs.reason(Reason::Miss);
+        let miss = self.stubs.reason(Reason::Miss) as u32;
         for at in self.chained.drain(..) {
-            self.code.patch(at, (miss as i64 - at as i64 - 4) as i32);
+            self.code.lead(at, miss);
         }
         self.view.clear();
         self.recent.fill(NOWHERE);
@@ -212,12 +233,15 @@ impl Cache {
         self.reset(shared);
         self.code.truncate(self.stubs.bytes.len());
         self.blocks.clear();
+        self.insns.clear();
         self.sites.clear();
+        self.site_stubs.clear();
         self.exhausted.clear();
         self.checks.clear();
         self.by_key.clear();
         self.by_frame.clear();
         self.versions.clear();
+        self.page_of = None;
         self.indirect.clear();
     }
 
@@ -252,11 +276,11 @@ impl Cache {
     fn at(&self, block: u32, insn: u16) -> Start {
         let translated = &self.blocks[block as usize];
         match insn {
-            0 => Start { block, insn, host: translated.entry as u32, deduct: 0 },
+            0 => Start { block, insn, host: translated.entry, deduct: 0 },
             _ => {
-                let host = translated.insns[usize::from(insn)].host;
+                let host = self.insns(translated)[usize::from(insn)].host;
                 // The code counts the whole block, if it hasn't yet.
-                let counted = host as usize >= translated.counted;
+                let counted = host >= translated.counted;
                 let deduct = if counted { translated.count as i8 - insn as i8 } else { -(insn as i8) };
                 Start { block, insn, host, deduct }
             }
@@ -266,24 +290,30 @@ impl Cache {
     /// An instruction within a block.
     fn inside(&self, frame: u32, address: u64) -> Option<Start> {
         let offset = (address % PAGE_SIZE as u64) as u16;
-        let number = self.by_frame.get(&frame)?[usize::from(offset)].checked_sub(1)?;
-        let block = &self.blocks[number as usize];
-        if (block.start ^ address) >= PAGE_SIZE as u64 {
+        let in_frame = self.by_frame.get(&frame)?;
+        if in_frame.starts[usize::from(offset / 64)] >> (offset % 64) & 1 == 0 {
             return None;
         }
-        let insn = block.insns.iter().position(|insn| insn.guest == offset)?;
-        Some(self.at(number, insn as u16))
+        in_frame.blocks.iter().rev().find_map(|number| {
+            let block = &self.blocks[*number as usize];
+            if (u64::from(block.start) ^ address) >= PAGE_SIZE as u64 {
+                return None;
+            }
+            let insn = self.insns(block).iter().position(|insn| insn.guest == offset)?;
+            Some(self.at(*number, insn as u16))
+        })
     }
 
     /// The instruction whose code an offset lies in.
     pub(crate) fn instruction_at(&self, offset: usize) -> Option<(u32, u16, Insn)> {
-        let number = self.blocks.partition_point(|block| block.entry <= offset).checked_sub(1)?;
+        let number = self.blocks.partition_point(|block| block.entry as usize <= offset).checked_sub(1)?;
         let block = &self.blocks[number];
-        if offset >= block.after {
+        if offset >= block.after as usize {
             return None;
         }
-        let insn = block.insns.partition_point(|insn| insn.host as usize <= offset).checked_sub(1)?;
-        Some((number as u32, insn as u16, block.insns[insn]))
+        let insns = self.insns(block);
+        let insn = insns.partition_point(|insn| insn.host as usize <= offset).checked_sub(1)?;
+        Some((number as u32, insn as u16, insns[insn]))
     }
 
     /// Translates from an address on. None if that can't be: the interpreter finds out why.
@@ -311,11 +341,12 @@ impl Cache {
             self.flush(shared);
         }
         self.versions.insert(frame, version);
-        let mut page = [0; PAGE_SIZE + LONGEST];
-        memory.read(frame, 0, &mut page[..PAGE_SIZE]);
-        let second = if crosses(&page[address as usize % PAGE_SIZE..PAGE_SIZE]) {
+        if self.page_of.replace((frame, version)) != Some((frame, version)) {
+            memory.read(frame, 0, &mut self.page[..PAGE_SIZE]);
+        }
+        let second = if crosses(&self.page[address as usize % PAGE_SIZE..PAGE_SIZE]) {
             let second = fetch(space, (address | (PAGE_SIZE as u64 - 1)) + 1)?;
-            memory.read(second, 0, &mut page[PAGE_SIZE..]);
+            memory.read(second, 0, &mut self.page[PAGE_SIZE..]);
             let version = memory.mark_code(second);
             if self.versions.insert(second, version).is_some_and(|known| known != version) {
                 self.flush(shared);
@@ -330,44 +361,49 @@ impl Cache {
         let request = Request {
             model: self.model,
             address,
-            page: if second.is_some() { &page } else { &page[..PAGE_SIZE] },
+            page: if second.is_some() { &self.page[..] } else { &self.page[..PAGE_SIZE] },
             origin: self.code.len(),
             first_block: self.blocks.len(),
             landing,
         };
-        let piece = translate(&request, &self.stubs, &mut self.uses, &|at| self.by_key.contains_key(&(frame, at)))?;
+        let known = |at| self.by_key.contains_key(&(frame, at));
+        let piece = translate(&request, &self.stubs, &mut self.shop, &known)?;
         let verifying = std::time::Instant::now();
         self.figures.translation += verifying - began;
-        let verified = self.verify(&piece.bytes);
+        let code = &piece.emit.bytes;
+        let verified = self.verify(code);
         self.figures.verification += verifying.elapsed();
         if let Err(refused) = verified {
-            debug_assert!(false, "{refused} of {address:#x}: {:02x?}", piece.bytes);
+            debug_assert!(false, "{refused} of {address:#x}: {code:02x?}");
             return None;
         }
         let first = self.blocks.len() as u32;
         let landing = piece.otherwise.map(|otherwise| Landing { entry: self.code.len(), otherwise });
-        self.code.append(&piece.bytes);
+        self.code.append(code);
         self.figures.blocks += piece.blocks.len() as u64;
-        for mut block in piece.blocks {
-            block.second = second;
+        let in_frame = self.by_frame.entry(frame).or_insert(InFrame { starts: [0; _], blocks: Vec::new() });
+        for insn in &piece.insns {
+            in_frame.starts[usize::from(insn.guest / 64)] |= 1 << (insn.guest % 64);
+        }
+        for block in &piece.blocks {
             let number = self.blocks.len() as u32;
             self.figures.translated += u64::from(block.count);
-            self.by_key.insert((frame, block.start), number);
-            let in_frame = self.by_frame.entry(frame).or_insert_with(|| Box::new([0; PAGE_SIZE]));
-            for insn in &block.insns {
-                in_frame[usize::from(insn.guest)] = number + 1;
-            }
-            self.blocks.push(block);
+            self.by_key.insert((frame, block.start.into()), number);
+            in_frame.blocks.push(number);
+            self.blocks.push(Block { second, first: block.first + self.insns.len() as u32, ..*block });
         }
+        self.insns.extend_from_slice(&piece.insns);
         let first_site = self.sites.len();
-        self.sites.extend(piece.sites);
-        self.exhausted.extend(piece.exhausted);
-        self.checks.extend(piece.checks);
+        self.sites.extend_from_slice(&piece.sites);
+        self.site_stubs.extend_from_slice(&piece.stubs);
+        self.exhausted.extend_from_slice(&piece.exhausted);
+        self.checks.extend_from_slice(&piece.checks);
+        self.shop.spare = piece;
         self.view.insert(address / PAGE_SIZE as u64, frame);
         // Branches within the page are good as long as the code is.
         for site in first_site..self.sites.len() {
             let Site { target, page, .. } = self.sites[site];
-            if target / PAGE_SIZE as u64 == page
+            if target / PAGE_SIZE as u64 == page.into()
                 && let Some(number) = self.by_key.get(&(frame, target))
                 && self.blocks[*number as usize].second.is_none()
             {
@@ -385,7 +421,7 @@ impl Cache {
         let stubs = base + self.stubs.bytes.len() as u64;
         verify(bytes, base + self.code.len() as u64, &|target| {
             target < stubs && self.stubs.entries().any(|stub| base + stub as u64 == target)
-                || self.blocks.binary_search_by_key(&target, |block| base + block.entry as u64).is_ok()
+                || self.blocks.binary_search_by_key(&target, |block| base + u64::from(block.entry)).is_ok()
         })
     }
 
@@ -394,27 +430,27 @@ impl Cache {
         let Site { at, checks, .. } = self.sites[site as usize];
         let entry = if checks { self.checked(block) } else { Some(self.blocks[block as usize].entry) };
         if let Some(entry) = entry {
-            self.code.patch(at, (entry as i64 - at as i64 - 4) as i32);
+            self.code.lead(at, entry);
         }
     }
 
     /// Where a block is entered if the budget must be checked: code that is made when it is first needed. None if there is
     /// no room for it.
-    fn checked(&mut self, block: u32) -> Option<usize> {
+    fn checked(&mut self, block: u32) -> Option<u32> {
         let Block { entry, checked, .. } = self.blocks[block as usize];
         if checked.is_some() || !self.code.has_room(MAX_PIECE) {
             return checked;
         }
         let at = self.code.len();
-        let mut emit = Emit::new();
+        let mut emit = Emit::default();
         emit.check_budget();
         let branch = emit.branch(JMP);
-        emit.resolve(branch, entry.wrapping_sub(at));
+        emit.resolve(branch, (entry as usize).wrapping_sub(at));
         self.verify(&emit.bytes).ok()?;
         self.code.append(&emit.bytes);
-        self.checks.push((at, block));
-        self.blocks[block as usize].checked = Some(at);
-        Some(at)
+        self.checks.push((at as u32, block));
+        self.blocks[block as usize].checked = Some(at as u32);
+        Some(at as u32)
     }
 
     /// Lets a site lead to a block that was found for it in the space that runs.
@@ -426,7 +462,7 @@ impl Cache {
         }
         self.patch(site, start.block);
         let crosses = self.blocks[start.block as usize].second.is_some();
-        if crosses || target / PAGE_SIZE as u64 != page {
+        if crosses || target / PAGE_SIZE as u64 != page.into() {
             self.links.push(site);
         }
     }
@@ -450,8 +486,8 @@ impl Cache {
         shared.set_jump(usize::from(index), self.host(landing.entry));
         // Another address that has the same entry is looked for next.
         if let Some(before) = self.jumps.insert(index, landing.entry) {
-            self.code.patch(landing.otherwise, (before as i64 - landing.otherwise as i64 - 4) as i32);
-            self.chained.push(landing.otherwise);
+            self.code.lead(landing.otherwise as u32, before as u32);
+            self.chained.push(landing.otherwise as u32);
         }
     }
 }

@@ -76,11 +76,13 @@ impl Code {
         self.len += bytes.len();
     }
 
-    /// Replaces the last four bytes of a branch.
+    /// Lets the branch whose displacement is at an offset lead to another offset.
     ///
     /// # Panics
-    /// If they aren't part of the code.
-    pub(crate) fn patch(&mut self, at: usize, displacement: i32) {
+    /// If it isn't part of the code.
+    pub(crate) fn lead(&mut self, at: u32, to: u32) {
+        let displacement = (i64::from(to) - i64::from(at) - 4) as i32;
+        let at = at as usize;
         assert!(at + 4 <= self.len, "a branch beyond the code");
         // SAFETY: within the mapping, as just checked; translated code doesn't run now.
         unsafe { self.write.as_ptr().add(at).cast::<i32>().write_unaligned(displacement) };

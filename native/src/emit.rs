@@ -8,6 +8,7 @@ use crate::context::{BUDGET, CHECK, SCRATCH, STACK};
 pub(crate) const RSP: u8 = 4;
 
 /// A piece of code that is being put together. Branches inside it are relative, so that it may lie anywhere.
+#[derive(Default)]
 pub(crate) struct Emit {
     pub(crate) bytes: Vec<u8>,
     /// Made when it is first needed: it brings tables of half a megabyte.
@@ -19,10 +20,6 @@ pub(crate) struct Emit {
 pub(crate) struct Unencodable;
 
 impl Emit {
-    pub(crate) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(1024), encoder: None }
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }

@@ -204,7 +204,7 @@ impl Native {
             if start.insn > 0
                 && let Some(block) = self.cache.block(start.block)
             {
-                block.enter(start.insn, fields);
+                block.enter(start.insn, self.cache.insns(block)[usize::from(start.insn)], fields);
             }
             if std::mem::take(&mut self.cache.stack_stale) {
                 fields.stack = self.cache.stack.empty();
@@ -244,11 +244,11 @@ impl Native {
                 let block = self.cache.exhausted(after);
                 budget += block.map_or(0, |block| i64::from(block.count - block.check));
                 next = exhausted(given);
-                let insn = block.and_then(|block| block.insns.get(usize::from(block.check)));
-                block.zip(insn).map_or(0, |(block, insn)| block.address(*insn))
+                let insn = block.map(|block| self.cache.insns(block)[usize::from(block.check)]);
+                block.zip(insn).map_or(0, |(block, insn)| block.address(insn))
             }
             Reason::Syscall => {
-                let end = self.cache.block(number).map_or(0, |block| block.end);
+                let end = self.cache.block(number).map_or(0, |block| block.end.into());
                 if cpu.delivery == Delivery::Exit {
                     next = Next::End(Exit::Syscall);
                     end
@@ -260,12 +260,12 @@ impl Native {
             }
             Reason::Interpret => {
                 next = Next::Interpret(CHUNK);
-                self.cache.block(number).map_or(0, |block| block.end)
+                self.cache.block(number).map_or(0, |block| block.end.into())
             }
             Reason::Fault => match self.cache.check_at(fields.fault_rip.wrapping_sub(self.cache.host(0)) as usize) {
                 Some(block) => {
                     next = exhausted(given);
-                    block.start
+                    block.start.into()
                 }
                 None => {
                     let (rip, refund) = mend(&self.cache, fields);
@@ -358,11 +358,11 @@ fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
     }
     let block = cache.block(number);
     if let Some(block) = block {
-        block.leave(index, context);
+        block.leave(index, insn, context);
     }
     let address = block.map_or(0, |block| block.address(insn));
     let executed = index as i8;
-    let refund = block.map_or(0, |block| match offset >= block.counted {
+    let refund = block.map_or(0, |block| match offset >= block.counted as usize {
         true => block.count as i8 - executed,
         false => -executed,
     });

@@ -46,7 +46,7 @@ pub(crate) struct Stubs {
 
 impl Stubs {
     pub(crate) fn new() -> Self {
-        let mut emit = Emit::new();
+        let mut emit = Emit::default();
         let reasons = [Reason::Link, Reason::Miss, Reason::Budget, Reason::Syscall, Reason::Interpret, Reason::Fault]
             .map(|reason| {
                 let start = emit.len();

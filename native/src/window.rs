@@ -164,19 +164,33 @@ impl Window {
     }
 
     /// Forgets pages.
-    fn forget(&mut self, pages: &[u64]) {
-        for address in pages.iter().filter(|address| **address < WINDOW) {
-            let page = page_number(*address);
-            if Self::has(&self.mapped, page) {
-                let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
-                let at = (self.base() + address) as *mut _;
-                // SAFETY: as for `clear`: one page of the window.
-                let unmapped = unsafe { mmap_anonymous(at, PAGE_SIZE, ProtFlags::empty(), flags) };
-                assert!(unmapped.is_ok(), "the host takes back a page of a window");
+    fn forget(&mut self, pages: &mut [u64]) {
+        // Mostly many that follow each other, as a range of them was given back.
+        pages.sort_unstable();
+        let mut rest = &*pages;
+        while let Some((first, others)) = rest.split_first() {
+            rest = others;
+            if *first >= WINDOW || !Self::has(&self.mapped, page_number(*first)) {
+                continue;
+            }
+            let mut end = *first + PAGE_SIZE as u64;
+            while let Some((next, others)) = rest.split_first()
+                && *next <= end
+                && *next < WINDOW
+            {
+                rest = others;
+                end = *next + PAGE_SIZE as u64;
+            }
+            let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+            let at = (self.base() + first) as *mut _;
+            // SAFETY: as for `clear`: pages of the window.
+            let unmapped = unsafe { mmap_anonymous(at, (end - first) as usize, ProtFlags::empty(), flags) };
+            assert!(unmapped.is_ok(), "the host takes back pages of a window");
+            for page in page_number(*first)..page_number(end) {
                 Self::set(&mut self.mapped, page, false);
                 Self::set(&mut self.writable, page, false);
-                self.mappings += 2;
             }
+            self.mappings += 2;
         }
     }
 
@@ -190,7 +204,7 @@ impl Window {
         let changes = space.take_changes();
         let epoch = space.memory().write_epoch();
         match changes {
-            Some(pages) if self.write_epoch == epoch && self.mappings < MAX_MAPPINGS => self.forget(&pages),
+            Some(mut pages) if self.write_epoch == epoch && self.mappings < MAX_MAPPINGS => self.forget(&mut pages),
             _ if !self.filled => {}
             _ => self.clear(),
         }
@@ -223,6 +237,16 @@ impl Window {
         while start > low && extends(start - PAGE_SIZE as u64, frame.checked_sub(1)) {
             start -= PAGE_SIZE as u64;
             frame -= 1;
+        }
+        // A whole block is mapped anew, so that the host maps it as a large page. Else what is there already stays.
+        if end - start < BLOCK_BYTES as u64 {
+            let known = if writable { &self.writable } else { &self.mapped };
+            let from = (page_number(start)..page_number(first)).rev().find(|page| Self::has(known, *page));
+            let from = from.map_or(start, |page| (page as u64 + 1) * PAGE_SIZE as u64);
+            frame += page_count(start, from);
+            start = from;
+            let to = (page_number(first)..page_number(end)).find(|page| Self::has(known, *page));
+            end = to.map_or(end, |page| page as u64 * PAGE_SIZE as u64);
         }
         self.map(space, start, end, frame, writable)
     }

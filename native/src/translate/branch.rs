@@ -76,7 +76,7 @@ impl Translator<'_> {
         self.emit.add_address(self.request.address, true);
         self.emit.skip_if_rcx_0(5);
         self.branch_to_stub(JMP, self.stubs.reason(Reason::Miss));
-        self.here() - 4
+        self.here() as usize - 4
     }
 
     /// Where a return lands that belongs to a call: rcx has the address that it goes to. What landed wrongly may need its
@@ -85,7 +85,7 @@ impl Translator<'_> {
         self.emit.add_address(address, true);
         self.emit.skip_if_rcx_0(5);
         let branch = self.emit.branch(JMP);
-        self.outside.push((branch, Outside::WrongReturn(address)));
+        self.piece.outside.push((branch, Outside::WrongReturn(address)));
     }
 
     fn conditional(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {

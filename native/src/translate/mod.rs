@@ -20,6 +20,8 @@ mod operand;
 mod stack;
 mod uses;
 
+use std::ops::Range;
+
 use callgate_emulator::{CpuModel, PAGE_SIZE};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
 
@@ -29,7 +31,7 @@ use crate::stubs::Stubs;
 use crate::verify;
 use crate::window::WINDOW;
 use loans::Lent;
-pub(crate) use uses::Uses;
+use uses::{Registers, Uses};
 
 /// Most instructions in a block: their count must fit in a signed byte.
 const MAX_INSTRUCTIONS: usize = 64;
@@ -58,90 +60,144 @@ pub(crate) struct Insn {
     /// The host registers whose values are in the temporaries.
     pub(crate) borrowed: [u8; TEMPORARIES],
     /// The guest's rsp less what its host register has: pushes and pops that follow each other move it only once.
-    pub(crate) moved: i32,
+    pub(crate) moved: i16,
 }
 
 /// Not a register.
 pub(crate) const NONE: u8 = 0xff;
 
-/// A translated block.
-#[derive(Debug)]
+/// A translated block. There are many: offsets in the cache and guest addresses have 32 bits.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Block {
     /// Its guest addresses.
-    pub(crate) start: u64,
-    pub(crate) end: u64,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
     /// Offsets in the cache: where it is entered, and where it ends.
-    pub(crate) entry: usize,
-    pub(crate) after: usize,
-    /// How many instructions it counts: those translated, and a `syscall` after them.
+    pub(crate) entry: u32,
+    pub(crate) after: u32,
+    /// The offset in the cache where all instructions have been counted, at once.
+    pub(crate) counted: u32,
+    /// The offset in the cache where it is entered if the budget must be checked, if there is such code.
+    pub(crate) checked: Option<u32>,
+    /// The frame that its only instruction crosses into.
+    pub(crate) second: Option<u32>,
+    /// Where its instructions are in the list of all.
+    pub(crate) first: u32,
+    /// How many instructions it counts: those translated, of which a `syscall` may be the last.
     pub(crate) count: u8,
     /// The instruction before which the budget is checked, if that is where it is counted.
     pub(crate) check: u8,
-    /// The offset in the cache where all instructions have been counted, at once.
-    pub(crate) counted: usize,
-    /// The offset in the cache where it is entered if the budget must be checked, if there is such code.
-    pub(crate) checked: Option<usize>,
     /// Registers that are lent, and how many instructions for: not for a branch at the end, unless it is to the block itself.
-    lent: Lent,
+    pub(crate) lent: Lent,
     pub(crate) lent_for: u8,
-    /// The frame that its only instruction crosses into.
-    pub(crate) second: Option<u32>,
-    pub(crate) insns: Box<[Insn]>,
 }
 
 impl Block {
+    /// Its instructions in the list of all.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.first as usize..self.first as usize + usize::from(self.count)
+    }
+
     /// The guest address of an instruction.
     pub(crate) fn address(&self, insn: Insn) -> u64 {
-        self.start - self.start % PAGE_SIZE as u64 + u64::from(insn.guest)
+        let start = u64::from(self.start);
+        start - start % PAGE_SIZE as u64 + u64::from(insn.guest)
     }
 
     /// Puts registers into the places that they have at an instruction.
-    pub(crate) fn enter(&self, insn: u16, context: &mut Context) {
-        let moved = self.insns[usize::from(insn)].moved;
+    pub(crate) fn enter(&self, number: u16, insn: Insn, context: &mut Context) {
         let rsp = &mut context.gpr[usize::from(loans::RSP)];
-        *rsp = rsp.wrapping_sub(i64::from(moved) as u64);
-        if insn < u16::from(self.lent_for) {
+        *rsp = rsp.wrapping_sub(i64::from(insn.moved) as u64);
+        if number < u16::from(self.lent_for) {
             loans::enter(&self.lent, context);
         }
     }
 
     /// Puts them back.
-    pub(crate) fn leave(&self, insn: u16, context: &mut Context) {
-        if insn < u16::from(self.lent_for) {
+    pub(crate) fn leave(&self, number: u16, insn: Insn, context: &mut Context) {
+        if number < u16::from(self.lent_for) {
             loans::leave(&self.lent, context);
         }
-        let moved = self.insns[usize::from(insn)].moved;
         let rsp = &mut context.gpr[usize::from(loans::RSP)];
-        *rsp = rsp.wrapping_add(i64::from(moved) as u64);
+        *rsp = rsp.wrapping_add(i64::from(insn.moved) as u64);
     }
 }
 
 /// A direct branch out of a block.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Site {
     /// Offset of its displacement in the cache.
-    pub(crate) at: usize,
-    /// Offset of the code that leaves to find its target.
-    pub(crate) stub: usize,
+    pub(crate) at: u32,
     /// The guest address that it leads to.
     pub(crate) target: u64,
     /// The page that it is in.
-    pub(crate) page: u64,
+    pub(crate) page: u32,
     /// The budget must be checked on the way.
     pub(crate) checks: bool,
 }
 
 /// What was translated at once.
+#[derive(Default)]
 pub(crate) struct Piece {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) emit: Emit,
     pub(crate) blocks: Vec<Block>,
+    /// The blocks' instructions.
+    pub(crate) insns: Vec<Insn>,
     pub(crate) sites: Vec<Site>,
+    /// Of each site, the offset in the cache of the code that leaves to find its target.
+    pub(crate) stubs: Vec<u32>,
     /// Of a landing, the offset in the cache of the displacement of its jump to where another address is looked for.
     pub(crate) otherwise: Option<usize>,
     /// Where the code goes on that has left because the budget hasn't enough for a block, and the block.
-    pub(crate) exhausted: Vec<(usize, u32)>,
+    pub(crate) exhausted: Vec<(u32, u32)>,
     /// Where the code is that faults if the budget is exhausted before a block, and the block.
-    pub(crate) checks: Vec<(usize, u32)>,
+    pub(crate) checks: Vec<(u32, u32)>,
+    /// Branches to be resolved to code at the piece's end.
+    outside: Vec<(usize, Outside)>,
+}
+
+impl Piece {
+    /// Makes room for another, in the same memory.
+    fn clear(&mut self) {
+        self.emit.bytes.clear();
+        self.blocks.clear();
+        self.insns.clear();
+        self.sites.clear();
+        self.stubs.clear();
+        self.otherwise = None;
+        self.exhausted.clear();
+        self.checks.clear();
+        self.outside.clear();
+    }
+}
+
+/// What translations leave to those after them.
+pub(crate) struct Workshop {
+    uses: Uses,
+    /// The memory of an earlier piece.
+    pub(crate) spare: Piece,
+    plan: Plan,
+}
+
+impl Workshop {
+    pub(crate) fn new() -> Self {
+        Self { uses: Uses::new(), spare: Piece::default(), plan: Plan::default() }
+    }
+}
+
+/// The instructions of a piece, where each of its blocks ends among them, and where branches in it lead back to.
+#[derive(Default)]
+struct Plan {
+    instructions: Vec<Instruction>,
+    ends: Vec<usize>,
+    heads: Vec<u64>,
+}
+
+impl Plan {
+    fn blocks(&self) -> impl Iterator<Item = &[Instruction]> {
+        let starts = [0].into_iter().chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.instructions[start..*end])
+    }
 }
 
 /// This instruction is left to the interpreter.
@@ -186,13 +242,9 @@ pub(crate) fn crosses(bytes: &[u8]) -> bool {
 struct Translator<'a> {
     request: &'a Request<'a>,
     stubs: &'a Stubs,
-    emit: Emit,
     uses: &'a mut Uses,
-    sites: Vec<Site>,
-    /// Branches to be resolved to code at the piece's end.
-    outside: Vec<(usize, Outside)>,
-    exhausted: Vec<(usize, u32)>,
-    checks: Vec<(usize, u32)>,
+    emit: Emit,
+    piece: Piece,
     /// The guest addresses of the block at hand, if the budget isn't checked when it is counted.
     unchecked: Option<(u64, u64)>,
     /// Of the instruction at hand.
@@ -212,8 +264,8 @@ struct Translator<'a> {
 /// What a branch leads to that lies out of the way.
 #[derive(Clone, Copy)]
 enum Outside {
-    /// The stub of a site.
-    Site(usize),
+    /// The stub of the next site.
+    Site,
     /// The way out when the budget has not enough for a block; with loans and what rsp has to be moved by.
     Budget(usize, Lent, i32),
     /// A wrong return: the scratch register has the guest address less this one.
@@ -239,13 +291,9 @@ fn branches_to(instructions: &[Instruction], address: u64) -> bool {
 }
 
 /// Where branches lead back to.
-fn heads(plan: &[Vec<Instruction>]) -> Vec<u64> {
-    let branches = plan.iter().flatten().filter(|instruction| instruction.op0_kind() == OpKind::NearBranch64);
-    branches
-        .map(|branch| (branch.ip(), branch.near_branch_target()))
-        .filter(|(ip, to)| to <= ip)
-        .map(|(_, to)| to)
-        .collect()
+fn heads(instructions: &[Instruction]) -> impl Iterator<Item = u64> {
+    let branches = instructions.iter().filter(|instruction| instruction.op0_kind() == OpKind::NearBranch64);
+    branches.map(|branch| (branch.ip(), branch.near_branch_target())).filter(|(ip, to)| to <= ip).map(|(_, to)| to)
 }
 
 /// How a block ended.
@@ -263,18 +311,17 @@ enum Ending {
 pub(crate) fn translate(
     request: &Request<'_>,
     stubs: &Stubs,
-    uses: &mut Uses,
+    shop: &mut Workshop,
     known: &dyn Fn(u64) -> bool,
 ) -> Option<Piece> {
+    let mut piece = std::mem::take(&mut shop.spare);
+    piece.clear();
     let mut translator = Translator {
         request,
         stubs,
-        emit: Emit::new(),
-        uses,
-        sites: Vec::new(),
-        outside: Vec::new(),
-        exhausted: Vec::new(),
-        checks: Vec::new(),
+        uses: &mut shop.uses,
+        emit: std::mem::take(&mut piece.emit),
+        piece,
         unchecked: None,
         borrowed: [NONE; TEMPORARIES],
         scratch_free: true,
@@ -285,50 +332,21 @@ pub(crate) fn translate(
         round: None,
     };
     translator.set_usual();
-    let otherwise = request.landing.then(|| translator.land());
-    let plan = translator.plan(known);
-    let heads = heads(&plan);
-    let mut blocks: Vec<Block> = Vec::with_capacity(plan.len());
-    // Where the code would go on after the last of them.
-    let mut end = None;
-    for (index, instructions) in plan.iter().enumerate() {
-        let start = instructions[0].ip();
-        if end.is_some_and(|end| end != start) {
-            break;
-        }
-        let is_head = index == 0 || heads.contains(&start);
-        let Some((block, ending)) = translator.block(instructions, index, is_head) else { break };
-        end = (ending == Ending::Open).then_some(block.end);
-        blocks.push(block);
-        if end.is_none() {
-            break;
-        }
+    translator.piece.otherwise = request.landing.then(|| translator.land());
+    translator.plan(&mut shop.plan, known);
+    let is_translated = translator.blocks(&shop.plan);
+    translator.piece.emit = translator.emit;
+    if is_translated {
+        return Some(translator.piece);
     }
-    if blocks.is_empty() {
-        return None;
-    }
-    // What follows in line isn't here.
-    if let Some(end) = end {
-        translator.jump(JMP, end);
-    }
-    if let Some(last) = blocks.last_mut() {
-        last.after = translator.here();
-    }
-    translator.finish();
-    Some(Piece {
-        bytes: translator.emit.bytes,
-        blocks,
-        sites: translator.sites,
-        otherwise,
-        exhausted: translator.exhausted,
-        checks: translator.checks,
-    })
+    shop.spare = translator.piece;
+    None
 }
 
 impl Translator<'_> {
     /// The offset in the cache that comes next.
-    fn here(&self) -> usize {
-        self.request.origin + self.emit.len()
+    fn here(&self) -> u32 {
+        (self.request.origin + self.emit.len()) as u32
     }
 
     fn decoder_at(&self, address: u64) -> Decoder<'_> {
@@ -336,24 +354,23 @@ impl Translator<'_> {
         Decoder::with_ip(64, &self.request.page[offset..], address, DecoderOptions::NONE)
     }
 
-    /// The instructions of the block at an address, up to one that ends it or isn't translated.
-    fn decode(&self, address: u64) -> Vec<Instruction> {
+    /// Adds the instructions of the block at an address, up to one that ends it or isn't translated.
+    fn decode(&self, address: u64, list: &mut Vec<Instruction>) {
         let mut decoder = self.decoder_at(address);
-        let mut list = Vec::with_capacity(16);
-        let most = if self.request.crosses() { 1 } else { MAX_INSTRUCTIONS };
+        let from = list.len();
+        let most = from + if self.request.crosses() { 1 } else { MAX_INSTRUCTIONS };
         while list.len() < most && decoder.can_decode() {
             let instruction = decoder.decode();
             if instruction.is_invalid() || !self.translatable(&instruction) {
                 break;
             }
             list.push(instruction);
-            match self.goes_on(&list, address) {
+            match self.goes_on(&list[from..], address) {
                 Some(target) => decoder = self.decoder_at(target),
                 None if instruction.flow_control() != FlowControl::Next => break,
                 None => {}
             }
         }
-        list
     }
 
     /// Where a block goes on after a jump: at its target, if that is near and not in the block already.
@@ -381,34 +398,68 @@ impl Translator<'_> {
 
     /// The blocks of a piece: those that follow each other in line, up to one that is translated already and isn't near. A
     /// jump to that would be taken each time: most of all behind calls, where translated code begins that was met by returns.
-    fn plan(&self, known: &dyn Fn(u64) -> bool) -> Vec<Vec<Instruction>> {
-        let mut plan: Vec<Vec<Instruction>> = Vec::new();
+    fn plan(&self, plan: &mut Plan, known: &dyn Fn(u64) -> bool) {
+        plan.instructions.clear();
+        plan.ends.clear();
+        plan.heads.clear();
         let mut address = self.request.address;
         let mut returns = false;
-        while plan.len() < if self.request.crosses() { 1 } else { MAX_BLOCKS }
+        while plan.ends.len() < if self.request.crosses() { 1 } else { MAX_BLOCKS }
             && (address ^ self.request.address) < PAGE_SIZE as u64
-            && plan.iter().all(|block| block[0].ip() != address)
-            && (plan.len() < WITH_KNOWN || returns || !known(address))
+            && plan.blocks().all(|block| block[0].ip() != address)
+            && (plan.ends.len() < WITH_KNOWN || returns || !known(address))
         {
-            let instructions = self.decode(address);
-            let Some(last) = instructions.last() else { break };
+            let start = plan.instructions.len();
+            self.decode(address, &mut plan.instructions);
+            let Some(last) = plan.instructions[start..].last() else { break };
             returns = matches!(last.flow_control(), FlowControl::Call | FlowControl::IndirectCall);
             let goes_on = match last.flow_control() {
-                FlowControl::Next => instructions.len() == MAX_INSTRUCTIONS,
+                FlowControl::Next => plan.instructions.len() - start == MAX_INSTRUCTIONS,
                 flow => returns || flow == FlowControl::ConditionalBranch,
             };
             address = last.next_ip();
-            plan.push(instructions);
+            plan.ends.push(plan.instructions.len());
+            plan.heads.extend(heads(&plan.instructions[start..]));
             if !goes_on {
                 break;
             }
         }
-        plan
+    }
+
+    /// Translates the blocks of a plan, those of them that follow each other. False if not even one can be.
+    fn blocks(&mut self, plan: &Plan) -> bool {
+        // Where the code would go on after the last of them.
+        let mut end = None;
+        for (index, instructions) in plan.blocks().enumerate() {
+            let start = instructions[0].ip();
+            if end.is_some_and(|end| end != start) {
+                break;
+            }
+            let is_head = index == 0 || plan.heads.contains(&start);
+            let Some((block, ending)) = self.block(instructions, index, is_head) else { break };
+            end = (ending == Ending::Open).then_some(u64::from(block.end));
+            self.piece.blocks.push(block);
+            if end.is_none() {
+                break;
+            }
+        }
+        // What follows in line isn't here.
+        if let Some(end) = end {
+            self.jump(JMP, end);
+        }
+        let here = self.here();
+        if let Some(last) = self.piece.blocks.last_mut() {
+            last.after = here;
+        }
+        self.finish();
+        !self.piece.blocks.is_empty()
     }
 
     /// Translates one block, or as much of it as it can.
     fn block(&mut self, mut instructions: &[Instruction], index: usize, is_head: bool) -> Option<(Block, Ending)> {
-        let before = (self.emit.len(), self.sites.len(), self.outside.len(), self.checks.len());
+        let piece = &self.piece;
+        let before =
+            (self.emit.len(), piece.insns.len(), piece.sites.len(), piece.outside.len(), piece.checks.len());
         let previous = self.unchecked;
         while !instructions.is_empty() {
             match self.try_block(instructions, index, is_head) {
@@ -463,39 +514,42 @@ impl Translator<'_> {
         let is_end =
             |last: &&Instruction| last.flow_control() != FlowControl::Next || last.mnemonic() == Mnemonic::Syscall;
         let body = instructions.len() - usize::from(instructions.last().filter(is_end).is_some());
-        let registers: Vec<_> = instructions.iter().map(|instruction| self.uses.of(instruction)).collect();
+        let mut registers = [Registers::default(); MAX_INSTRUCTIONS];
+        for (registers, instruction) in registers.iter_mut().zip(instructions) {
+            *registers = self.uses.of(instruction);
+        }
         // A block that branches back to its own start lends once for all its rounds.
         let loops = place.is_some() && branches_to(instructions, start);
         let lent = Self::loans(&registers[..body], loops);
         self.lend(lent);
         self.round = loops.then_some((start, self.emit.len()));
-        let mut insns = Vec::with_capacity(instructions.len());
+        let first = self.piece.insns.len();
         let mut ending = None;
-        for instruction in instructions {
-            if insns.len() == body && !loops {
+        for (index, instruction) in instructions.iter().enumerate() {
+            if index == body && !loops {
                 self.take_back(lent);
             }
             if self.needs_stack(instruction) {
                 self.move_stack();
             }
             let moved = self.moved;
-            let mut host = self.here() as u32;
+            let mut host = self.here();
             self.borrowed = [NONE; TEMPORARIES];
             self.scratch_free = true;
-            if place == Some(insns.len()) {
+            if place == Some(index) {
                 self.emit.sub_budget(count);
                 let branch = self.emit.branch(JS);
-                self.outside.push((branch, Outside::Budget(number, self.lent, moved)));
+                self.piece.outside.push((branch, Outside::Budget(number, self.lent, moved)));
                 counted = Some(self.here());
-                host = self.here() as u32;
+                host = self.here();
             }
             // A jump that the block goes on after has been made by decoding.
-            let last = insns.len() + 1 == instructions.len();
+            let last = index + 1 == instructions.len();
             if last || !instruction.is_jmp_short_or_near() {
-                ending = self.one(instruction, number).map_err(|Untranslated| insns.len())?;
+                ending = self.one(instruction, number).map_err(|Untranslated| index)?;
             }
             let guest = (instruction.ip() % PAGE_SIZE as u64) as u16;
-            insns.push(Insn { guest, host, borrowed: self.borrowed, moved });
+            self.piece.insns.push(Insn { guest, host, borrowed: self.borrowed, moved: moved as i16 });
         }
         self.move_stack();
         if body == instructions.len() || loops {
@@ -504,7 +558,7 @@ impl Translator<'_> {
         self.round = None;
         let ending = ending.unwrap_or_else(|| {
             let rest = &self.request.page[(end - 1) as usize % PAGE_SIZE + 1..];
-            if insns.len() == MAX_INSTRUCTIONS || rest.is_empty() || self.request.crosses() || crosses(rest) {
+            if instructions.len() == MAX_INSTRUCTIONS || rest.is_empty() || self.request.crosses() || crosses(rest) {
                 Ending::Open
             } else {
                 self.leave(Reason::Interpret, number);
@@ -514,32 +568,33 @@ impl Translator<'_> {
         let check = place.unwrap_or(0) as u8;
         let counted = counted.unwrap_or(entry);
         let block = Block {
-            start,
-            end,
+            start: start as u32,
+            end: end as u32,
             entry,
             after: self.here(),
-            count,
-            check,
             counted,
             checked,
+            second: None,
+            first: first as u32,
+            count,
+            check,
             lent,
             lent_for: if loops { count } else { body as u8 },
-            second: None,
-            insns: insns.into(),
         };
         Ok((block, ending))
     }
 
-    fn rewind(&mut self, (bytes, sites, outside, checks): (usize, usize, usize, usize)) {
+    fn rewind(&mut self, (bytes, insns, sites, outside, checks): (usize, usize, usize, usize, usize)) {
         self.emit.bytes.truncate(bytes);
-        self.sites.truncate(sites);
-        self.outside.truncate(outside);
-        self.checks.truncate(checks);
+        self.piece.insns.truncate(insns);
+        self.piece.sites.truncate(sites);
+        self.piece.outside.truncate(outside);
+        self.piece.checks.truncate(checks);
     }
 
     /// Faults if the budget is exhausted before a block, and keeps the flags.
     fn check(&mut self, block: usize) {
-        self.checks.push((self.here(), block as u32));
+        self.piece.checks.push((self.here(), block as u32));
         self.emit.check_budget();
     }
 
@@ -563,20 +618,22 @@ impl Translator<'_> {
             self.emit.resolve(branch, round);
             return;
         }
-        self.outside.push((branch, Outside::Site(self.sites.len())));
-        let (at, page) = (self.request.origin + branch, self.request.address / PAGE_SIZE as u64);
+        self.piece.outside.push((branch, Outside::Site));
+        let at = (self.request.origin + branch) as u32;
+        let page = (self.request.address / PAGE_SIZE as u64) as u32;
         let checks = self.unchecked.is_some_and(|from| !is_near(from, target));
-        self.sites.push(Site { at, stub: 0, target, page, checks });
+        self.piece.sites.push(Site { at, target, page, checks });
     }
 
     /// Puts what lies out of the way behind the blocks.
     fn finish(&mut self) {
-        for (branch, outside) in std::mem::take(&mut self.outside) {
+        let mut outsides = std::mem::take(&mut self.piece.outside);
+        for (branch, outside) in outsides.drain(..) {
             let here = self.emit.len();
             self.emit.resolve(branch, here);
             match outside {
-                Outside::Site(site) => {
-                    self.sites[site].stub = self.here();
+                Outside::Site => {
+                    self.piece.stubs.push(self.here());
                     self.branch_to_stub(CALL, self.stubs.reason(Reason::Link));
                 }
                 Outside::Budget(number, lent, moved) => {
@@ -591,6 +648,7 @@ impl Translator<'_> {
                 }
             }
         }
+        self.piece.outside = outsides;
         // Nothing returns behind the calls that leave, but nothing may be able to run out of the piece either.
         self.branch_to_stub(JMP, self.stubs.reason(Reason::Link));
     }
@@ -599,7 +657,7 @@ impl Translator<'_> {
     /// return to.
     fn exhaust(&mut self, number: usize) {
         self.branch_to_stub(CALL, self.stubs.reason(Reason::Budget));
-        self.exhausted.push((self.here(), number as u32));
+        self.piece.exhausted.push((self.here(), number as u32));
     }
 
     /// Translates one instruction; says how the block ends if it ends there.

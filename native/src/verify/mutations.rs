@@ -10,7 +10,7 @@ use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
 use super::tests::{Numbers, is_tame};
 use super::verify;
 use crate::stubs::Stubs;
-use crate::translate::{Request, Uses, translate};
+use crate::translate::{Request, Workshop, translate};
 
 /// Where the code cache is.
 const BASE: u64 = 0x7000_0000;
@@ -37,7 +37,7 @@ fn pages() -> Vec<Vec<u8>> {
 fn pieces(stubs: &Stubs, numbers: &mut Numbers) -> Vec<Vec<u8>> {
     let pages = pages();
     let mut pieces = Vec::new();
-    let mut uses = Uses::new();
+    let mut shop = Workshop::new();
     while pieces.len() < PIECES {
         let page = &pages[numbers.next() as usize % pages.len()];
         let offset = numbers.next() % PAGE_SIZE as u64;
@@ -49,7 +49,7 @@ fn pieces(stubs: &Stubs, numbers: &mut Numbers) -> Vec<Vec<u8>> {
             first_block: 0,
             landing: numbers.next().is_multiple_of(4),
         };
-        pieces.extend(translate(&request, stubs, &mut uses, &|_| false).map(|piece| piece.bytes));
+        pieces.extend(translate(&request, stubs, &mut shop, &|_| false).map(|piece| piece.emit.bytes));
     }
     pieces
 }
