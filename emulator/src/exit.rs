@@ -132,6 +132,13 @@ pub trait Engine {
         Vec::new()
     }
 
+    /// Several runs in a row begin. Until they [end](Self::end) the engine may keep registers of the thread that neither
+    /// Rust nor C uses, such as the base of gs; else `run` leaves all as it was.
+    fn begin(&mut self) {}
+
+    /// They end.
+    fn end(&mut self) {}
+
     /// Executes until something happens that is not the core's business, at most `budget` instructions.
     ///
     /// The count is exact, and added to `cpu.instructions`: an instruction that faulted is not in it, one that ends in

@@ -130,7 +130,9 @@ impl Machine {
             // Whoever is runnable and has no body has exited meanwhile.
             let body = link.body.borrow_mut().take();
             if let Some(mut task) = body {
+                self.engine.begin();
                 let turn = self.run_task(&mut task);
+                self.engine.end();
                 if let Err(message) = turn {
                     return Outcome::Broken(message);
                 }

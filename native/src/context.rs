@@ -90,9 +90,6 @@ pub(crate) struct Context {
     /// The stack of translated code: return addresses alone.
     pub(crate) stack: u64,
     pub(crate) host_rsp: u64,
-    pub(crate) host_gs: u64,
-    /// Not 0 if system calls give gs its base.
-    pub(crate) gs_by_call: u64,
     pub(crate) host_mxcsr: u32,
     pub(crate) mxcsr: u32,
     /// The guest's vector registers: low halves and high halves.

@@ -8,6 +8,7 @@ use callgate_emulator::{
 
 use crate::cache::{Cache, Start};
 use crate::context::{CONTEXT_BYTES, Context, MOST_BUDGET, Reason};
+use crate::host::GsBase;
 use crate::signal::{self, Active};
 use crate::stubs::{SAVED_RDI, SAVED_RSI};
 use crate::translate::{MARGIN, NONE};
@@ -45,6 +46,9 @@ pub struct Native {
     memory: Memory,
     shared: Shared,
     windows: Windows,
+    /// gs, which is given back after each run, or at the end of several.
+    gs: GsBase,
+    keeps_gs: bool,
     cache: Cache,
     counters: Box<[u8; COUNTERS]>,
     /// The page fault that ended the last run: its page is mapped into the window before it is touched again.
@@ -82,12 +86,9 @@ impl Native {
         signal::install()?;
         let shared = Shared::new()?;
         let cache = Cache::new(model)?;
-        let context = shared.context();
         // SAFETY: all zeros is a valid context, and nobody else has a reference.
-        let fields = unsafe { &mut *context };
-        fields.this = context as u64;
+        let fields = unsafe { &mut *shared.context() };
         fields.leave = enter::leave as *const () as u64;
-        fields.gs_by_call = u64::from(!host::has_fsgsbase());
         let mut interp = Interp::with_model(memory, model);
         interp.start_quickly(QUICK);
         Ok(Self {
@@ -95,6 +96,8 @@ impl Native {
             memory: memory.clone(),
             windows: Windows::new(&shared, WINDOWS)?,
             shared,
+            gs: GsBase::new(),
+            keeps_gs: false,
             cache,
             counters: Box::new([0; COUNTERS]),
             faulted: None,
@@ -131,8 +134,7 @@ impl Native {
 
     /// Does as on a host whose programs have no FSGSBASE: for tests of that.
     pub fn without_fsgsbase(&mut self) {
-        // SAFETY: the context is ours, and translated code, which else uses it, doesn't run.
-        unsafe { (*self.shared.context()).gs_by_call = 1 };
+        self.gs.set_by_call();
     }
 
     /// Whether translated code can run this at all.
@@ -183,12 +185,15 @@ impl Native {
 
     /// Runs translated code from a start on, and finds out what comes next.
     fn enter(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64, start: Start, window: usize) -> Next {
-        let context = self.shared.context();
+        // At the address that translated code has it at: processors are slow to find in their caches what was stored by
+        // another.
+        let context = self.windows.get(window).context();
         let given = (*left - MARGIN).min(MOST_BUDGET);
         let before = cpu.rflags();
         {
             // SAFETY: the context is ours, and translated code, which else uses it, doesn't run yet.
             let fields = unsafe { &mut *context };
+            fields.this = context as u64;
             fields.gpr = cpu.gpr;
             fields.flags = before & FLAGS | rflags::FIXED | rflags::IF;
             fields.budget = given.wrapping_add_signed(-i64::from(start.deduct));
@@ -217,9 +222,13 @@ impl Native {
             stack_base: self.cache.stack.empty(),
             context,
         }));
+        self.gs.set(self.windows.get(window).base());
         // SAFETY: all fields are set: the entry is an instruction's start in verified code, the stack is the return
         // stack's, and `check` has seen that the host has AVX and a way to give gs its base.
         unsafe { enter::enter(context) };
+        if !self.keeps_gs {
+            self.gs.give_back();
+        }
         signal::set_active(None);
         // SAFETY: as above; translated code has been left.
         let fields = unsafe { &mut *context };
@@ -393,6 +402,15 @@ impl Engine for Native {
             ("translation_us", figures.translation.as_micros() as u64),
             ("verification_us", figures.verification.as_micros() as u64),
         ]
+    }
+
+    fn begin(&mut self) {
+        self.keeps_gs = true;
+    }
+
+    fn end(&mut self) {
+        self.keeps_gs = false;
+        self.gs.give_back();
     }
 
     /// # Panics

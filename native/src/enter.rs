@@ -6,7 +6,6 @@ use std::mem::offset_of;
 use callgate_emulator::rflags;
 
 use crate::context::{Context, slot};
-use crate::host::{ARCH_GET_GS, ARCH_SET_GS};
 
 /// The direction flag in the flags' second byte.
 const DF_HIGH: u64 = rflags::DF >> 8;
@@ -18,8 +17,8 @@ const OF: u32 = rflags::OF.trailing_zeros();
 /// # Safety
 /// `context` must be the one that is mapped below the window `context.window`, and its fields must be set: the entry is
 /// the start of a verified instruction in the code cache, the stack lies in the return stack with the bottom entry in
-/// place, the vector pointers lead to 32 registers of 16 bytes each. The host must have AVX, and user-mode FSGSBASE
-/// unless system calls are to give gs its base.
+/// place, the vector pointers lead to 32 registers of 16 bytes each. gs must have the window as its base. The host must have
+/// AVX.
 #[unsafe(naked)]
 pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context) {
     naked_asm!(
@@ -31,13 +30,6 @@ pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context) {
         "push r15",
         "stmxcsr [rdi + {host_mxcsr}]",
         "mov [rdi + {host_rsp}], rsp",
-        "cmp qword ptr [rdi + {gs_by_call}], 0",
-        "jne 4f",
-        "rdgsbase rax",
-        "mov [rdi + {host_gs}], rax",
-        "mov rax, [rdi + {window}]",
-        "wrgsbase rax",
-        "5:",
         "mov eax, [rdi + {mxcsr}]",
         "cmp eax, [rdi + {host_mxcsr}]",
         "je 2f",
@@ -84,32 +76,14 @@ pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context) {
         "mov r10, [rdi + {budget}]",
         "mov rdi, [rdi + {gpr} + 8 * 7]",
         "jmp qword ptr gs:[{entry}]",
-        "4:",
-        "mov rdx, rdi",
-        "mov eax, {arch_prctl}",
-        "mov edi, {get_gs}",
-        "lea rsi, [rdx + {host_gs}]",
-        "syscall",
-        "mov eax, {arch_prctl}",
-        "mov edi, {set_gs}",
-        "mov rsi, [rdx + {window}]",
-        "syscall",
-        "mov rdi, rdx",
-        "jmp 5b",
         "6:",
         "push rcx",
         "popfq",
         "jmp 7b",
         df_high = const DF_HIGH,
         of = const OF,
-        gs_by_call = const offset_of!(Context, gs_by_call),
-        arch_prctl = const libc::SYS_arch_prctl,
-        get_gs = const ARCH_GET_GS,
-        set_gs = const ARCH_SET_GS,
         host_mxcsr = const offset_of!(Context, host_mxcsr),
         host_rsp = const offset_of!(Context, host_rsp),
-        host_gs = const offset_of!(Context, host_gs),
-        window = const offset_of!(Context, window),
         mxcsr = const offset_of!(Context, mxcsr),
         xmm = const offset_of!(Context, xmm),
         ymm_high = const offset_of!(Context, ymm_high),
@@ -173,11 +147,6 @@ pub(crate) unsafe extern "sysv64" fn leave() {
         "vextractf128 [rcx + 16 * \\i], ymm\\i, 1",
         ".endr",
         "vzeroupper",
-        "cmp qword ptr [rdi + {gs_by_call}], 0",
-        "jne 4f",
-        "mov rax, [rdi + {host_gs}]",
-        "wrgsbase rax",
-        "5:",
         "pop r15",
         "pop r14",
         "pop r13",
@@ -185,12 +154,6 @@ pub(crate) unsafe extern "sysv64" fn leave() {
         "pop rbp",
         "pop rbx",
         "ret",
-        "4:",
-        "mov eax, {arch_prctl}",
-        "mov rsi, [rdi + {host_gs}]",
-        "mov edi, {set_gs}",
-        "syscall",
-        "jmp 5b",
         "6:",
         // `test` has changed those that were just read.
         "mov rcx, rax",
@@ -209,9 +172,6 @@ pub(crate) unsafe extern "sysv64" fn leave() {
         df = const rflags::DF,
         df_high = const DF_HIGH,
         of = const OF,
-        gs_by_call = const offset_of!(Context, gs_by_call),
-        arch_prctl = const libc::SYS_arch_prctl,
-        set_gs = const ARCH_SET_GS,
         gpr = const slot::gpr(0),
         budget = const slot::BUDGET,
         stack = const slot::STACK,
@@ -223,6 +183,5 @@ pub(crate) unsafe extern "sysv64" fn leave() {
         host_mxcsr = const offset_of!(Context, host_mxcsr),
         xmm = const offset_of!(Context, xmm),
         ymm_high = const offset_of!(Context, ymm_high),
-        host_gs = const offset_of!(Context, host_gs),
     )
 }

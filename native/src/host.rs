@@ -1,18 +1,89 @@
 //! What the host must have.
 
+use std::arch::asm;
 use std::io;
 
 /// AT_HWCAP2: ring 3 may read and write the bases of fs and gs.
 const HWCAP2_FSGSBASE: libc::c_ulong = 2;
 
 /// arch_prctl(2): the base of gs.
-pub(crate) const ARCH_SET_GS: libc::c_int = 0x1001;
-pub(crate) const ARCH_GET_GS: libc::c_int = 0x1004;
+const ARCH_SET_GS: libc::c_int = 0x1001;
+const ARCH_GET_GS: libc::c_int = 0x1004;
 
 /// Whether gs gets its base by instructions. Before Linux 5.9, and where it was told so, only system calls can give it.
-pub(crate) fn has_fsgsbase() -> bool {
+fn has_fsgsbase() -> bool {
     // SAFETY: getauxval has no preconditions.
     unsafe { libc::getauxval(libc::AT_HWCAP2) & HWCAP2_FSGSBASE != 0 }
+}
+
+/// The base of gs of the thread that runs the engine. Neither Rust nor C uses it.
+pub(crate) struct GsBase {
+    by_call: bool,
+    /// What it was before it was set, and what it was set to.
+    set: Option<(u64, u64)>,
+}
+
+impl GsBase {
+    pub(crate) fn new() -> Self {
+        Self { by_call: !has_fsgsbase(), set: None }
+    }
+
+    /// From now on by system calls.
+    pub(crate) fn set_by_call(&mut self) {
+        self.by_call = true;
+    }
+
+    fn read(&self) -> u64 {
+        let mut base = 0u64;
+        if self.by_call {
+            // SAFETY: the kernel writes the base where the second argument points to.
+            unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_GET_GS, &raw mut base) };
+        } else {
+            // SAFETY: the host has the instruction, which only reads.
+            unsafe { asm!("rdgsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
+        }
+        base
+    }
+
+    fn write(&self, base: u64) {
+        if self.by_call {
+            // SAFETY: nobody else uses gs.
+            unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base) };
+        } else {
+            // SAFETY: the host has the instruction, and nobody else uses gs.
+            unsafe { asm!("wrgsbase {}", in(reg) base, options(nomem, nostack, preserves_flags)) };
+        }
+    }
+
+    /// Sets it, if it isn't.
+    #[inline]
+    pub(crate) fn set(&mut self, base: u64) {
+        match self.set {
+            Some((_, current)) if current == base => {}
+            Some((before, _)) => {
+                self.write(base);
+                self.set = Some((before, base));
+            }
+            None => {
+                let before = self.read();
+                self.write(base);
+                self.set = Some((before, base));
+            }
+        }
+    }
+
+    /// Makes it what it was.
+    pub(crate) fn give_back(&mut self) {
+        if let Some((before, _)) = self.set.take() {
+            self.write(before);
+        }
+    }
+}
+
+impl Drop for GsBase {
+    fn drop(&mut self) {
+        self.give_back();
+    }
 }
 
 /// Whether the native engine can run on this host at all.

@@ -137,6 +137,11 @@ impl Window {
         (self.reserved.as_ptr() as u64 + BELOW as u64).next_multiple_of(BLOCK_BYTES as u64)
     }
 
+    /// The context, where translated code has it.
+    pub(crate) fn context(&self) -> *mut Context {
+        self.base().wrapping_add_signed(CONTEXT.into()) as *mut _
+    }
+
     fn has(bits: &[u64], page: usize) -> bool {
         bits[page / 64] >> (page % 64) & 1 != 0
     }

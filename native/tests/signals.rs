@@ -187,6 +187,25 @@ fn system_calls_give_gs_its_base_where_instructions_cannot() {
     }
 }
 
+#[test]
+fn gs_is_given_back_after_several_runs() {
+    let memory = Memory::new(16 << 20).expect("memory");
+    let Some(mut native) = engine(&memory) else { return };
+    let expected = run(&mut Interp::new(&memory), &memory, 3);
+    let gs = gs_base();
+    native.begin();
+    for _ in 0..3 {
+        assert_eq!(run(&mut native, &memory, 3), expected);
+    }
+    assert_ne!(gs_base(), gs);
+    native.end();
+    assert_eq!(gs_base(), gs);
+    native.begin();
+    assert_eq!(run(&mut native, &memory, 3), expected);
+    drop(native);
+    assert_eq!(gs_base(), gs);
+}
+
 fn gs_base() -> u64 {
     let mut base = 0u64;
     // SAFETY: ARCH_GET_GS writes the base where the second argument points to.

@@ -458,8 +458,7 @@ impl Translator<'_> {
     /// Translates one block, or as much of it as it can.
     fn block(&mut self, mut instructions: &[Instruction], index: usize, is_head: bool) -> Option<(Block, Ending)> {
         let piece = &self.piece;
-        let before =
-            (self.emit.len(), piece.insns.len(), piece.sites.len(), piece.outside.len(), piece.checks.len());
+        let before = (self.emit.len(), piece.insns.len(), piece.sites.len(), piece.outside.len(), piece.checks.len());
         let previous = self.unchecked;
         while !instructions.is_empty() {
             match self.try_block(instructions, index, is_head) {
