@@ -1,10 +1,11 @@
 //! Operands: registers under other names, memory confined.
 
+use callgate_emulator::PAGE_SIZE;
 use iced_x86::{Code, Instruction, MemorySize, Mnemonic, OpKind, Register};
 
 use super::loans::{Place, RCX, RSP};
 use super::uses::Registers;
-use super::{NONE, Translator, Untranslated};
+use super::{LONGEST, NONE, Translator, Untranslated};
 use crate::context::{SCRATCH, STACK, slot};
 
 /// Host registers that are borrowed if the scratch register isn't enough. Not those that instructions use without naming
@@ -129,6 +130,23 @@ pub(super) fn confine(instruction: &mut Instruction) {
         }
     }
     instruction.set_segment_prefix(Register::GS);
+}
+
+/// Prefixes that do the same: of gs, and of 32-bit addressing.
+const CONFINING: [u8; 2] = [0x65, 0x67];
+
+/// Whether an instruction has no prefixes, or the ones that compilers give it: at most one of the operand's size or of the
+/// opcode, and REX behind it.
+fn has_usual_prefixes(bytes: &[u8]) -> bool {
+    let rest = match bytes {
+        [0xf2 | 0xf3, 0x0f, ..] | [0xf2 | 0xf3, 0x40..=0x4f, 0x0f, ..] | [0x66, ..] => &bytes[1..],
+        _ => bytes,
+    };
+    let rest = match rest {
+        [0x40..=0x4f, rest @ ..] => rest,
+        rest => rest,
+    };
+    !matches!(rest, [] | [0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3, ..])
 }
 
 /// Makes a register operand the home of a guest register.
@@ -348,6 +366,9 @@ impl Translator<'_> {
 
     /// An instruction that does what it does with its operands, wherever they are.
     pub(super) fn plain(&mut self, original: &Instruction) -> Result<(), Untranslated> {
+        if self.copied(original) {
+            return Ok(());
+        }
         let mut instruction = *original;
         if self.homed_in_place(&mut instruction)? {
             return Ok(());
@@ -361,6 +382,34 @@ impl Translator<'_> {
         self.put_back(back);
         self.give_back();
         Ok(())
+    }
+
+    /// Copies the bytes of an instruction whose registers are all where it looks for them, and whose operand in memory, if
+    /// it has one, takes no more than prefixes to confine. Most are so. False if this one isn't.
+    fn copied(&mut self, original: &Instruction) -> bool {
+        if self.used(original) & self.elsewhere != 0 || original.segment_prefix() != Register::None {
+            return false;
+        }
+        let start = original.ip() as usize % PAGE_SIZE;
+        let bytes = &self.request.page[start..start + original.len()];
+        if !has_usual_prefixes(bytes) {
+            return false;
+        }
+        if (0..original.op_count()).any(|i| original.op_kind(i) == OpKind::Memory)
+            && original.mnemonic() != Mnemonic::Lea
+        {
+            let (base, index) = (original.memory_base(), original.memory_index());
+            let wide = |register: Register| register == Register::None || register.is_gpr64();
+            let addressed = base.is_gpr64() || index.is_gpr64();
+            if !(wide(base) && wide(index) && addressed && bytes.len() + CONFINING.len() <= LONGEST) {
+                return false;
+            }
+            self.emit.raw(&CONFINING);
+        } else if original.is_ip_rel_memory_operand() {
+            return false;
+        }
+        self.emit.raw(bytes);
+        true
     }
 
     /// Uses the home of a register as memory operand, if that is the only such operand and the encoding has a place for
@@ -415,6 +464,9 @@ impl Translator<'_> {
 
     /// An address, which isn't accessed.
     pub(super) fn lea(&mut self, original: &Instruction) -> Result<(), Untranslated> {
+        if self.copied(original) {
+            return Ok(());
+        }
         let mut instruction = *original;
         let target = instruction.op0_register();
         let Some(n) = number(target) else { return Err(Untranslated) };

@@ -272,30 +272,34 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
         if instruction.is_invalid() || !permitted(&instruction) {
             return refuse(Refusal::Instruction);
         }
-        if is_simple(&instruction, &mut info) {
+        if is_simple(&instruction, &mut info) || counts(&instruction) {
             starts[at] = true;
             index_ready = leaves_index(&instruction);
             last_falls_through = true;
+            continue;
+        }
+        let flow = instruction.flow_control();
+        if let Some(target) = direct_target(&instruction) {
+            targets.push((at, target));
+            starts[at] = true;
+            index_ready = false;
+            last_falls_through = flow != FlowControl::UnconditionalBranch;
             continue;
         }
         let info = info.info(&instruction);
         if !registers_allowed(info, &instruction) {
             return refuse(Refusal::Register);
         }
-        match branch(&instruction, index_ready) {
-            Ok(Some(target)) => targets.push((at, target)),
-            Ok(None) => {}
-            Err(()) => return refuse(Refusal::Branch),
+        if !flow_allowed(&instruction, index_ready) {
+            return refuse(Refusal::Branch);
         }
-        let flow = instruction.flow_control();
         let indexes = matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall);
         starts[at] = !(indexes && index_ready);
         if !memory_allowed(info, &instruction, index_ready) {
             return refuse(Refusal::Memory);
         }
         index_ready = leaves_index(&instruction);
-        last_falls_through =
-            !matches!(flow, FlowControl::UnconditionalBranch | FlowControl::IndirectBranch | FlowControl::Return);
+        last_falls_through = !matches!(flow, FlowControl::IndirectBranch | FlowControl::Return);
     }
     if last_falls_through {
         return Err(Refused { why: Refusal::Branch, at: code.len() });
@@ -318,12 +322,10 @@ fn leaves_index(instruction: &Instruction) -> bool {
         && instruction.op1_kind() == OpKind::Register
 }
 
-/// Whether an instruction leaves alone the registers that are not the guest's: rsp and the budget.
-fn registers_allowed(info: &InstructionInfo, instruction: &Instruction) -> bool {
-    let uses_stack =
-        matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall | FlowControl::Return);
-    // In 32 bits, so that its upper half stays 0: `is_check` relies on that.
-    let counts = match instruction.code() {
+/// Whether an instruction counts the budget down, and does nothing else. In 32 bits, so that the register's upper half stays
+/// 0: `is_check` relies on that.
+fn counts(instruction: &Instruction) -> bool {
+    match instruction.code() {
         Code::Sub_rm32_imm8 => instruction.op0_register() == COUNT_32 && instruction.immediate8() as i8 >= 0,
         Code::Lea_r32_m => {
             instruction.op0_register() == COUNT_32
@@ -332,51 +334,59 @@ fn registers_allowed(info: &InstructionInfo, instruction: &Instruction) -> bool 
                 && instruction.memory_displacement64() as i64 <= 0
         }
         _ => false,
-    };
+    }
+}
+
+/// Whether an instruction leaves alone the registers that are not the guest's: rsp and the budget.
+fn registers_allowed(info: &InstructionInfo, instruction: &Instruction) -> bool {
+    let uses_stack = matches!(instruction.flow_control(), FlowControl::IndirectCall | FlowControl::Return);
     info.used_registers().iter().all(|used| {
         let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
         match used.register().full_register() {
             Register::RSP => uses_stack,
-            COUNT => counts || reads,
+            COUNT => reads,
             _ => true,
         }
     })
 }
 
-/// The fixed target of a branch.
-fn branch(instruction: &Instruction, index_ready: bool) -> Result<Option<u64>, ()> {
+/// The fixed target of a branch or call, which does nothing else, but for the call's push on the return stack.
+fn direct_target(instruction: &Instruction) -> Option<u64> {
+    let flow = instruction.flow_control();
+    let is_direct =
+        matches!(flow, FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch | FlowControl::Call)
+            && instruction.op0_kind() == OpKind::NearBranch64;
+    is_direct.then(|| instruction.near_branch_target())
+}
+
+/// Whether an instruction that isn't a direct branch goes on to the next one, returns, or branches through the jump table.
+fn flow_allowed(instruction: &Instruction, index_ready: bool) -> bool {
     match instruction.flow_control() {
-        FlowControl::Next => Ok(None),
-        FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch | FlowControl::Call
-            if instruction.op0_kind() == OpKind::NearBranch64 =>
-        {
-            Ok(Some(instruction.near_branch_target()))
-        }
-        FlowControl::Return if instruction.code() == Code::Retnq => Ok(None),
+        FlowControl::Next => true,
+        FlowControl::Return => instruction.code() == Code::Retnq,
         FlowControl::IndirectBranch | FlowControl::IndirectCall => {
-            let through_table = index_ready
+            index_ready
                 && matches!(instruction.code(), Code::Jmp_rm64 | Code::Call_rm64)
                 && instruction.op0_kind() == OpKind::Memory
                 && instruction.segment_prefix() == Register::GS
                 && instruction.memory_base() == Register::None
                 && instruction.memory_index() == Register::RCX
                 && instruction.memory_index_scale() == 8
-                && instruction.memory_displacement64() as i64 == i64::from(TABLE);
-            if through_table { Ok(None) } else { Err(()) }
+                && instruction.memory_displacement64() as i64 == i64::from(TABLE)
         }
-        _ => Err(()),
+        _ => false,
     }
 }
 
 /// Whether all memory that an instruction touches is the window, a slot, or the return stack by call and return.
 fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, index_ready: bool) -> bool {
     let flow = instruction.flow_control();
-    if matches!(flow, FlowControl::Call | FlowControl::Return) {
-        // The stack, and nothing else: their operands are no memory.
+    if flow == FlowControl::Return {
+        // The stack, and nothing else.
         return true;
     }
     if matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall) {
-        // The jump table, as `branch` has seen.
+        // The jump table, as `flow_allowed` has seen.
         return index_ready;
     }
     if instruction.is_vsib() {
