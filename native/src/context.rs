@@ -56,7 +56,13 @@ pub(crate) enum Reason {
     Interpret = 4,
     /// The host raised a signal.
     Fault = 5,
+    /// The block `argument` needs the x87 unit, which is the host's.
+    Unit = 6,
 }
+
+/// All of them, by number.
+pub(crate) const REASONS: [Reason; 7] =
+    [Reason::Link, Reason::Miss, Reason::Budget, Reason::Syscall, Reason::Interpret, Reason::Fault, Reason::Unit];
 
 /// The state that is shared with translated code, and what entering and leaving it need.
 #[repr(C)]
@@ -97,6 +103,13 @@ pub(crate) struct Context {
     pub(crate) ymm_high: u64,
     /// Not 0 if a high half isn't.
     pub(crate) wide: u64,
+    /// 0 if the x87 unit is the guest's.
+    pub(crate) unit_absent: u64,
+    /// The last x87 instructions that the unit's pointers tell of, and that have accessed memory, and where: guest addresses,
+    /// or 0 if there was none.
+    pub(crate) unit_last: u32,
+    pub(crate) unit_accessed: u32,
+    pub(crate) unit_operand: u32,
     /// Of a signal: where, its trap number, the address and the error code.
     pub(crate) fault_rip: u64,
     pub(crate) fault_trap: u64,
@@ -132,6 +145,10 @@ pub(crate) mod slot {
 
     pub(crate) const SCRATCH: i32 = at(offset_of!(Context, scratch));
     pub(crate) const TARGET: i32 = at(offset_of!(Context, target));
+    pub(crate) const UNIT_ABSENT: i32 = at(offset_of!(Context, unit_absent));
+    pub(crate) const UNIT_LAST: i32 = at(offset_of!(Context, unit_last));
+    pub(crate) const UNIT_ACCESSED: i32 = at(offset_of!(Context, unit_accessed));
+    pub(crate) const UNIT_OPERAND: i32 = at(offset_of!(Context, unit_operand));
     pub(crate) const FS_BASE: i32 = at(offset_of!(Context, fs_base));
     pub(crate) const GS_BASE: i32 = at(offset_of!(Context, gs_base));
     pub(crate) const REASON: i32 = at(offset_of!(Context, reason));

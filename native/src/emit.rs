@@ -57,6 +57,17 @@ impl Emit {
         self.slot_op(0x89, register, slot);
     }
 
+    /// `mov dword gs:[slot], register`
+    pub(crate) fn store_32(&mut self, slot: i32, register: u8) {
+        if register >= 8 {
+            self.put(&[0x65, 0x44]);
+        } else {
+            self.put(&[0x65]);
+        }
+        self.put(&[0x89, 0x04 | (register & 7) << 3, 0x25]);
+        self.put32(slot);
+    }
+
     /// `mov register, gs:[slot]`
     pub(crate) fn load(&mut self, register: u8, slot: i32) {
         self.slot_op(0x8b, register, slot);

@@ -7,11 +7,12 @@ use callgate_emulator::{
 };
 
 use crate::cache::{Cache, Start};
-use crate::context::{CONTEXT_BYTES, Context, MOST_BUDGET, Reason};
+use crate::context::{CONTEXT_BYTES, Context, MOST_BUDGET, REASONS, Reason};
 use crate::host::GsBase;
 use crate::signal::{self, Active};
 use crate::stubs::{SAVED_RDI, SAVED_RSI};
 use crate::translate::{MARGIN, NONE};
+use crate::unit::Area;
 use crate::window::{Shared, WINDOW, Windows};
 use crate::{enter, host};
 
@@ -63,7 +64,8 @@ pub struct Native {
     warmth: NumberMap<u64, u64>,
     interpreted: u64,
     /// Times that translated code was left, by reason.
-    exits: [u64; 6],
+    exits: [u64; REASONS.len()],
+    unit: Box<Area>,
 }
 
 /// What to do after translated code was left.
@@ -106,7 +108,8 @@ impl Native {
             warm_up: 0,
             warmth: NumberMap::default(),
             interpreted: 0,
-            exits: [0; 6],
+            exits: [0; REASONS.len()],
+            unit: Box::default(),
         })
     }
 
@@ -190,6 +193,7 @@ impl Native {
         let context = self.windows.get(window).context();
         let given = (*left - MARGIN).min(MOST_BUDGET);
         let before = cpu.rflags();
+        let with_unit;
         {
             // SAFETY: the context is ours, and translated code, which else uses it, doesn't run yet.
             let fields = unsafe { &mut *context };
@@ -206,11 +210,13 @@ impl Native {
             fields.ymm_high = cpu.ymm_high.as_mut_ptr() as u64;
             let wide = cpu.ymm_high[..16].iter().fold(0, |all, half| all | half);
             fields.wide = wide as u64 | (wide >> 64) as u64;
-            if start.insn > 0
-                && let Some(block) = self.cache.block(start.block)
-            {
+            let block = self.cache.block(start.block);
+            if let Some(block) = block.filter(|_| start.insn > 0) {
                 block.enter(start.insn, self.cache.insns(block)[usize::from(start.insn)], fields);
             }
+            with_unit = block.is_some_and(|block| block.unit);
+            fields.unit_absent = u64::from(!with_unit);
+            (fields.unit_last, fields.unit_accessed) = (0, 0);
             if std::mem::take(&mut self.cache.stack_stale) {
                 fields.stack = self.cache.stack.empty();
             }
@@ -225,7 +231,13 @@ impl Native {
         self.gs.set(self.windows.get(window).base());
         // SAFETY: all fields are set: the entry is an instruction's start in verified code, the stack is the return
         // stack's, and `check` has seen that the host has AVX and a way to give gs its base.
-        unsafe { enter::enter(context) };
+        unsafe {
+            if with_unit {
+                self.unit.enter(context, cpu, space);
+            } else {
+                enter::enter(context);
+            }
+        }
         if !self.keeps_gs {
             self.gs.give_back();
         }
@@ -267,6 +279,7 @@ impl Native {
                     end.wrapping_sub(2)
                 }
             }
+            Reason::Unit => self.cache.block(number).map_or(0, |block| block.start.into()),
             Reason::Interpret => {
                 next = Next::Interpret(CHUNK);
                 self.cache.block(number).map_or(0, |block| block.end.into())
@@ -333,10 +346,7 @@ fn exhausted(given: u64) -> Next {
 
 /// The reason as translated code has left it.
 fn reason(number: u32) -> Reason {
-    [Reason::Link, Reason::Miss, Reason::Budget, Reason::Syscall, Reason::Interpret]
-        .into_iter()
-        .find(|reason| *reason as u32 == number)
-        .unwrap_or(Reason::Fault)
+    REASONS.get(number as usize).copied().unwrap_or(Reason::Fault)
 }
 
 /// After a fault: puts the registers back as they were before the instruction, and gives its address and how many

@@ -18,6 +18,7 @@ mod host;
 mod signal;
 mod stubs;
 mod translate;
+mod unit;
 mod verify;
 mod window;
 

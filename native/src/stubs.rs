@@ -4,7 +4,8 @@
 //! the low halves of the registers are moved into the window, and moved back after it. They go on element by element and
 //! so meet the window's guards before they could leave it.
 
-use crate::context::{COUNTER, Reason, SCRATCH, TABLE, slot};
+use crate::context::Reason;
+use crate::context::{COUNTER, REASONS, SCRATCH, TABLE, slot};
 use crate::emit::{Emit, RSP};
 
 const RSI: u8 = 6;
@@ -36,7 +37,7 @@ pub(crate) struct StringStub {
 /// The stubs, by their offsets in the code cache.
 pub(crate) struct Stubs {
     pub(crate) bytes: Vec<u8>,
-    reasons: [usize; 6],
+    reasons: [usize; REASONS.len()],
     /// An indirect branch to the guest address in the scratch register.
     pub(crate) indirect: usize,
     /// The bottom of the return stack.
@@ -47,13 +48,12 @@ pub(crate) struct Stubs {
 impl Stubs {
     pub(crate) fn new() -> Self {
         let mut emit = Emit::default();
-        let reasons = [Reason::Link, Reason::Miss, Reason::Budget, Reason::Syscall, Reason::Interpret, Reason::Fault]
-            .map(|reason| {
-                let start = emit.len();
-                emit.store_imm(slot::REASON, reason as u32);
-                emit.jump_slot(slot::LEAVE);
-                start
-            });
+        let reasons = REASONS.map(|reason| {
+            let start = emit.len();
+            emit.store_imm(slot::REASON, reason as u32);
+            emit.jump_slot(slot::LEAVE);
+            start
+        });
         let bottom = emit.len();
         emit.add(RSP, -8);
         let indirect = emit.len();

@@ -3,6 +3,8 @@
 use callgate_emulator::rflags;
 use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register, RflagsBits};
 
+use super::unit;
+
 /// The six status flags in iced's bits.
 const STATUS: u32 = RflagsBits::CF | RflagsBits::PF | RflagsBits::AF | RflagsBits::ZF | RflagsBits::SF | RflagsBits::OF;
 
@@ -31,13 +33,15 @@ fn flags_are_dead(instructions: &[Instruction]) -> bool {
     false
 }
 
-/// Whether an instruction computes with general registers and can't fault.
+/// Whether an instruction computes with general registers and can't fault, as one of the x87 unit can for an earlier one's
+/// sake.
 fn is_computation(instruction: &Instruction) -> bool {
     use Mnemonic as M;
     (instruction.flow_control() == FlowControl::Next || instruction.is_jmp_short_or_near())
         && !instruction.is_stack_instruction()
         && !instruction.is_string_instruction()
         && !matches!(instruction.mnemonic(), M::Div | M::Idiv)
+        && !unit::is_needed(instruction)
         && (0..instruction.op_count()).all(|i| match instruction.op_kind(i) {
             OpKind::Register => instruction.op_register(i).is_gpr(),
             OpKind::Memory => instruction.mnemonic() == M::Lea,

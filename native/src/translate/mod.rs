@@ -18,6 +18,7 @@ mod liveness;
 mod loans;
 mod operand;
 mod stack;
+mod unit;
 mod uses;
 
 use std::ops::Range;
@@ -90,6 +91,8 @@ pub(crate) struct Block {
     /// Registers that are lent, and how many instructions for: not for a branch at the end, unless it is to the block itself.
     pub(crate) lent: Lent,
     pub(crate) lent_for: u8,
+    /// It needs the x87 unit.
+    pub(crate) unit: bool,
 }
 
 impl Block {
@@ -268,6 +271,8 @@ enum Outside {
     Site,
     /// The way out when the budget has not enough for a block; with loans and what rsp has to be moved by.
     Budget(usize, Lent, i32),
+    /// The way out of a block that needs the x87 unit.
+    Unit(usize),
     /// A wrong return: the scratch register has the guest address less this one.
     WrongReturn(u64),
 }
@@ -505,6 +510,10 @@ impl Translator<'_> {
                 entry = self.here();
             }
         }
+        let unit = instructions.iter().any(unit::is_needed);
+        if unit {
+            self.check_unit(number);
+        }
         if place.is_none() {
             self.emit.count(count);
             counted = Some(self.here());
@@ -579,6 +588,7 @@ impl Translator<'_> {
             check,
             lent,
             lent_for: if loops { count } else { body as u8 },
+            unit,
         };
         Ok((block, ending))
     }
@@ -641,6 +651,7 @@ impl Translator<'_> {
                     self.move_stack();
                     self.exhaust(number);
                 }
+                Outside::Unit(number) => self.leave(Reason::Unit, number),
                 Outside::WrongReturn(address) => {
                     self.emit.add_address(address, false);
                     self.branch_to_stub(JMP, self.stubs.indirect);
@@ -674,6 +685,7 @@ impl Translator<'_> {
             Mnemonic::Lea => self.lea(instruction).map(|()| None),
             _ if instruction.is_string_instruction() => self.string(instruction).map(|()| None),
             _ if instruction.flow_control() != FlowControl::Next => self.branch(instruction).map(Some),
+            _ if unit::is_noted(instruction) => self.noted(instruction).map(|()| None),
             _ => self.plain(instruction).map(|()| None),
         }
     }

@@ -65,6 +65,11 @@ impl Back {
     }
 }
 
+/// Whether an instruction has an operand in memory.
+pub(super) fn has_memory(instruction: &Instruction) -> bool {
+    (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory)
+}
+
 /// Whether memory operands, if any, are of the kind that can be confined by a prefix.
 pub(crate) fn plain_memory(instruction: &Instruction) -> bool {
     (0..instruction.op_count()).all(|i| match instruction.op_kind(i) {
@@ -374,7 +379,7 @@ impl Translator<'_> {
             return Ok(());
         }
         let back = self.with_host_registers(&mut instruction)?;
-        if (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory) {
+        if has_memory(&instruction) {
             self.with_segment(&mut instruction, original)?;
             confine(&mut instruction);
         }
@@ -395,9 +400,7 @@ impl Translator<'_> {
         if !has_usual_prefixes(bytes) {
             return false;
         }
-        if (0..original.op_count()).any(|i| original.op_kind(i) == OpKind::Memory)
-            && original.mnemonic() != Mnemonic::Lea
-        {
+        if has_memory(original) && original.mnemonic() != Mnemonic::Lea {
             let (base, index) = (original.memory_base(), original.memory_index());
             let wide = |register: Register| register == Register::None || register.is_gpr64();
             let addressed = base.is_gpr64() || index.is_gpr64();
@@ -424,11 +427,10 @@ impl Translator<'_> {
         let registers = (0..operands).filter(|i| instruction.op_kind(*i) == OpKind::Register);
         let mut homed = registers.filter(|i| is_homed(instruction.op_register(*i)));
         let (Some(operand), None) = (homed.next(), homed.next()) else { return Ok(false) };
-        let has_memory = (0..operands).any(|i| instruction.op_kind(i) == OpKind::Memory);
         let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
         // xchg with memory locks, and what cmpxchg does to an upper half depends on how it ends.
         let others = matches!(instruction.mnemonic(), Mnemonic::Xchg | Mnemonic::Cmpxchg);
-        if has_memory || bits || others || Self::needs_rcx(instruction, used) {
+        if has_memory(instruction) || bits || others || Self::needs_rcx(instruction, used) {
             return Ok(false);
         }
         let register = instruction.op_register(operand);

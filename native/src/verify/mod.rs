@@ -29,8 +29,8 @@ const _: () = assert!(COUNT as u32 - Register::RAX as u32 == BUDGET as u32);
 /// The largest access that may begin at a window's last byte.
 const MAX_ACCESS: usize = 64;
 
-/// Extensions whose instructions do nothing but compute and access their operands, and 8086's and its kin, of which
-/// [`BASE`] lists those that do.
+/// Extensions whose instructions do nothing but compute and access their operands, and 8086's, 8087's and their kin, of
+/// which [`BASE`] and [`X87`] list those that do.
 const EXTENSIONS: &[CpuidFeature] = {
     use CpuidFeature as F;
     &[
@@ -40,6 +40,10 @@ const EXTENSIONS: &[CpuidFeature] = {
         F::INTEL386,
         F::INTEL486,
         F::X64,
+        F::FPU,
+        F::FPU287,
+        F::FPU387,
+        F::MMX,
         F::CMOV,
         F::SSE,
         F::SSE2,
@@ -70,7 +74,9 @@ const EXTENSIONS: &[CpuidFeature] = {
 
 fn is_base(feature: CpuidFeature) -> bool {
     use CpuidFeature as F;
-    matches!(feature, F::INTEL8086 | F::INTEL186 | F::INTEL286 | F::INTEL386 | F::INTEL486 | F::X64 | F::CPUID)
+    let base =
+        matches!(feature, F::INTEL8086 | F::INTEL186 | F::INTEL286 | F::INTEL386 | F::INTEL486 | F::X64 | F::CPUID);
+    base || matches!(feature, F::FPU | F::FPU287 | F::FPU387)
 }
 
 /// Instructions of the base architecture that compute, move or branch, besides the conditional ones. Not `std`: who leaves
@@ -140,6 +146,83 @@ const BASE: &[Mnemonic] = {
     ]
 };
 
+/// Instructions of the x87 unit that compute exactly, move, or control no more than how that is done. All others leave the
+/// next place, or more, to the processor, load and store the unit's pointers, or are rare.
+pub(crate) const X87: &[Mnemonic] = {
+    use Mnemonic as M;
+    &[
+        M::Fabs,
+        M::Fadd,
+        M::Faddp,
+        M::Fchs,
+        M::Fcmovb,
+        M::Fcmovbe,
+        M::Fcmove,
+        M::Fcmovnb,
+        M::Fcmovnbe,
+        M::Fcmovne,
+        M::Fcmovnu,
+        M::Fcmovu,
+        M::Fcom,
+        M::Fcomi,
+        M::Fcomip,
+        M::Fcomp,
+        M::Fcompp,
+        M::Fdecstp,
+        M::Fdiv,
+        M::Fdivp,
+        M::Fdivr,
+        M::Fdivrp,
+        M::Ffree,
+        M::Ffreep,
+        M::Fiadd,
+        M::Ficom,
+        M::Ficomp,
+        M::Fidiv,
+        M::Fidivr,
+        M::Fild,
+        M::Fimul,
+        M::Fincstp,
+        M::Fist,
+        M::Fistp,
+        M::Fisttp,
+        M::Fisub,
+        M::Fisubr,
+        M::Fld,
+        M::Fld1,
+        M::Fldcw,
+        M::Fldl2e,
+        M::Fldl2t,
+        M::Fldlg2,
+        M::Fldln2,
+        M::Fldpi,
+        M::Fldz,
+        M::Fmul,
+        M::Fmulp,
+        M::Fnclex,
+        M::Fnop,
+        M::Fnstcw,
+        M::Fnstsw,
+        M::Frndint,
+        M::Fsqrt,
+        M::Fst,
+        M::Fstp,
+        M::Fsub,
+        M::Fsubp,
+        M::Fsubr,
+        M::Fsubrp,
+        M::Ftst,
+        M::Fucom,
+        M::Fucomi,
+        M::Fucomip,
+        M::Fucomp,
+        M::Fucompp,
+        M::Fxam,
+        M::Fxch,
+        M::Wait,
+    ]
+};
+
 /// What is known of each code: 0 is nothing yet.
 struct Known([AtomicU8; CODES]);
 
@@ -167,7 +250,9 @@ fn code_permitted(code: Code) -> bool {
     static PERMITTED: Known = Known::new();
     PERMITTED.or_find(code, || {
         let features = code.cpuid_features();
-        let listed = BASE.contains(&code.mnemonic()) || code.condition_code() != ConditionCode::None;
+        let listed = BASE.contains(&code.mnemonic())
+            || X87.contains(&code.mnemonic())
+            || code.condition_code() != ConditionCode::None;
         let masked = [Mnemonic::Maskmovdqu, Mnemonic::Vmaskmovdqu, Mnemonic::Maskmovq].contains(&code.mnemonic());
         features.iter().all(|feature| EXTENSIONS.contains(feature) && (listed || !is_base(*feature))) && !masked
     })
@@ -225,6 +310,8 @@ pub(crate) fn permitted(instruction: &Instruction) -> bool {
             instruction.op_kind(i) != OpKind::Register
                 || register.is_gpr()
                 || (register.is_xmm() || register.is_ymm()) && register.number() < 16
+                || register.is_mm()
+                || register.is_st()
         })
 }
 
@@ -440,7 +527,8 @@ fn in_slot(used: &UsedMemory) -> bool {
     }
     match at {
         slot::FS_BASE | slot::GS_BASE => reads && size == 8,
-        slot::ARGUMENT => size == 4,
+        slot::UNIT_ABSENT => reads && size == 8,
+        slot::ARGUMENT | slot::UNIT_LAST | slot::UNIT_ACCESSED | slot::UNIT_OPERAND => size == 4,
         _ => false,
     }
 }

@@ -23,7 +23,7 @@ fn at_slot(prefix: &[u8], field: u8, displacement: i32) -> Vec<u8> {
 
 #[test]
 fn what_translation_emits_is_accepted() {
-    let good: [&[u8]; 12] = [
+    let good: [&[u8]; 16] = [
         // add rax, rcx; mov rax, gs:[ebx + 8]; mov gs:[ebx + ecx * 4 - 4], eax
         &[0x48, 0x01, 0xc8],
         &[0x65, 0x67, 0x48, 0x8b, 0x43, 0x08],
@@ -34,6 +34,11 @@ fn what_translation_emits_is_accepted() {
         // vpgatherdd xmm0, gs:[eax + xmm1], xmm2; vpgatherqq ymm0, gs:[ebx + ymm1 * 8], ymm2
         &[0x65, 0x67, 0xc4, 0xe2, 0x69, 0x90, 0x04, 0x08],
         &[0x65, 0x67, 0xc4, 0xe2, 0xed, 0x91, 0x04, 0xcb],
+        // fld tbyte gs:[eax + 8]; faddp; emms; pxor mm1, gs:[r9d]
+        &[0x65, 0x67, 0xdb, 0x68, 0x08],
+        &[0xde, 0xc1],
+        &[0x0f, 0x77],
+        &[0x65, 0x67, 0x41, 0x0f, 0xef, 0x09],
         // lock cmpxchg gs:[ebx], ecx; cld; ret
         &[0x65, 0x67, 0xf0, 0x0f, 0xb1, 0x0b],
         &[0xfc],
@@ -91,6 +96,8 @@ fn memory_outside_is_refused() {
     }
     for (opcode, place) in [
         (0x89, slot::FS_BASE),
+        (0x89, slot::UNIT_ABSENT),
+        (0x8b, slot::UNIT_LAST),
         (0x89, slot::WINDOW),
         (0x89, slot::LEAVE),
         (0x89, slot::THIS),
@@ -130,7 +137,14 @@ fn the_budget_is_checked_in_one_way() {
 
 #[test]
 fn instructions_of_the_host_are_refused() {
-    let bad: [&[u8]; 24] = [
+    let bad: [&[u8]; 31] = [
+        &[0x65, 0x67, 0xd9, 0x33],       // fnstenv gs:[ebx]
+        &[0x65, 0x67, 0xd9, 0x23],       // fldenv gs:[ebx]
+        &[0x65, 0x67, 0xdd, 0x33],       // fnsave gs:[ebx]
+        &[0x65, 0x67, 0xdd, 0x23],       // frstor gs:[ebx]
+        &[0x65, 0x67, 0x0f, 0xae, 0x03], // fxsave gs:[ebx]
+        &[0x65, 0x67, 0x0f, 0xae, 0x0b], // fxrstor gs:[ebx]
+        &[0x65, 0x67, 0x0f, 0xf7, 0xc1], // maskmovq mm0, mm1
         &[0x0f, 0x05],                   // syscall
         &[0x0f, 0x34],                   // sysenter
         &[0xcd, 0x80],                   // int 0x80
@@ -236,7 +250,8 @@ pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction) -> bool
     let operands = (0..instruction.op_count()).all(|i| match instruction.op_kind(i) {
         OpKind::Register => {
             let register = instruction.op_register(i);
-            register.full_register() != Register::RSP && (register.is_gpr() || register.is_xmm() || register.is_ymm())
+            let plain = register.is_xmm() || register.is_ymm() || register.is_mm() || register.is_st();
+            register.full_register() != Register::RSP && (register.is_gpr() || plain)
         }
         OpKind::Memory => true,
         OpKind::NearBranch64 => true,
@@ -261,7 +276,8 @@ pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction) -> bool
         && (addressed || displacement >> 32 == 0 && instruction.memory_displ_size() == 4);
     let in_context = instruction.memory_segment() == Register::GS
         && !addressed
-        && (i64::from(slot::gpr(9))..i64::from(slot::REASON) + 8).contains(&displacement);
+        && ((i64::from(slot::gpr(9))..i64::from(slot::REASON) + 8).contains(&displacement)
+            || (i64::from(slot::UNIT_ABSENT)..=i64::from(slot::UNIT_OPERAND)).contains(&displacement));
     // Between the guards, whatever 32 bits say.
     let checks = instruction.memory_segment() == Register::GS
         && (instruction.code(), instruction.op0_register()) == (Code::Movzx_r32_rm8, Register::ECX)
