@@ -8,8 +8,8 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 /// Bytes of translated code before all is dropped.
 pub(crate) const CODE_BYTES: usize = 64 << 20;
-/// Bytes that the host fetches at a time.
-const FETCH: usize = 32;
+/// Bytes of a line of the host's caches, decoded instructions among them.
+const FETCH: usize = 64;
 /// Bytes of the return stack, and of the guard below it.
 const STACK_BYTES: usize = 1 << 20;
 const STACK_GUARD: usize = 64 << 10;
