@@ -81,3 +81,36 @@ fn a_block_that_loops_gives_its_registers_back() {
     .concat();
     both(&code);
 }
+
+#[test]
+fn a_loop_that_uses_all_registers_does_so_with_and_without_one_to_spare() {
+    // mov ecx, 1000; the round; jne round; int 0x80. Each register is added to another, and rsp too.
+    let sums: [(u8, u8); 16] = [
+        (9, 0),
+        (10, 3),
+        (11, 2),
+        (0, 6),
+        (3, 7),
+        (2, 5),
+        (6, 8),
+        (7, 12),
+        (5, 13),
+        (8, 14),
+        (12, 15),
+        (13, 9),
+        (14, 10),
+        (15, 11),
+        (9, 4),
+        (9, 10),
+    ];
+    let add = |(to, from): (u8, u8)| [0x48 | from >> 3 << 2 | to >> 3, 0x01, 0xc0 | (from & 7) << 3 | to & 7];
+    // Nothing; shl rax, cl, which needs rcx in its own register; imul r9, r10.
+    for other in [&[][..], &[0x48, 0xd3, 0xe0], &[0x4d, 0x0f, 0xaf, 0xca]] {
+        let mut code = vec![0xb9, 0xe8, 3, 0, 0];
+        code.extend(sums.map(add).concat());
+        code.extend(other);
+        let round = code.len() - 5;
+        code.extend([0xff, 0xc9, 0x75, (-(round as i64) - 4) as u8, 0xcd, 0x80]);
+        both(&code);
+    }
+}

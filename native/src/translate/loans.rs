@@ -5,7 +5,7 @@
 
 use super::Translator;
 use super::uses::Registers;
-use crate::context::{COUNTER, Context, HOMED, STACK, slot};
+use crate::context::{COUNTER, Context, HOMED, SCRATCH, STACK, slot};
 
 /// Guest registers with names of their own here.
 pub(super) const RCX: u8 = 1;
@@ -47,6 +47,7 @@ fn host_of(guest: u8) -> Option<u8> {
 /// Where the context has what a host register holds.
 fn held(context: &mut Context, host: u8) -> &mut u64 {
     match host {
+        SCRATCH => &mut context.scratch,
         COUNTER => &mut context.gpr[usize::from(RCX)],
         STACK => &mut context.gpr[usize::from(RSP)],
         host => &mut context.gpr[usize::from(host)],
@@ -114,13 +115,13 @@ impl Translator<'_> {
     }
 
     /// What registers of the context that a block uses often are lent, by host registers that it doesn't use at all; those
-    /// that it uses in each round, if it `loops`.
-    pub(super) fn loans(body: &[Registers], loops: bool) -> Lent {
+    /// that it uses in each round, if it `loops`, for which the scratch register may be lent, too.
+    pub(super) fn loans(body: &[Registers], loops: bool, scratch: bool) -> Lent {
         let worthwhile = if loops { 1 } else { WORTHWHILE };
         let taken = body.iter().fold(0, |all, one| all | one.used);
         let written = body.iter().fold(0, |all, one| all | one.written);
         let free = |host: &u8| (0..16).all(|guest| host_of(guest) != Some(*host) || taken >> guest & 1 == 0);
-        let mut lenders = LENDERS.into_iter().filter(free);
+        let mut lenders = LENDERS.into_iter().filter(free).chain((loops && scratch).then_some(SCRATCH));
         let mut lent = [None; HOMED.len()];
         for (loan, guest) in lent.iter_mut().zip(HOMED) {
             let uses = body.iter().filter(|one| one.used >> guest & 1 != 0).count();

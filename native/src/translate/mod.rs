@@ -26,7 +26,7 @@ use std::ops::Range;
 use callgate_emulator::{CpuModel, PAGE_SIZE};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
 
-use crate::context::{Context, HOMED, Reason, TEMPORARIES, slot};
+use crate::context::{Context, HOMED, Reason, SCRATCH, TEMPORARIES, slot};
 use crate::emit::{CALL, Emit, JMP, JS};
 use crate::stubs::Stubs;
 use crate::verify;
@@ -255,6 +255,7 @@ struct Translator<'a> {
     scratch_free: bool,
     /// Of the block at hand.
     moved: i32,
+    lends_scratch: bool,
     lent: Lent,
     /// The guest's registers that are in the context, and those that aren't in the host's registers of the same names: one
     /// bit each.
@@ -331,6 +332,7 @@ pub(crate) fn translate(
         borrowed: [NONE; TEMPORARIES],
         scratch_free: true,
         moved: 0,
+        lends_scratch: true,
         lent: [None; HOMED.len()],
         at_home: 0,
         elsewhere: 0,
@@ -465,13 +467,19 @@ impl Translator<'_> {
         let piece = &self.piece;
         let before = (self.emit.len(), piece.insns.len(), piece.sites.len(), piece.outside.len(), piece.checks.len());
         let previous = self.unchecked;
+        self.lends_scratch = true;
         while !instructions.is_empty() {
             match self.try_block(instructions, index, is_head) {
                 Ok(block) => return Some(block),
                 Err(translated) => {
                     self.unchecked = previous;
-                    // Where the count goes depends on the whole block.
-                    instructions = &instructions[..translated];
+                    if self.is_lent(SCRATCH) {
+                        // Something needs it.
+                        self.lends_scratch = false;
+                    } else {
+                        // Where the count goes depends on the whole block.
+                        instructions = &instructions[..translated];
+                    }
                     self.set_usual();
                     self.round = None;
                     self.rewind(before);
@@ -528,7 +536,7 @@ impl Translator<'_> {
         }
         // A block that branches back to its own start lends once for all its rounds.
         let loops = place.is_some() && branches_to(instructions, start);
-        let lent = Self::loans(&registers[..body], loops);
+        let lent = Self::loans(&registers[..body], loops, self.lends_scratch);
         self.lend(lent);
         self.round = loops.then_some((start, self.emit.len()));
         let first = self.piece.insns.len();
@@ -543,7 +551,7 @@ impl Translator<'_> {
             let moved = self.moved;
             let mut host = self.here();
             self.borrowed = [NONE; TEMPORARIES];
-            self.scratch_free = true;
+            self.scratch_free = !self.is_lent(SCRATCH);
             if place == Some(index) {
                 self.emit.sub_budget(count);
                 let branch = self.emit.branch(JS);

@@ -56,6 +56,9 @@ pub(super) fn string_key(instruction: &Instruction) -> Option<(Option<u8>, u8, u
 impl Translator<'_> {
     pub(super) fn string(&mut self, instruction: &Instruction) -> Result<(), Untranslated> {
         let (prefix, opcode, size) = string_key(instruction).ok_or(Untranslated)?;
+        if self.is_lent(SCRATCH) {
+            return Err(Untranslated);
+        }
         let stub = self.stubs.string(prefix, opcode, size).ok_or(Untranslated)?.start;
         self.branch_to_stub(CALL, stub);
         Ok(())
@@ -163,7 +166,7 @@ impl Translator<'_> {
 
     /// leave: rsp from rbp, then rbp from the stack.
     pub(super) fn leave_frame(&mut self, instruction: &Instruction) -> Result<(), Untranslated> {
-        if instruction.code() != Code::Leaveq {
+        if instruction.code() != Code::Leaveq || self.is_lent(SCRATCH) {
             return Err(Untranslated);
         }
         // mov rcx, rbp; mov rbp, gs:[ecx]; lea r11, [rcx + 8]

@@ -41,7 +41,7 @@ impl Translator<'_> {
             self.emit.store_imm(slot::UNIT_LAST, address);
             return Ok(());
         }
-        if matches!(original.segment_prefix(), Register::FS | Register::GS) {
+        if matches!(original.segment_prefix(), Register::FS | Register::GS) || self.is_lent(SCRATCH) {
             return Err(Untranslated);
         }
         let mut instruction = *original;
