@@ -132,9 +132,10 @@ pub trait Engine {
         Vec::new()
     }
 
-    /// Several runs in a row begin. Until they [end](Self::end) the engine may keep registers of the thread that neither
-    /// Rust nor C uses, such as the base of gs; else `run` leaves all as it was.
-    fn begin(&mut self) {}
+    /// Several runs in a row begin, until they [end](Self::end). Each may end with [`Exit::Budget`] when it has come a part
+    /// of its way and no more than `slack` instructions are left. And the engine may keep registers of the thread that
+    /// neither Rust nor C uses, such as the base of gs; else `run` leaves all as it was.
+    fn begin(&mut self, _slack: u64) {}
 
     /// They end.
     fn end(&mut self) {}

@@ -11,13 +11,15 @@ use crate::host_signals::{HostSignals, NAP, survive_the_limit_of_files};
 use crate::kernel::{Config, Kernel};
 use crate::observer::Step;
 use crate::sched::TaskState;
-use crate::task::{SignalStruct, Task, TaskLink};
+use crate::task::{Pid, SignalStruct, Task, TaskLink};
 use crate::{EntryRoute, Result};
 
 /// Instructions in ring 3 that a task runs before another gets its turn.
 const SLICE: u64 = 1_000_000;
-/// How many it runs before anything else is looked at, if nobody else can run or waits for a time.
+/// How many it runs before anything else is looked at, if nobody else can run or waits for a time. The program can't tell
+/// when that is, and so it may be a few less.
 const SLICE_ALONE: u64 = 4 * SLICE;
+const SLACK: u64 = 1024;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Machine {
     max_instructions: u64,
     deadline: Option<Instant>,
     init: Option<Rc<SignalStruct>>,
+    /// Who ran last.
+    last: Option<Pid>,
     host_signals: Option<HostSignals>,
 }
 
@@ -64,6 +68,7 @@ impl Machine {
             max_instructions: config.max_instructions.unwrap_or(u64::MAX),
             deadline: config.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
             init: None,
+            last: None,
         })
     }
 
@@ -130,7 +135,6 @@ impl Machine {
             // Whoever is runnable and has no body has exited meanwhile.
             let body = link.body.borrow_mut().take();
             if let Some(mut task) = body {
-                self.engine.begin();
                 let turn = self.run_task(&mut task);
                 self.engine.end();
                 if let Err(message) = turn {
@@ -166,7 +170,9 @@ impl Machine {
     /// Runs a task for a slice, or until it parks or exits.
     fn run_task(&mut self, task: &mut Task) -> Result<(), String> {
         let kernel = Rc::clone(&self.kernel);
-        kernel.stats.switches.set(kernel.stats.switches.get() + 1);
+        if self.last.replace(task.link.pid) != Some(task.link.pid) {
+            kernel.stats.switches.set(kernel.stats.switches.get() + 1);
+        }
         task.switch_to();
         let mut turn = match self.entry {
             EntryRoute::Direct => task.resume_direct(),
@@ -177,10 +183,12 @@ impl Machine {
         }
         let mut wants_steps = false;
         kernel.observe(|observer| wants_steps = observer.wants_steps());
-        let alone = kernel.run_queue.is_empty() && kernel.timers.next_deadline().is_none();
-        let slice = if alone { SLICE_ALONE } else { SLICE };
-        let mut left = slice.min(self.max_instructions - kernel.stats.user_instructions.get());
-        while turn == Turn::Continue && left > 0 && task.link.state.get() == TaskState::Running {
+        let until_limit = self.max_instructions - kernel.stats.user_instructions.get();
+        let mut alone = is_alone(task) && until_limit > SLICE_ALONE;
+        let (slice, mut slack) = if alone { (SLICE_ALONE, SLACK) } else { (SLICE, 0) };
+        let mut left = slice.min(until_limit);
+        self.engine.begin(slack);
+        while turn == Turn::Continue && left > slack && task.link.state.get() == TaskState::Running {
             let (all, user) = (task.cpu.instructions, task.cpu.user_instructions);
             let exit = if wants_steps { self.step(task) } else { self.engine_run(task, left) };
             kernel.stats.instructions.set(kernel.stats.instructions.get() + task.cpu.instructions - all);
@@ -198,6 +206,12 @@ impl Machine {
                 }
                 exit => task.handle_exit_direct(&exit),
             };
+            if alone && !is_alone(task) {
+                // From here on it shares, and how long its turn lasts must not depend on when it began.
+                let until_limit = self.max_instructions - kernel.stats.user_instructions.get();
+                (alone, slack, left) = (false, 0, SLICE.min(until_limit));
+                self.engine.begin(slack);
+            }
         }
         Ok(())
     }
@@ -243,4 +257,9 @@ impl Machine {
         kernel.vfs.wait_for_host(timeout.map(|timeout| timeout + Duration::from_micros(1)));
         true
     }
+}
+
+/// Whether nobody but a task can run, and nobody waits for a time: neither the machine's nor the task's own.
+fn is_alone(task: &Task) -> bool {
+    task.kernel.run_queue.is_empty() && task.kernel.timers.next_deadline().is_none() && !task.has_cpu_timer()
 }

@@ -50,6 +50,8 @@ pub struct Native {
     /// gs, which is given back after each run, or at the end of several.
     gs: GsBase,
     keeps_gs: bool,
+    /// How many instructions of a budget may be left.
+    slack: u64,
     cache: Cache,
     counters: Box<[u8; COUNTERS]>,
     /// The page fault that ended the last run: its page is mapped into the window before it is touched again.
@@ -100,6 +102,7 @@ impl Native {
             shared,
             gs: GsBase::new(),
             keeps_gs: false,
+            slack: 0,
             cache,
             counters: Box::new([0; COUNTERS]),
             faulted: None,
@@ -190,7 +193,9 @@ impl Native {
     fn enter(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64, start: Start, window: usize) -> Next {
         // At the address that translated code has it at: processors are slow to find in their caches what was stored by
         // another.
-        let context = self.windows.get(window).context();
+        let shown = self.windows.get(window);
+        shown.provide_checks();
+        let context = shown.context();
         let given = (*left - MARGIN).min(MOST_BUDGET);
         let before = cpu.rflags();
         let with_unit;
@@ -414,12 +419,14 @@ impl Engine for Native {
         ]
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self, slack: u64) {
         self.keeps_gs = true;
+        self.slack = slack;
     }
 
     fn end(&mut self) {
         self.keeps_gs = false;
+        self.slack = 0;
         self.gs.give_back();
     }
 
@@ -440,10 +447,7 @@ impl Engine for Native {
         if let Some((address, write)) = self.faulted.take() {
             self.windows.get(window).fill(space, address, write);
         }
-        loop {
-            if left == 0 {
-                return Exit::Budget;
-            }
+        while left > 0 {
             let mut interpret = CHUNK;
             if Self::suits(cpu, space) {
                 self.cache.sync(&self.shared, space);
@@ -458,15 +462,16 @@ impl Engine for Native {
                         Next::End(exit) => return exit,
                         Next::Interpret(most) => interpret = most,
                     }
-                    if left == 0 {
-                        return Exit::Budget;
-                    }
                 }
+            }
+            if left == 0 || left <= self.slack && left < budget {
+                return Exit::Budget;
             }
             if let Some(exit) = self.interpret(cpu, space, &mut left, interpret) {
                 return exit;
             }
         }
+        Exit::Budget
     }
 }
 

@@ -92,6 +92,8 @@ pub(crate) struct Window {
     mappings: u32,
     /// Anything is mapped.
     filled: bool,
+    /// Translated code has run in it.
+    entered: bool,
     /// The memory's write epoch that it knows of.
     write_epoch: u64,
 }
@@ -113,6 +115,7 @@ impl Window {
             writable: vec![0; PAGES / 64].into(),
             mappings: 0,
             filled: false,
+            entered: false,
             write_epoch: 0,
         };
         let prot = ProtFlags::READ | ProtFlags::WRITE;
@@ -140,6 +143,16 @@ impl Window {
     /// The context, where translated code has it.
     pub(crate) fn context(&self) -> *mut Context {
         self.base().wrapping_add_signed(CONTEXT.into()) as *mut _
+    }
+
+    /// Makes ready what translated code reads as it counts, which is one fault for all of it.
+    #[inline]
+    pub(crate) fn provide_checks(&mut self) {
+        if !std::mem::replace(&mut self.entered, true) {
+            let at = self.base().wrapping_add_signed(CHECK.into()) as *mut _;
+            // SAFETY: advice about the window's own addresses; without it, each page is a fault.
+            let _ = unsafe { madvise(at, CHECK_BYTES, Advice::LinuxPopulateRead) };
+        }
     }
 
     fn has(bits: &[u64], page: usize) -> bool {

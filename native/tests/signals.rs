@@ -193,14 +193,14 @@ fn gs_is_given_back_after_several_runs() {
     let Some(mut native) = engine(&memory) else { return };
     let expected = run(&mut Interp::new(&memory), &memory, 3);
     let gs = gs_base();
-    native.begin();
+    native.begin(0);
     for _ in 0..3 {
         assert_eq!(run(&mut native, &memory, 3), expected);
     }
     assert_ne!(gs_base(), gs);
     native.end();
     assert_eq!(gs_base(), gs);
-    native.begin();
+    native.begin(0);
     assert_eq!(run(&mut native, &memory, 3), expected);
     drop(native);
     assert_eq!(gs_base(), gs);

@@ -121,10 +121,14 @@ impl Task {
         self.signal().itimer_cpu.set(timers);
     }
 
+    /// Whether a timer of the process' own processor time runs.
+    pub(crate) fn has_cpu_timer(&self) -> bool {
+        self.signal().itimer_cpu.get().iter().any(|timer| timer.deadline.is_some())
+    }
+
     /// Sends the signals of timers whose processor time has passed.
     pub(crate) fn check_cpu_timers(&mut self) {
-        let timers = self.signal().itimer_cpu.get();
-        if timers.iter().all(|timer| timer.deadline.is_none()) {
+        if !self.has_cpu_timer() {
             return;
         }
         let now = self.process_cputime();
