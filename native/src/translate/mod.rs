@@ -37,7 +37,7 @@ use uses::{Registers, Uses};
 /// Most instructions in a block: their count must fit in a signed byte.
 const MAX_INSTRUCTIONS: usize = 64;
 /// Bytes of guest code, aligned, that blocks may go on within without a check of the budget.
-const LINE: u64 = 512;
+const LINE: u64 = 128;
 /// What translated code can execute beyond its budget before it notices: a block that has checked before it counts, blocks
 /// without a check of a line, of which the last may reach beyond it, and a block that checks in its middle. And what the
 /// interpreter then executes at least, so that flags which were lost are set again: less than a block.
