@@ -18,12 +18,11 @@ use crate::{enter, host};
 
 /// Address spaces that have a window at a time.
 const WINDOWS: usize = 8;
-/// How often that is at first: most programs end soon.
+/// How often an address comes up before it is translated, at first: most programs end soon.
 const HOT: u8 = 6;
-/// How many instructions the interpreter runs before it is assumed that this one doesn't, and how often that is then. The
-/// first translation takes as long as some 100,000 instructions: iced's encoder and the jump table.
+/// How many instructions the interpreter runs before it is assumed that this one doesn't: then all is translated at once.
+/// The first translation takes as long as some 100,000 instructions: iced's encoder and the jump table.
 const SOON: u64 = 30_000;
-const HOT_LATER: u8 = 1;
 /// Instructions that the interpreter runs before it decodes for speed.
 const QUICK: u64 = 50_000;
 /// Instructions that the interpreter runs when it has met cold code.
@@ -165,9 +164,12 @@ impl Native {
 
     /// Whether an address came up often enough.
     fn is_hot(&mut self, address: u64) -> bool {
+        if self.interpreted > SOON {
+            return true;
+        }
         let counter = &mut self.counters[(address ^ address >> 12) as usize % COUNTERS];
         *counter = counter.saturating_add(1);
-        *counter > if self.interpreted > SOON { self.hot.min(HOT_LATER) } else { self.hot }
+        *counter > self.hot
     }
 
     /// The translated code of an address, made if it is hot.
