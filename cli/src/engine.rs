@@ -98,7 +98,7 @@ mod native {
     }
 
     pub(super) fn provide_heap() {
-        callgate_native::huge_heap();
+        callgate_native::provide_heap();
     }
 
     pub(super) fn engine(kernel: &Kernel, warm_up: u64) -> io::Result<Box<dyn Engine>> {

@@ -110,7 +110,7 @@ pub fn check() -> io::Result<()> {
 
 /// Has the C library's heap go on in a huge page, where the host gives them to who asks: one fault provides 2 MiB in a sixth
 /// of the time that 350 faults take for the memory which a short run needs. For a program at its start.
-pub fn huge_heap() {
+pub fn provide_heap() {
     #[cfg(target_env = "gnu")]
     {
         /// Bytes of a huge page.

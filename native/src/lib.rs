@@ -23,4 +23,4 @@ mod verify;
 mod window;
 
 pub use engine::Native;
-pub use host::{check, huge_heap};
+pub use host::{check, provide_heap};
