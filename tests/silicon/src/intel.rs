@@ -302,7 +302,7 @@ const RSP: usize = 4;
 const RSI: usize = 6;
 const RDI: usize = 7;
 const STACK_SEGMENT: u64 = 12;
-const PAGE_FAULT: u64 = 14;
+pub(crate) const PAGE_FAULT: u64 = 14;
 const ALIGNMENT_CHECK: u64 = 17;
 const SIMD: u64 = 19;
 /// Of the pointers, the instruction's.

@@ -1,7 +1,7 @@
 //! Runs cases on the core.
 
 use callgate_emulator::{
-    Cpu, CpuModel, DescriptorTable, Engine, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFlags, Space, seg, vector,
+    Cpu, CpuModel, DescriptorTable, Engine, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFlags, Space, seg,
 };
 
 use crate::native::is_intel;
@@ -139,10 +139,6 @@ impl Ours {
             Exit::Exception(exception) if exception.missing => MISSING,
             Exit::Exception(exception) => {
                 state.error = exception.error_code.unwrap_or(0).into();
-                // The table is ours alone: for silicon there is no page.
-                if exception.vector == vector::PF && exception.address & !0xfff == GDT_BASE {
-                    state.error &= !1;
-                }
                 state.cr2 = exception.address;
                 exception.vector.into()
             }

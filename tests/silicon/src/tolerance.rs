@@ -9,7 +9,7 @@
 use iced_x86::{Code, Instruction, Mnemonic as M, OpKind, Register};
 
 use crate::compare::{Difference, Ends, operand_address};
-use crate::intel::{ON_INTEL, faults, has_implied, is_compared_string};
+use crate::intel::{ON_INTEL, PAGE_FAULT, faults, has_implied, is_compared_string};
 use crate::native::is_intel;
 use crate::state::{NO_TRAP, State, at, field, window};
 
@@ -87,6 +87,16 @@ const TOLERANCES: &[Tolerance] = &[
             let byte = |state: &State| window(address).map_or(0, |at| state.memory[at]);
             let mask = operand_address(i, ends.before).map(|start| start.wrapping_add(at::MXCSR as u64 + 4));
             mask == Some(address.wrapping_sub(2)) && byte(ends.silicon) ^ byte(ends.ours) == 2
+        },
+    },
+    Tolerance {
+        name: "whether there is a page at all where access is refused: the host's process and the core have some of their own",
+        source: "SDM vol. 3, 4.7, the P flag of error codes",
+        instructions: |_| true,
+        excuses: |ends, _, difference| {
+            let (silicon, ours) = (ends.silicon, ends.ours);
+            let alike = [silicon.trap, ours.trap] == [PAGE_FAULT; 2] && silicon.cr2 == ours.cr2;
+            difference == Difference::Trap && alike && silicon.error ^ ours.error == 1 && window(ours.cr2).is_none()
         },
     },
     Tolerance {
