@@ -319,7 +319,7 @@ fn top(state: &State) -> u128 {
 }
 
 /// Whether it is more than a code: see above.
-fn is_made(i: &Instruction) -> bool {
+pub(crate) fn is_made(i: &Instruction) -> bool {
     i.len() != 0
 }
 

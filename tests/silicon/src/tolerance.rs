@@ -9,7 +9,7 @@
 use iced_x86::{Code, Instruction, Mnemonic as M, OpKind, Register};
 
 use crate::compare::{Difference, Ends, operand_address};
-use crate::intel::{ON_INTEL, PAGE_FAULT, faults, has_implied, is_compared_string};
+use crate::intel::{ON_INTEL, PAGE_FAULT, faults, has_implied, is_compared_string, is_made};
 use crate::native::is_intel;
 use crate::state::{NO_TRAP, State, at, field, window};
 
@@ -92,7 +92,7 @@ const TOLERANCES: &[Tolerance] = &[
     Tolerance {
         name: "whether there is a page at all where access is refused: the host's process and the core have some of their own",
         source: "SDM vol. 3, 4.7, the P flag of error codes",
-        instructions: |_| true,
+        instructions: is_made,
         excuses: |ends, _, difference| {
             let (silicon, ours) = (ends.silicon, ends.ours);
             let alike = [silicon.trap, ours.trap] == [PAGE_FAULT; 2] && silicon.cr2 == ours.cr2;
