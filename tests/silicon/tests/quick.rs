@@ -21,6 +21,9 @@ fn check(options: Options) {
         Ok(report) => {
             println!("{report}");
             assert_eq!(report.mismatches, 0, "{report}");
+            // A third are programs, of almost all codes.
+            assert!(report.programs > report.cases / 4, "{report}");
+            assert!(report.covered > report.claimed * 9 / 10, "{report}");
         }
         Err(error) if error.kind() == ErrorKind::Unsupported => eprintln!("skipped: {error}"),
         Err(error) => panic!("{error}"),
