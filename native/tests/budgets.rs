@@ -4,10 +4,10 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![forbid(unsafe_code)]
 
-use callgate_emulator::{Cpu, CpuModel, Engine, Exit, Interp, Memory, PageFlags, Space};
-use callgate_native::Native;
+mod common;
 
-const CODE: u64 = 0x40_0000;
+use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory};
+use common::{guest, native};
 
 /// A loop of a block that can't be counted at its start, where flags live and loads may fault: loads, then ADD and LEA in
 /// turn, and a jump back.
@@ -20,26 +20,12 @@ fn code() -> Vec<u8> {
     code
 }
 
-fn guest(memory: &Memory) -> (Cpu, Space) {
-    let mut space = Space::new(memory);
-    let frame = memory.alloc().expect("a frame");
-    frame.write(0, &code());
-    space.map(CODE, frame, PageFlags::USER | PageFlags::EXEC);
-    let mut cpu = Cpu::default();
-    cpu.rip = CODE;
-    (cpu, space)
-}
-
 #[test]
 fn each_budget_is_used_up_exactly() {
     let memory = Memory::new(16 << 20).expect("memory");
-    let mut native = match Native::new(&memory, CpuModel::default()) {
-        Ok(native) => native,
-        Err(error) => return eprintln!("skipped: {error}"),
-    };
-    native.translate_at_once();
+    let Some(mut native) = native(&memory) else { return };
     let mut interp = Interp::new(&memory);
-    let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory), guest(&memory));
+    let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory, &code()), guest(&memory, &code()));
     for n in 0..20_000u64 {
         let budget = 1 + n * 379 % 1201;
         assert_eq!(native.run(&mut ours, &mut our_space, budget), Exit::Budget);

@@ -3,33 +3,10 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![forbid(unsafe_code)]
 
-use callgate_emulator::{Cpu, CpuModel, Engine, Exit, Interp, Memory, PageFlags, Space, reg, rflags};
-use callgate_native::Native;
+mod common;
 
-const CODE: u64 = 0x40_0000;
-
-fn guest(memory: &Memory, code: &[u8]) -> (Cpu, Space) {
-    let mut space = Space::new(memory);
-    let frame = memory.alloc().expect("a frame");
-    frame.write(0, code);
-    space.map(CODE, frame, PageFlags::USER | PageFlags::EXEC);
-    let mut cpu = Cpu::default();
-    cpu.rip = CODE;
-    (cpu, space)
-}
-
-fn native(memory: &Memory) -> Option<Native> {
-    match Native::new(memory, CpuModel::default()) {
-        Ok(mut native) => {
-            native.translate_at_once();
-            Some(native)
-        }
-        Err(error) => {
-            eprintln!("skipped: {error}");
-            None
-        }
-    }
-}
+use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, reg, rflags};
+use common::{CODE, guest, native};
 
 #[test]
 fn all_flags_go_in_and_come_out() {

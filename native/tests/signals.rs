@@ -2,18 +2,17 @@
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
+mod common;
+
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use callgate_emulator::{
-    Cpu, CpuModel, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, Privilege, Space, reg, rflags,
-};
+use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, Privilege, Space, reg, rflags};
 use callgate_native::Native;
 
-const CODE: u64 = 0x40_0000;
 const STACK: u64 = 0x70_0000;
 const STACK_PAGES: u64 = 512;
 
@@ -64,29 +63,15 @@ fn install(signal: libc::c_int, handler: usize, flags: libc::c_int) {
 fn engine(memory: &Memory) -> Option<Native> {
     static HANDLER: Once = Once::new();
     HANDLER.call_once(|| install(libc::SIGSEGV, mend as *const () as usize, libc::SA_SIGINFO | libc::SA_ONSTACK));
-    match Native::new(memory, CpuModel::default()) {
-        Ok(mut native) => {
-            native.translate_at_once();
-            Some(native)
-        }
-        Err(error) => {
-            eprintln!("skipped: {error}");
-            None
-        }
-    }
+    common::native(memory)
 }
 
 fn guest(memory: &Memory, rounds: u64) -> (Cpu, Space) {
-    let mut space = Space::new(memory);
-    let code = memory.alloc().expect("a frame");
-    code.write(0, DEEP);
-    space.map(CODE, code, PageFlags::USER | PageFlags::EXEC);
+    let (mut cpu, mut space) = common::guest(memory, DEEP);
     for page in 0..STACK_PAGES {
         let frame = memory.alloc().expect("a frame");
         space.map(STACK + page * PAGE_SIZE as u64, frame, PageFlags::USER | PageFlags::WRITE);
     }
-    let mut cpu = Cpu::default();
-    cpu.rip = CODE;
     cpu.set_rflags(rflags::FIXED | rflags::IF);
     cpu.gpr[reg::RSP] = STACK + STACK_PAGES * PAGE_SIZE as u64 - 64;
     cpu.gpr[12] = rounds;

@@ -2,38 +2,21 @@
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
+mod common;
+
 use std::arch::asm;
 
-use callgate_emulator::{Cpu, CpuModel, Engine, Exit, Interp, Memory, PageFlags, Space, reg, vector};
-use callgate_native::Native;
+use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PageFlags, Space, reg, vector};
+use common::{CODE, native};
 
-const CODE: u64 = 0x40_0000;
 const DATA: u64 = 0x50_0000;
 
 fn guest(memory: &Memory, code: &[u8]) -> (Cpu, Space) {
-    let mut space = Space::new(memory);
-    let frame = memory.alloc().expect("a frame");
-    frame.write(0, code);
-    space.map(CODE, frame, PageFlags::USER | PageFlags::EXEC);
+    let (mut cpu, mut space) = common::guest(memory, code);
     space.map(DATA, memory.alloc().expect("a frame"), PageFlags::USER | PageFlags::WRITE);
-    let mut cpu = Cpu::default();
-    cpu.rip = CODE;
     cpu.gpr[reg::RBX] = DATA;
     cpu.gpr[reg::RSP] = DATA + 0x800;
     (cpu, space)
-}
-
-fn native(memory: &Memory) -> Option<Native> {
-    match Native::new(memory, CpuModel::default()) {
-        Ok(mut native) => {
-            native.translate_at_once();
-            Some(native)
-        }
-        Err(error) => {
-            eprintln!("skipped: {error}");
-            None
-        }
-    }
 }
 
 fn state(cpu: &Cpu) -> impl PartialEq + std::fmt::Debug + use<> {
