@@ -9,7 +9,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 /// Bytes of translated code before all is dropped.
 pub(crate) const CODE_BYTES: usize = 64 << 20;
 /// Bytes of a line of the host's caches, decoded instructions among them.
-const FETCH: usize = 64;
+const CACHE_LINE: usize = 64;
 /// Bytes of the return stack, and of the guard below it.
 const STACK_BYTES: usize = 1 << 20;
 const STACK_GUARD: usize = 64 << 10;
@@ -61,8 +61,8 @@ impl Code {
     pub(crate) fn align(&mut self) {
         /// int3
         const TRAP: u8 = 0xcc;
-        let padding = self.len.next_multiple_of(FETCH) - self.len;
-        self.append(&[TRAP; FETCH][..padding]);
+        let padding = self.len.next_multiple_of(CACHE_LINE) - self.len;
+        self.append(&[TRAP; CACHE_LINE][..padding]);
     }
 
     /// Appends code.

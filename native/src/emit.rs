@@ -59,11 +59,8 @@ impl Emit {
 
     /// `mov dword gs:[slot], register`
     pub(crate) fn store_32(&mut self, slot: i32, register: u8) {
-        if register >= 8 {
-            self.put(&[0x65, 0x44]);
-        } else {
-            self.put(&[0x65]);
-        }
+        self.put(&[0x65]);
+        self.bytes.extend((register >= 8).then_some(0x44));
         self.put(&[0x89, 0x04 | (register & 7) << 3, 0x25]);
         self.put32(slot);
     }

@@ -197,7 +197,7 @@ impl Native {
         // another.
         let shown = self.windows.get(window);
         shown.provide_checks();
-        let context = shown.context();
+        let (base, context) = (shown.base(), shown.context());
         let given = (*left - MARGIN).min(MOST_BUDGET);
         let before = cpu.rflags();
         let with_unit;
@@ -210,7 +210,7 @@ impl Native {
             fields.budget = given.wrapping_add_signed(-i64::from(start.deduct));
             fields.fs_base = cpu.seg[seg::FS].base;
             fields.gs_base = cpu.seg[seg::GS].base;
-            fields.window = self.windows.get(window).base();
+            fields.window = base;
             fields.entry = self.cache.host(start.host as usize);
             fields.mxcsr = cpu.mxcsr;
             fields.xmm = cpu.xmm.as_mut_ptr() as u64;
@@ -235,7 +235,7 @@ impl Native {
             stack_base: self.cache.stack.empty(),
             context,
         }));
-        self.gs.set(self.windows.get(window).base());
+        self.gs.set(base);
         // SAFETY: all fields are set: the entry is an instruction's start in verified code, the stack is the return
         // stack's, and `check` has seen that the host has AVX and a way to give gs its base.
         unsafe {

@@ -4,8 +4,7 @@
 //! the low halves of the registers are moved into the window, and moved back after it. They go on element by element and
 //! so meet the window's guards before they could leave it.
 
-use crate::context::Reason;
-use crate::context::{COUNTER, REASONS, SCRATCH, TABLE, slot};
+use crate::context::{COUNTER, REASONS, Reason, SCRATCH, TABLE, slot};
 use crate::emit::{Emit, RSP};
 
 const RSI: u8 = 6;

@@ -9,12 +9,20 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
-use callgate_emulator::{Cpu, F80, FpuPointers, PAGE_SIZE, Space, seg};
+use callgate_emulator::{Cpu, F80, FpuPointers, Space, seg};
 use iced_x86::{Decoder, DecoderOptions, Instruction, Register};
 
 use crate::context::Context;
 use crate::enter::enter;
 use crate::translate::LONGEST;
+
+/// A register's place.
+#[repr(C)]
+#[derive(Default)]
+struct Slot {
+    bytes: [u8; 10],
+    reserved: [u8; 6],
+}
 
 /// An XSAVE area with x87's component, and the host's control word.
 #[repr(C, align(64))]
@@ -28,7 +36,7 @@ pub(crate) struct Area {
     pointers: [u64; 2],
     mxcsr: [u32; 2],
     /// From the top of the stack on.
-    st: [[u8; 16]; 8],
+    st: [Slot; 8],
     others: [[u64; 8]; 5],
     unused: [u64; 4],
     /// Which components it has, and none that is compacted.
@@ -78,7 +86,7 @@ impl Area {
         let fpu = &cpu.fpu;
         (self.control, self.status, self.in_use) = (fpu.control, fpu.status_word(), fpu.in_use.into());
         for (i, st) in (0..8).zip(&mut self.st) {
-            st[..10].copy_from_slice(&fpu.raw(i).to_bytes());
+            st.bytes = fpu.raw(i).to_bytes();
         }
         self.header = [X87.into(), 0, 0, 0, 0, 0, 0, 0];
         // SAFETY: as the caller promises, and the header was just made.
@@ -89,8 +97,7 @@ impl Area {
         fpu.in_use = self.in_use as u8;
         let top = usize::from(self.status >> 11);
         for (i, st) in self.st.iter().enumerate() {
-            let [sig @ .., e, f] = *st.first_chunk::<10>().unwrap_or(&[0; 10]);
-            fpu.regs[(top + i) % 8] = F80 { sig: u64::from_le_bytes(sig), sign_exp: u16::from_le_bytes([e, f]) };
+            fpu.regs[(top + i) % 8] = F80::from_bytes(st.bytes);
         }
         // SAFETY: translated code, which else uses the context, has been left.
         let noted = unsafe { &*context };
@@ -125,12 +132,7 @@ fn note(cpu: &mut Cpu, space: &Space, noted: &Context) {
 /// the second byte.
 fn fetch(space: &Space, address: u32) -> (Instruction, u16) {
     let mut bytes = [0; LONGEST];
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        let address = u64::from(address) + i as u64;
-        if let Some((frame, _)) = space.page(address) {
-            space.memory().read(frame, (address % PAGE_SIZE as u64) as usize, std::slice::from_mut(byte));
-        }
-    }
+    space.peek(address.into(), &mut bytes);
     let mut decoder = Decoder::with_ip(64, &bytes, address.into(), DecoderOptions::NONE);
     let instruction = decoder.decode();
     let opcode = bytes.windows(2).find(|bytes| bytes[0] & !7 == 0xd8);

@@ -167,14 +167,18 @@ impl Window {
         }
     }
 
+    /// Makes addresses of the window inaccessible.
+    fn take_back(&self, start: u64, end: u64) {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+        let at = (self.base() + start) as *mut _;
+        // SAFETY: the window's own addresses are mapped anew; translated code doesn't run now.
+        let taken = unsafe { mmap_anonymous(at, (end - start) as usize, ProtFlags::empty(), flags) };
+        assert!(taken.is_ok(), "the host takes back addresses of a window");
+    }
+
     /// Forgets everything.
     fn clear(&mut self) {
-        // SAFETY: the window's own addresses are mapped anew, inaccessible; translated code doesn't run now.
-        let cleared = unsafe {
-            let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
-            mmap_anonymous(self.base() as *mut _, WINDOW as usize, ProtFlags::empty(), flags)
-        };
-        assert!(cleared.is_ok(), "the host takes back a window");
+        self.take_back(0, WINDOW);
         self.mapped.fill(0);
         self.writable.fill(0);
         self.mappings = 0;
@@ -199,11 +203,7 @@ impl Window {
                 rest = others;
                 end = *next + PAGE_SIZE as u64;
             }
-            let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
-            let at = (self.base() + first) as *mut _;
-            // SAFETY: as for `clear`: pages of the window.
-            let unmapped = unsafe { mmap_anonymous(at, (end - first) as usize, ProtFlags::empty(), flags) };
-            assert!(unmapped.is_ok(), "the host takes back pages of a window");
+            self.take_back(*first, end);
             for page in page_number(*first)..page_number(end) {
                 Self::set(&mut self.mapped, page, false);
                 Self::set(&mut self.writable, page, false);

@@ -74,9 +74,8 @@ const EXTENSIONS: &[CpuidFeature] = {
 
 fn is_base(feature: CpuidFeature) -> bool {
     use CpuidFeature as F;
-    let base =
-        matches!(feature, F::INTEL8086 | F::INTEL186 | F::INTEL286 | F::INTEL386 | F::INTEL486 | F::X64 | F::CPUID);
-    base || matches!(feature, F::FPU | F::FPU287 | F::FPU387)
+    let cores = matches!(feature, F::INTEL8086 | F::INTEL186 | F::INTEL286 | F::INTEL386 | F::INTEL486 | F::X64);
+    cores || matches!(feature, F::FPU | F::FPU287 | F::FPU387 | F::CPUID)
 }
 
 /// Instructions of the base architecture that compute, move or branch, besides the conditional ones. Not `std`: who leaves
@@ -148,7 +147,7 @@ const BASE: &[Mnemonic] = {
 
 /// Instructions of the x87 unit that compute exactly, move, or control no more than how that is done. All others leave the
 /// next place, or more, to the processor, load and store the unit's pointers, or are rare.
-pub(crate) const X87: &[Mnemonic] = {
+const X87: &[Mnemonic] = {
     use Mnemonic as M;
     &[
         M::Fabs,
