@@ -145,8 +145,13 @@ impl Machine {
         }
     }
 
+    /// Instructions that may still be executed.
+    fn until_limit(&self) -> u64 {
+        self.max_instructions.saturating_sub(self.kernel.stats.user_instructions.get())
+    }
+
     fn limit(&self) -> Option<Outcome> {
-        if self.kernel.stats.user_instructions.get() >= self.max_instructions {
+        if self.until_limit() == 0 {
             return Some(Outcome::InstructionLimit);
         }
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Outcome::Timeout)
@@ -183,10 +188,8 @@ impl Machine {
         }
         let mut wants_steps = false;
         kernel.observe(|observer| wants_steps = observer.wants_steps());
-        let until_limit = self.max_instructions - kernel.stats.user_instructions.get();
-        let mut alone = is_alone(task) && until_limit > SLICE_ALONE;
-        let (slice, mut slack) = if alone { (SLICE_ALONE, SLACK) } else { (SLICE, 0) };
-        let mut left = slice.min(until_limit);
+        let alone = is_alone(task) && self.until_limit() > SLICE_ALONE;
+        let (mut left, mut slack) = if alone { (SLICE_ALONE, SLACK) } else { (SLICE.min(self.until_limit()), 0) };
         self.engine.begin(slack);
         while turn == Turn::Continue && left > slack && task.link.state.get() == TaskState::Running {
             let (all, user) = (task.cpu.instructions, task.cpu.user_instructions);
@@ -206,10 +209,9 @@ impl Machine {
                 }
                 exit => task.handle_exit_direct(&exit),
             };
-            if alone && !is_alone(task) {
+            if slack > 0 && !is_alone(task) {
                 // From here on it shares, and how long its turn lasts must not depend on when it began.
-                let until_limit = self.max_instructions - kernel.stats.user_instructions.get();
-                (alone, slack, left) = (false, 0, SLICE.min(until_limit));
+                (left, slack) = (SLICE.min(self.until_limit()), 0);
                 self.engine.begin(slack);
             }
         }
