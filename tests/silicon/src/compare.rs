@@ -9,7 +9,7 @@ use crate::tolerance;
 
 const NAMES: [&str; 16] =
     ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
-const PAGE_FAULT: u64 = 14;
+pub(crate) const PAGE_FAULT: u64 = 14;
 /// Of the x87 unit's status word: ES, an exception is pending.
 pub(crate) const PENDING: u8 = 0x80;
 /// CF, PF, AF, ZF, SF, TF, DF, OF, NT, AC, ID.
@@ -150,10 +150,12 @@ fn differences(ends: &Ends<'_>) -> Vec<Difference> {
     found
 }
 
-/// The error code. For addresses in the kernel's half Linux says that there is a page, so that nobody learns where it is.
+/// The error code. For addresses beyond a process' own Linux says that there is a page, so that nobody learns where it is.
 fn error(state: &State) -> u64 {
     const PRESENT: u64 = 1;
-    if state.trap == PAGE_FAULT && state.cr2 >> 63 != 0 { state.error | PRESENT } else { state.error }
+    /// What Linux gives processes ends a page before the lower half does.
+    const TASK_SIZE_MAX: u64 = 0x7fff_ffff_f000;
+    if state.trap == PAGE_FAULT && state.cr2 >= TASK_SIZE_MAX { state.error | PRESENT } else { state.error }
 }
 
 fn trap(state: &State) -> String {

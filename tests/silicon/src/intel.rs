@@ -6,10 +6,13 @@
 
 use iced_x86::{Code, Instruction, MemorySize, Mnemonic as M, OpKind, Register};
 
-use crate::compare::{Difference, PENDING, operand_address};
+use crate::compare::{Difference, PAGE_FAULT, PENDING, operand_address};
 use crate::pools::is_x87;
 use crate::state::{NO_TRAP, State, XSAVE, at, field};
-use crate::tolerance::{C1, DEBUG, GENERAL_PROTECTION, Tolerance, is_transcendental, place};
+use crate::tolerance::{
+    ALIGNMENT_CHECK, C1, DEBUG, GENERAL_PROTECTION, Tolerance, faults, has_implied, is_compared_string, is_made,
+    is_transcendental, place,
+};
 
 /// The list.
 pub(crate) const ON_INTEL: &[Tolerance] = &[
@@ -301,39 +304,18 @@ const RCX: usize = 1;
 const RSP: usize = 4;
 const RSI: usize = 6;
 const RDI: usize = 7;
-const STACK_SEGMENT: u64 = 12;
-pub(crate) const PAGE_FAULT: u64 = 14;
-const ALIGNMENT_CHECK: u64 = 17;
 const SIMD: u64 = 19;
 /// Of the pointers, the instruction's.
 const FIP: u128 = 0xffff_ffff_ffff_ffff;
 /// Of the status word.
 const TOP: u128 = 0x3800;
 
-pub(crate) fn faults(state: &State) -> bool {
-    matches!(state.trap, STACK_SEGMENT | GENERAL_PROTECTION | PAGE_FAULT | ALIGNMENT_CHECK)
-}
-
 fn top(state: &State) -> u128 {
     field(&state.xsave, at::STATUS, 2) & TOP
 }
 
-/// Whether it is more than a code: see above.
-pub(crate) fn is_made(i: &Instruction) -> bool {
-    i.len() != 0
-}
-
-pub(crate) fn has_implied(i: &Instruction, wide: OpKind, narrow: OpKind) -> bool {
-    (0..i.op_count()).any(|n| i.op_kind(n) == wide || i.op_kind(n) == narrow)
-}
-
 fn is_repeated(i: &Instruction) -> bool {
     i.is_string_instruction() && (i.has_rep_prefix() || i.has_repne_prefix())
-}
-
-pub(crate) fn is_compared_string(i: &Instruction) -> bool {
-    use M::{Cmpsb, Cmpsd, Cmpsq, Cmpsw, Scasb, Scasd, Scasq, Scasw};
-    i.is_string_instruction() && matches!(i.mnemonic(), Cmpsb | Cmpsw | Cmpsd | Cmpsq | Scasb | Scasw | Scasd | Scasq)
 }
 
 /// Where MASKMOVDQU and its kin store.

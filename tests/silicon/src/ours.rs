@@ -20,7 +20,7 @@ const END_VECTOR: u8 = 0x80;
 const BUDGET: u64 = 1_000_000;
 
 /// Where its descriptor table is, for ring 0 only.
-const GDT_BASE: u64 = 0x0f00_0000;
+pub(crate) const GDT_BASE: u64 = 0x0f00_0000;
 /// In the order of `State::selectors`.
 const SELECTORS: [usize; 4] = [seg::DS, seg::ES, seg::FS, seg::GS];
 
