@@ -102,7 +102,7 @@ mod native {
     }
 
     pub(super) fn engine(kernel: &Kernel, warm_up: u64) -> io::Result<Box<dyn Engine>> {
-        let mut engine = callgate_native::Native::new(&kernel.memory, kernel.cpu)?;
+        let mut engine = callgate_native::Native::in_low_memory(&kernel.memory, kernel.cpu)?;
         engine.warm_up(warm_up);
         Ok(Box::new(engine))
     }

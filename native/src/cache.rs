@@ -16,7 +16,7 @@ use crate::emit::{Emit, JMP};
 use crate::stubs::Stubs;
 use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, Workshop, crosses, translate};
 use crate::verify::verify;
-use crate::window::{Shared, WINDOW};
+use crate::window::{Origin, Shared, WINDOW};
 
 /// Entries of the table of starts that were found last.
 const RECENT: usize = 1024;
@@ -47,6 +47,23 @@ pub(crate) struct Figures {
     pub(crate) verification: std::time::Duration,
 }
 
+impl std::ops::Add for Figures {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            translated: self.translated + other.translated,
+            blocks: self.blocks + other.blocks,
+            flushes: self.flushes + other.flushes,
+            resets: self.resets + other.resets,
+            links: self.links + other.links,
+            indirect: self.indirect + other.indirect,
+            translation: self.translation + other.translation,
+            verification: self.verification + other.verification,
+        }
+    }
+}
+
 /// Code that an indirect branch to an address lands at: the jump table knows only 16 bits of it.
 #[derive(Clone, Copy)]
 struct Landing {
@@ -66,6 +83,8 @@ struct InFrame {
 /// All translated code of an engine.
 pub(crate) struct Cache {
     model: CpuModel,
+    /// Where the windows are that the code accesses.
+    origin: Origin,
     code: Code,
     pub(crate) stubs: Stubs,
     shop: Workshop,
@@ -97,7 +116,7 @@ pub(crate) struct Cache {
     /// The jump table is filled: it needn't be before there is code to use it.
     has_table: bool,
     /// Entries of the jump table in use, and where they lead.
-    jumps: NumberMap<u16, usize>,
+    jumps: NumberMap<u32, usize>,
     /// Jumps of landings that lead to other landings.
     chained: Vec<u32>,
     /// Where blocks are entered by indirect branches.
@@ -111,14 +130,15 @@ pub(crate) struct Cache {
 const NOWHERE: (u64, Start) = (u64::MAX, Start { block: 0, insn: 0, host: 0, deduct: 0 });
 
 impl Cache {
-    pub(crate) fn new(model: CpuModel) -> io::Result<Self> {
-        let stubs = Stubs::new();
+    pub(crate) fn new(model: CpuModel, origin: Origin) -> io::Result<Self> {
+        let stubs = Stubs::new(origin);
         let mut code = Code::new()?;
         code.append(&stubs.bytes);
         let mut stack = ReturnStack::new()?;
         stack.set_bottom(code.base() + stubs.bottom as u64);
         Ok(Self {
             model,
+            origin,
             code,
             stubs,
             shop: Workshop::new(),
@@ -216,7 +236,7 @@ impl Cache {
         }
         let miss = self.host(self.stubs.reason(Reason::Miss));
         for (index, _) in self.jumps.drain() {
-            shared.set_jump(usize::from(index), miss);
+            shared.set_jump(index as usize, miss);
         }
         let miss = self.stubs.reason(Reason::Miss) as u32;
         for at in self.chained.drain(..) {
@@ -331,7 +351,7 @@ impl Cache {
     ) -> Option<(Start, Option<Landing>)> {
         let began = std::time::Instant::now();
         let frame = fetch(space, address).filter(|_| address < WINDOW)?;
-        if !std::mem::replace(&mut self.has_table, true) {
+        if self.origin == Origin::Gs && !std::mem::replace(&mut self.has_table, true) {
             let miss = self.host(self.stubs.reason(Reason::Miss));
             (0..TABLE_ENTRIES).for_each(|index| shared.set_jump(index, miss));
         }
@@ -362,7 +382,8 @@ impl Cache {
             model: self.model,
             address,
             page: if second.is_some() { &self.page[..] } else { &self.page[..PAGE_SIZE] },
-            origin: self.code.len(),
+            origin: self.origin,
+            offset: self.code.len(),
             first_block: self.blocks.len(),
             landing,
         };
@@ -419,7 +440,7 @@ impl Cache {
     fn verify(&self, bytes: &[u8]) -> Result<(), crate::verify::Refused> {
         let base = self.code.base();
         let stubs = base + self.stubs.bytes.len() as u64;
-        verify(bytes, base + self.code.len() as u64, &|target| {
+        verify(bytes, base + self.code.len() as u64, self.origin, &|target| {
             target < stubs && self.stubs.entries().any(|stub| base + stub as u64 == target)
                 || self.blocks.binary_search_by_key(&target, |block| base + u64::from(block.entry)).is_ok()
         })
@@ -482,10 +503,10 @@ impl Cache {
                 landing
             }
         };
-        let index = address as u16;
-        shared.set_jump(usize::from(index), self.host(landing.entry));
+        let index = self.origin.jump_index(address);
+        shared.set_jump(index, self.host(landing.entry));
         // Another address that has the same entry is looked for next.
-        if let Some(before) = self.jumps.insert(index, landing.entry) {
+        if let Some(before) = self.jumps.insert(index as u32, landing.entry) {
             self.code.lead(landing.otherwise as u32, before as u32);
             self.chained.push(landing.otherwise as u32);
         }

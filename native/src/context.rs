@@ -14,6 +14,9 @@ pub(crate) const TABLE: i32 = -0x10_0000;
 pub(crate) const TABLE_ENTRIES: usize = 1 << 16;
 /// Bytes of the jump table.
 pub(crate) const TABLE_BYTES: usize = TABLE_ENTRIES * 8;
+/// Entries of the jump table of a window at 0, which lies where gs points to: one for each value of an address's low 29
+/// bits, so that it takes 4 GiB of addresses, and hardly any memory.
+pub(crate) const WIDE_TABLE_ENTRIES: usize = 1 << 29;
 /// The distance from the window's base of what checks of the budget read, at twice the budget: it can be read for each
 /// budget that there is, and what lies at twice a number that was negative, behind the window, can't.
 pub(crate) const CHECK: i32 = -0x40_0000;
@@ -85,7 +88,7 @@ pub(crate) struct Context {
     pub(crate) argument: u32,
     /// rsi and rdi of a string instruction.
     pub(crate) string: [u64; 2],
-    /// The window's base.
+    /// The address of the guest's address 0.
     pub(crate) window: u64,
     /// Where every way out ends: `enter::leave`.
     pub(crate) leave: u64,

@@ -2,7 +2,8 @@
 
 use iced_x86::{Encoder, Instruction};
 
-use crate::context::{BUDGET, CHECK, SCRATCH, STACK};
+use crate::context::{BUDGET, CHECK, SCRATCH, STACK, TABLE, slot};
+use crate::window::Origin;
 
 /// A host register by number, as instructions encode it.
 pub(crate) const RSP: u8 = 4;
@@ -11,6 +12,8 @@ pub(crate) const RSP: u8 = 4;
 #[derive(Default)]
 pub(crate) struct Emit {
     pub(crate) bytes: Vec<u8>,
+    /// Where the window is that it accesses.
+    pub(crate) origin: Origin,
     /// Made when it is first needed: it brings tables of half a megabyte.
     encoder: Option<Encoder>,
 }
@@ -134,9 +137,15 @@ impl Emit {
         }
     }
 
-    /// `opcode gs:[r11d + distance], field`: the guest's stack.
+    /// The prefixes that confine an operand in memory.
+    pub(crate) fn confine(&mut self) {
+        self.put(self.origin.prefixes());
+    }
+
+    /// `opcode window:[r11d + distance], field`: the guest's stack.
     fn stack_op(&mut self, rex: u8, opcode: u8, field: u8, distance: i32) {
-        self.put(&[0x65, 0x67, rex | (field >> 3) << 2, opcode]);
+        self.confine();
+        self.put(&[rex | (field >> 3) << 2, opcode]);
         let modrm = (field & 7) << 3 | (STACK & 7);
         match i8::try_from(distance) {
             Ok(0) => self.put(&[modrm]),
@@ -158,14 +167,15 @@ impl Emit {
         self.stack_op(0x49, 0x8b, register, distance);
     }
 
-    /// `mov register, gs:[base32]`. Not for a base that is encoded in a longer way.
+    /// `mov register, window:[base32]`. Not for a base that is encoded in a longer way.
     pub(crate) fn load_window(&mut self, register: u8, base: u8) {
         debug_assert!(base & 7 != 4 && base & 7 != 5);
         let rex = 0x48 | (register >> 3) << 2 | base >> 3;
-        self.put(&[0x65, 0x67, rex, 0x8b, (register & 7) << 3 | (base & 7)]);
+        self.confine();
+        self.put(&[rex, 0x8b, (register & 7) << 3 | (base & 7)]);
     }
 
-    /// `mov qword gs:[r11d + distance], value`: what a call or a push of a constant stores.
+    /// `mov qword window:[r11d + distance], value`: what a call or a push of a constant stores.
     pub(crate) fn store_stack_imm(&mut self, distance: i32, value: u64) {
         match i32::try_from(value as i64) {
             Ok(value) => {
@@ -198,15 +208,30 @@ impl Emit {
     }
 
     /// `movzx ecx, register16`
-    pub(crate) fn low_16_to_ecx(&mut self, register: u8) {
+    fn low_16_to_ecx(&mut self, register: u8) {
         self.bytes.extend((register >= 8).then_some(0x41));
         self.put(&[0x0f, 0xb7, 0xc0 | SCRATCH << 3 | register & 7]);
     }
 
-    /// `jmp gs:[rcx * 8 + table]`, or `call`.
-    pub(crate) fn jump_table(&mut self, table: i32, call: bool) {
-        self.put(&[0x65, 0xff, if call { 0x14 } else { 0x24 }, 0xcd]);
-        self.put32(table);
+    /// `jmp gs:[rcx * 8 + table]`, or `call`, with the low 16 bits of a target that is left in a slot; for a window at 0
+    /// `jmp gs:[ecx * 8]`, by its low 29 bits, with the target in rcx.
+    pub(crate) fn jump_table(&mut self, target: u8, call: bool) {
+        let modrm = if call { 0x14 } else { 0x24 };
+        match self.origin {
+            Origin::Gs => {
+                self.store(slot::TARGET, target);
+                self.low_16_to_ecx(target);
+                self.put(&[0x65, 0xff, modrm, 0xcd]);
+                self.put32(TABLE);
+            }
+            Origin::Zero => {
+                if target != SCRATCH {
+                    self.mov(SCRATCH, target);
+                }
+                self.put(&[0x65, 0x67, 0xff, modrm, 0xcd]);
+                self.put32(0);
+            }
+        }
     }
 
     /// `jrcxz` over `len` bytes.

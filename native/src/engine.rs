@@ -9,15 +9,14 @@ use callgate_emulator::{
 use crate::cache::{Cache, Start};
 use crate::context::{CONTEXT_BYTES, Context, MOST_BUDGET, REASONS, Reason};
 use crate::host::GsBase;
+use crate::side::Sides;
 use crate::signal::{self, Active};
 use crate::stubs::{SAVED_RDI, SAVED_RSI};
 use crate::translate::{MARGIN, NONE};
 use crate::unit::Area;
-use crate::window::{Shared, WINDOW, Windows};
+use crate::window::{Origin, WINDOW};
 use crate::{enter, host};
 
-/// Address spaces that have a window at a time.
-const WINDOWS: usize = 8;
 /// How often an address comes up before it is translated, at first: most programs end soon.
 const HOT: u8 = 6;
 /// How many instructions the interpreter runs before it is assumed that this one doesn't: then all is translated at once.
@@ -44,14 +43,12 @@ const PAGE_FAULT: u64 = 14;
 pub struct Native {
     interp: Interp,
     memory: Memory,
-    shared: Shared,
-    windows: Windows,
+    sides: Sides,
     /// gs, which is given back after each run, or at the end of several.
     gs: GsBase,
     keeps_gs: bool,
     /// How many instructions of a budget may be left.
     slack: u64,
-    cache: Cache,
     counters: Box<[u8; COUNTERS]>,
     /// The page fault that ended the last run: its page is mapped into the window before it is touched again.
     faulted: Option<(u64, bool)>,
@@ -85,24 +82,30 @@ impl Native {
     /// # Errors
     /// If the host lacks something, with what.
     pub fn new(memory: &Memory, model: CpuModel) -> io::Result<Self> {
+        Self::with(memory, model, false)
+    }
+
+    /// The same for a program that has nothing in the host's first 4 GiB, nor will have: one space at a time is there, where
+    /// its code is faster. Not before Linux's own least address, 64 KiB. As `new` if something is there all the same.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn in_low_memory(memory: &Memory, model: CpuModel) -> io::Result<Self> {
+        Self::with(memory, model, true)
+    }
+
+    fn with(memory: &Memory, model: CpuModel, low: bool) -> io::Result<Self> {
         host::check()?;
         signal::install()?;
-        let shared = Shared::new()?;
-        let cache = Cache::new(model)?;
-        // SAFETY: all zeros is a valid context, and nobody else has a reference.
-        let fields = unsafe { &mut *shared.context() };
-        fields.leave = enter::leave as *const () as u64;
         let mut interp = Interp::with_model(memory, model);
         interp.start_quickly(QUICK);
         Ok(Self {
             interp,
             memory: memory.clone(),
-            windows: Windows::new(&shared, WINDOWS)?,
-            shared,
+            sides: Sides::new(model, low)?,
             gs: GsBase::new(),
             keeps_gs: false,
             slack: 0,
-            cache,
             counters: Box::new([0; COUNTERS]),
             faulted: None,
             hot: HOT,
@@ -174,20 +177,20 @@ impl Native {
 
     /// The translated code of an address, made if it is hot.
     fn start(&mut self, space: &Space, address: u64) -> Result<Start, u64> {
-        if let Some(start) = self.cache.find(space, address) {
+        if let Some(start) = self.sides.now.cache.find(space, address) {
             return Ok(start);
         }
         if address >= WINDOW || !self.is_hot(address) {
             return Err(CHUNK);
         }
-        self.cache.translate(&self.shared, space, address).ok_or(CHUNK)
+        self.sides.now.cache.translate(&self.sides.now.shared, space, address).ok_or(CHUNK)
     }
 
     /// The block of an address that a branch leads to: code in the middle of another block gets one of its own.
     fn block_start(&mut self, space: &Space, address: u64) -> Result<Start, u64> {
         match self.start(space, address)? {
             start if start.insn == 0 => Ok(start),
-            _ => self.cache.translate(&self.shared, space, address).ok_or(CHUNK),
+            _ => self.sides.now.cache.translate(&self.sides.now.shared, space, address).ok_or(CHUNK),
         }
     }
 
@@ -195,9 +198,10 @@ impl Native {
     fn enter(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64, start: Start, window: usize) -> Next {
         // At the address that translated code has it at: processors are slow to find in their caches what was stored by
         // another.
-        let shown = self.windows.get(window);
+        let side = &mut self.sides.now;
+        let shown = side.windows.get(window);
         shown.provide_checks();
-        let (base, context) = (shown.base(), shown.context());
+        let (base, origin, context) = (shown.base(), shown.origin(), shown.context());
         let given = (*left - MARGIN).min(MOST_BUDGET);
         let before = cpu.rflags();
         let with_unit;
@@ -210,29 +214,30 @@ impl Native {
             fields.budget = given.wrapping_add_signed(-i64::from(start.deduct));
             fields.fs_base = cpu.seg[seg::FS].base;
             fields.gs_base = cpu.seg[seg::GS].base;
-            fields.window = base;
-            fields.entry = self.cache.host(start.host as usize);
+            fields.window = origin;
+            fields.entry = side.cache.host(start.host as usize);
             fields.mxcsr = cpu.mxcsr;
             fields.xmm = cpu.xmm.as_mut_ptr() as u64;
             fields.ymm_high = cpu.ymm_high.as_mut_ptr() as u64;
             let wide = cpu.ymm_high[..16].iter().fold(0, |all, half| all | half);
             fields.wide = wide as u64 | (wide >> 64) as u64;
-            let block = self.cache.block(start.block);
+            let block = side.cache.block(start.block);
             if let Some(block) = block.filter(|_| start.insn > 0) {
-                block.enter(start.insn, self.cache.insns(block)[usize::from(start.insn)], fields);
+                block.enter(start.insn, side.cache.insns(block)[usize::from(start.insn)], fields);
             }
             with_unit = block.is_some_and(|block| block.unit);
             fields.unit_absent = u64::from(!with_unit);
             (fields.unit_last, fields.unit_accessed) = (0, 0);
-            if std::mem::take(&mut self.cache.stack_stale) {
-                fields.stack = self.cache.stack.empty();
+            if std::mem::take(&mut side.cache.stack_stale) {
+                fields.stack = side.cache.stack.empty();
             }
         }
         signal::set_active(Some(Active {
-            code: self.cache.range(),
-            way_out: self.cache.host(self.cache.stubs.reason(Reason::Fault)),
-            guard: self.cache.stack.guard(),
-            stack_base: self.cache.stack.empty(),
+            code: side.cache.range(),
+            way_out: side.cache.host(side.cache.stubs.reason(Reason::Fault)),
+            miss: side.cache.host(side.cache.stubs.reason(Reason::Miss)),
+            guard: side.cache.stack.guard(),
+            stack_base: side.cache.stack.empty(),
             context,
         }));
         self.gs.set(base);
@@ -259,24 +264,27 @@ impl Native {
         // Where a call that has left would return to.
         let mut after = 0;
         if matches!(reason(fields.reason), Reason::Link | Reason::Budget) {
-            let caller = self.cache.stack.entry(fields.stack).unwrap_or(0);
-            after = caller.wrapping_sub(self.cache.host(0)) as usize;
+            let caller = side.cache.stack.entry(fields.stack).unwrap_or(0);
+            after = caller.wrapping_sub(side.cache.host(0)) as usize;
             fields.stack += 8;
         }
-        let site = if reason(fields.reason) == Reason::Link { self.cache.site(after) } else { None };
+        let site = if reason(fields.reason) == Reason::Link { side.cache.site(after) } else { None };
         let mut fault = None;
         cpu.rip = match reason(fields.reason) {
-            Reason::Link => site.map_or(0, |site| self.cache.target(site)),
-            Reason::Miss => fields.target,
+            Reason::Link => site.map_or(0, |site| side.cache.target(site)),
+            Reason::Miss => match side.origin {
+                Origin::Gs => fields.target,
+                Origin::Zero => fields.scratch,
+            },
             Reason::Budget => {
-                let block = self.cache.exhausted(after);
+                let block = side.cache.exhausted(after);
                 budget += block.map_or(0, |block| i64::from(block.count - block.check));
                 next = exhausted(given);
-                let insn = block.map(|block| self.cache.insns(block)[usize::from(block.check)]);
+                let insn = block.map(|block| side.cache.insns(block)[usize::from(block.check)]);
                 block.zip(insn).map_or(0, |(block, insn)| block.address(insn))
             }
             Reason::Syscall => {
-                let end = self.cache.block(number).map_or(0, |block| block.end.into());
+                let end = side.cache.block(number).map_or(0, |block| block.end.into());
                 if cpu.delivery == Delivery::Exit {
                     next = Next::End(Exit::Syscall);
                     end
@@ -286,18 +294,18 @@ impl Native {
                     end.wrapping_sub(2)
                 }
             }
-            Reason::Unit => self.cache.block(number).map_or(0, |block| block.start.into()),
+            Reason::Unit => side.cache.block(number).map_or(0, |block| block.start.into()),
             Reason::Interpret => {
                 next = Next::Interpret(CHUNK);
-                self.cache.block(number).map_or(0, |block| block.end.into())
+                side.cache.block(number).map_or(0, |block| block.end.into())
             }
-            Reason::Fault => match self.cache.check_at(fields.fault_rip.wrapping_sub(self.cache.host(0)) as usize) {
+            Reason::Fault => match side.cache.check_at(fields.fault_rip.wrapping_sub(side.cache.host(0)) as usize) {
                 Some(block) => {
                     next = exhausted(given);
                     block.start.into()
                 }
                 None => {
-                    let (rip, refund) = mend(&self.cache, fields);
+                    let (rip, refund) = mend(&side.cache, fields);
                     budget += i64::from(refund);
                     fault = Some((fields.fault_trap, fields.fault_address, fields.fault_code));
                     rip
@@ -313,16 +321,16 @@ impl Native {
         *left -= done;
         match (reason(fields.reason), fault) {
             (Reason::Link, _) => {
-                let version = self.cache.figures.flushes;
+                let version = self.sides.now.cache.figures.flushes;
                 if let (Ok(start), Some(site)) = (self.block_start(space, cpu.rip), site)
-                    && self.cache.figures.flushes == version
+                    && self.sides.now.cache.figures.flushes == version
                 {
-                    self.cache.link(site, start);
+                    self.sides.now.cache.link(site, start);
                 }
             }
             (Reason::Miss, _) => {
                 if let Ok(start) = self.block_start(space, cpu.rip) {
-                    self.cache.link_indirect(&self.shared, space, cpu.rip, start);
+                    self.sides.now.cache.link_indirect(&self.sides.now.shared, space, cpu.rip, start);
                 }
             }
             (Reason::Syscall, _) => {
@@ -332,8 +340,8 @@ impl Native {
                 }
             }
             (_, Some((trap, address, code))) => {
-                let window = self.windows.get(window);
-                let offset = address.wrapping_sub(window.base());
+                let window = self.sides.now.windows.get(window);
+                let offset = address.wrapping_sub(window.origin());
                 let mapped = trap == PAGE_FAULT && window.fill(space, offset, code & 2 != 0);
                 if !mapped {
                     self.faulted = (trap == PAGE_FAULT && offset < WINDOW).then_some((offset, code & 2 != 0));
@@ -401,8 +409,9 @@ impl Engine for Native {
     }
 
     fn figures(&self) -> Vec<(&'static str, u64)> {
-        let figures = &self.cache.figures;
+        let figures = self.sides.figures();
         vec![
+            ("low_window", self.sides.has_low().into()),
             ("interpreted", self.interpreted),
             ("unlinked", self.exits[Reason::Link as usize]),
             ("missed", self.exits[Reason::Miss as usize]),
@@ -445,32 +454,45 @@ impl Engine for Native {
             *self.warmth.entry(space.id()).or_default() += budget - left;
             return exit;
         }
-        let mut window = self.windows.of(&self.shared, space);
-        if let Some((address, write)) = self.faulted.take() {
-            self.windows.get(window).fill(space, address, write);
+        if !self.sides.turn_to(space.id()) {
+            return self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);
         }
-        while left > 0 {
+        let exit = self.go(cpu, space, &mut left);
+        self.sides.note(space.id(), budget - left);
+        exit
+    }
+}
+
+impl Native {
+    /// Runs translated code and the interpreter by turns.
+    fn go(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64) -> Exit {
+        let mut window = self.sides.now.windows.of(&mut self.sides.now.shared, space);
+        if let Some((address, write)) = self.faulted.take() {
+            self.sides.now.windows.get(window).fill(space, address, write);
+        }
+        while *left > 0 {
             let mut interpret = CHUNK;
             if Self::suits(cpu, space) {
-                self.cache.sync(&self.shared, space);
+                self.sides.now.cache.sync(&self.sides.now.shared, space);
                 if let Ok(start) = self.start(space, cpu.rip)
-                    && left > MARGIN + u64::from(start.deduct.max(0).unsigned_abs())
+                    && *left > MARGIN + u64::from(start.deduct.max(0).unsigned_abs())
                 {
-                    if self.windows.get(window).is_stale(space) {
-                        window = self.windows.of(&self.shared, space);
+                    if self.sides.now.windows.get(window).is_stale(space) {
+                        window = self.sides.now.windows.of(&mut self.sides.now.shared, space);
                     }
-                    match self.enter(cpu, space, &mut left, start, window) {
+                    match self.enter(cpu, space, left, start, window) {
                         Next::Again => continue,
                         Next::End(exit) => return exit,
                         Next::Interpret(most) => interpret = most,
                     }
                 }
             }
-            if left == 0 || left <= self.slack && left < budget {
-                return Exit::Budget;
-            }
-            if let Some(exit) = self.interpret(cpu, space, &mut left, interpret) {
+            // Translated code may have left where the flags don't matter, and lost them. Soon they are set again.
+            if let Some(exit) = self.interpret(cpu, space, left, interpret) {
                 return exit;
+            }
+            if *left <= self.slack {
+                return Exit::Budget;
             }
         }
         Exit::Budget

@@ -19,6 +19,8 @@ pub(crate) struct Active {
     pub(crate) code: (u64, u64),
     /// The way out for faults.
     pub(crate) way_out: u64,
+    /// The way out for targets that the jump table doesn't know.
+    pub(crate) miss: u64,
     /// The return stack's guard, from its first address to the stack's.
     pub(crate) guard: (u64, u64),
     /// Where the empty return stack begins.
@@ -116,6 +118,11 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         // SAFETY: rsp is in the return stack, and its empty top is too; only this thread uses it, and it is interrupted.
         unsafe { ((active.stack_base - 8) as *mut u64).write((rsp as *const u64).read()) };
         registers[libc::REG_RSP as usize] = (active.stack_base - 8) as i64;
+        return;
+    }
+    if rip == 0 {
+        // An entry of the wide jump table that nobody has set.
+        registers[libc::REG_RIP as usize] = active.miss as i64;
         return;
     }
     if !(active.code.0..active.code.1).contains(&rip) {

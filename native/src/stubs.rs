@@ -4,8 +4,9 @@
 //! the low halves of the registers are moved into the window, and moved back after it. They go on element by element and
 //! so meet the window's guards before they could leave it.
 
-use crate::context::{COUNTER, REASONS, Reason, SCRATCH, TABLE, slot};
+use crate::context::{COUNTER, REASONS, Reason, SCRATCH, slot};
 use crate::emit::{Emit, RSP};
+use crate::window::Origin;
 
 const RSI: u8 = 6;
 const RDI: u8 = 7;
@@ -45,8 +46,10 @@ pub(crate) struct Stubs {
 }
 
 impl Stubs {
-    pub(crate) fn new() -> Self {
+    /// For windows of a kind.
+    pub(crate) fn new(origin: Origin) -> Self {
         let mut emit = Emit::default();
+        emit.origin = origin;
         let reasons = REASONS.map(|reason| {
             let start = emit.len();
             emit.store_imm(slot::REASON, reason as u32);
@@ -56,9 +59,7 @@ impl Stubs {
         let bottom = emit.len();
         emit.add(RSP, -8);
         let indirect = emit.len();
-        emit.store(slot::TARGET, SCRATCH);
-        emit.low_16_to_ecx(SCRATCH);
-        emit.jump_table(TABLE, false);
+        emit.jump_table(SCRATCH, false);
         let mut strings = Vec::new();
         for (opcode, uses_rsi, uses_rdi) in OPCODES {
             for size in [1, 2, 4, 8] {

@@ -12,16 +12,23 @@
 //! checks │ jump table │ context │ guard │ 4 GiB │ guard of 4 GiB
 //!                                       └ gs base
 //! ```
+//!
+//! Where a program leaves the host's first 4 GiB alone, one window can be there, so that the guest's addresses are the
+//! host's and accesses need no segment: processors take longer for an address if its segment's base isn't 0. Then the 4 GiB
+//! behind gs stay empty.
 
 use std::io;
 use std::os::fd::AsFd;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use callgate_emulator::{BLOCK, Memory, PAGE_SIZE, PageFlags, Space};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 
-use crate::context::{CHECK, CHECK_BYTES, CONTEXT, CONTEXT_BYTES, Context, TABLE, TABLE_BYTES, TABLE_ENTRIES};
+use crate::context::{
+    CHECK, CHECK_BYTES, CONTEXT, CONTEXT_BYTES, Context, TABLE, TABLE_BYTES, TABLE_ENTRIES, WIDE_TABLE_ENTRIES,
+};
+use crate::verify::MAX_ACCESS;
 
 /// Bytes of a window.
 pub(crate) const WINDOW: u64 = 1 << 32;
@@ -30,12 +37,85 @@ const BELOW: usize = -CHECK as usize;
 /// What is reserved above it: as far as twice a number of 32 bits reaches, and more than any access that begins in the
 /// window can reach.
 const ABOVE: usize = 4 << 30;
+/// Address spaces that have a window at gs at a time.
+const WINDOWS: usize = 8;
 /// Mappings of a window before it starts anew: the host allows 65530 in all.
 const MAX_MAPPINGS: u32 = 6000;
 /// Pages around a fault that are mapped with it, where they lie side by side in the memory object too.
 const FAULT_AROUND: u64 = BLOCK as u64;
 const BLOCK_BYTES: usize = BLOCK as usize * PAGE_SIZE;
 const PAGES: usize = (WINDOW / PAGE_SIZE as u64) as usize;
+
+/// Where a window begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Where gs points to.
+    #[default]
+    Gs,
+    /// At the host's address 0: there can be one such window. Its first addresses are never mapped.
+    Zero,
+}
+
+impl Origin {
+    /// The prefixes that confine an instruction's operand to the window: gs, and addressing with 32 bits.
+    pub(crate) fn prefixes(self) -> &'static [u8] {
+        match self {
+            Self::Gs => &[0x65, 0x67],
+            Self::Zero => &[0x67],
+        }
+    }
+
+    /// The index of a guest address in the jump table.
+    pub(crate) fn jump_index(self, address: u64) -> usize {
+        match self {
+            Self::Gs => address as usize % TABLE_ENTRIES,
+            Self::Zero => address as usize % WIDE_TABLE_ENTRIES,
+        }
+    }
+}
+
+/// The host's first 4 GiB but for what no program may map (vm.mmap_min_addr), reserved.
+struct Low;
+
+impl Low {
+    /// The usual least address that may be mapped.
+    const START: u64 = 0x1_0000;
+    /// What an access can reach that begins in the window.
+    const GUARD: u64 = 0x1_0000;
+    const BYTES: usize = (WINDOW + Self::GUARD - Self::START) as usize;
+    const _REACHES: () = assert!(Self::GUARD > MAX_ACCESS as u64);
+
+    fn reserve() -> io::Result<Self> {
+        if (0..Self::START).step_by(PAGE_SIZE).any(is_mapped) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        let at = ptr::without_provenance_mut(Self::START as usize);
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
+        // SAFETY: a new mapping where there is none.
+        let mapped = unsafe { mmap_anonymous(at, Self::BYTES, ProtFlags::empty(), flags)? };
+        if mapped == at {
+            return Ok(Self);
+        }
+        // Before Linux 4.17 the address is a wish.
+        // SAFETY: this is what was just mapped.
+        let _ = unsafe { munmap(mapped, Self::BYTES) };
+        Err(io::ErrorKind::AddrInUse.into())
+    }
+}
+
+impl Drop for Low {
+    fn drop(&mut self) {
+        // SAFETY: this is what `reserve` mapped; translated code doesn't run in it now, nor can it again.
+        let _ = unsafe { munmap(ptr::without_provenance_mut(Self::START as usize), Self::BYTES) };
+    }
+}
+
+/// Whether anything is mapped at a page's address.
+fn is_mapped(address: u64) -> bool {
+    let mut resident = 0;
+    // SAFETY: mincore accesses no more than the byte for its one page.
+    unsafe { libc::mincore(ptr::without_provenance_mut(address as usize), PAGE_SIZE, &mut resident) == 0 }
+}
 
 fn page_number(address: u64) -> usize {
     (address / PAGE_SIZE as u64) as usize
@@ -45,6 +125,8 @@ fn page_number(address: u64) -> usize {
 pub(crate) struct Shared {
     object: rustix::fd::OwnedFd,
     base: NonNull<u8>,
+    table: *mut u64,
+    entries: usize,
 }
 
 impl Shared {
@@ -55,9 +137,11 @@ impl Shared {
         ftruncate(&object, Self::BYTES as u64)?;
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping where the host likes touches no memory that Rust knows of.
-        let base = unsafe { mmap(std::ptr::null_mut(), Self::BYTES, prot, MapFlags::SHARED, &object, 0)? };
-        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { object, base })
+        let base = unsafe { mmap(ptr::null_mut(), Self::BYTES, prot, MapFlags::SHARED, &object, 0)? };
+        let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        // SAFETY: within the mapping.
+        let table = unsafe { base.as_ptr().add(CONTEXT_BYTES).cast() };
+        Ok(Self { object, base, table, entries: TABLE_ENTRIES })
     }
 
     /// The context. All zeros is a valid one.
@@ -67,9 +151,9 @@ impl Shared {
 
     /// Sets an entry of the jump table.
     pub(crate) fn set_jump(&self, index: usize, host: u64) {
-        assert!(index < TABLE_ENTRIES);
-        // SAFETY: within the mapping, aligned, and read by translated code only, which doesn't run now.
-        unsafe { self.base.as_ptr().add(CONTEXT_BYTES).cast::<u64>().add(index).write(host) };
+        assert!(index < self.entries);
+        // SAFETY: within the table, aligned, and read by translated code only, which doesn't run now.
+        unsafe { self.table.add(index).write(host) };
     }
 }
 
@@ -87,6 +171,8 @@ pub(crate) struct Window {
     /// When it was last entered.
     used: u64,
     reserved: NonNull<u8>,
+    /// It is at the host's address 0.
+    low: Option<Low>,
     mapped: Box<[u64]>,
     writable: Box<[u64]>,
     mappings: u32,
@@ -102,15 +188,17 @@ impl Window {
     /// With what it takes for the base to be where a large page of the host's begins.
     const RESERVED: usize = BELOW + WINDOW as usize + ABOVE + BLOCK_BYTES;
 
-    fn new(shared: &Shared) -> io::Result<Self> {
+    fn new(shared: &mut Shared, origin: Origin) -> io::Result<Self> {
+        let low = if origin == Origin::Zero { Some(Low::reserve()?) } else { None };
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a new mapping where the host likes touches no memory that Rust knows of.
-        let reserved = unsafe { mmap_anonymous(std::ptr::null_mut(), Self::RESERVED, ProtFlags::empty(), flags)? };
+        let reserved = unsafe { mmap_anonymous(ptr::null_mut(), Self::RESERVED, ProtFlags::empty(), flags)? };
         let reserved = NonNull::new(reserved.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         let window = Self {
             space: 0,
             used: 0,
             reserved,
+            low,
             mapped: vec![0; PAGES / 64].into(),
             writable: vec![0; PAGES / 64].into(),
             mappings: 0,
@@ -126,6 +214,16 @@ impl Window {
                 mmap(at as *mut _, len, prot, MapFlags::SHARED | MapFlags::FIXED, shared.object.as_fd(), offset)?
             };
         }
+        if origin == Origin::Zero {
+            let bytes = WIDE_TABLE_ENTRIES * 8;
+            // SAFETY: as before.
+            unsafe { mmap_anonymous(window.base() as *mut _, bytes, prot, flags | MapFlags::FIXED)? };
+            // Little of it is used, and that lies far apart.
+            // SAFETY: advice leaves contents alone.
+            let _ = unsafe { madvise(window.base() as *mut _, bytes, Advice::LinuxNoHugepage) };
+            shared.table = window.base() as *mut u64;
+            shared.entries = WIDE_TABLE_ENTRIES;
+        }
         let at = window.base().wrapping_add_signed(CHECK.into()) as *mut _;
         // SAFETY: as before.
         unsafe { mmap_anonymous(at, CHECK_BYTES, ProtFlags::READ, flags | MapFlags::FIXED)? };
@@ -136,6 +234,16 @@ impl Window {
     }
 
     /// The address of the guest's address 0.
+    pub(crate) fn origin(&self) -> u64 {
+        if self.low.is_some() { 0 } else { self.base() }
+    }
+
+    /// The first guest address that can be mapped.
+    fn first(&self) -> u64 {
+        if self.low.is_some() { Low::START } else { 0 }
+    }
+
+    /// Where gs points to.
     pub(crate) fn base(&self) -> u64 {
         (self.reserved.as_ptr() as u64 + BELOW as u64).next_multiple_of(BLOCK_BYTES as u64)
     }
@@ -170,7 +278,7 @@ impl Window {
     /// Makes addresses of the window inaccessible.
     fn take_back(&self, start: u64, end: u64) {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
-        let at = (self.base() + start) as *mut _;
+        let at = (self.origin() + start) as *mut _;
         // SAFETY: the window's own addresses are mapped anew; translated code doesn't run now.
         let taken = unsafe { mmap_anonymous(at, (end - start) as usize, ProtFlags::empty(), flags) };
         assert!(taken.is_ok(), "the host takes back addresses of a window");
@@ -178,7 +286,7 @@ impl Window {
 
     /// Forgets everything.
     fn clear(&mut self) {
-        self.take_back(0, WINDOW);
+        self.take_back(self.first(), WINDOW);
         self.mapped.fill(0);
         self.writable.fill(0);
         self.mappings = 0;
@@ -235,7 +343,7 @@ impl Window {
         let memory = space.memory();
         let first = address & !(PAGE_SIZE as u64 - 1);
         let known = if write { &self.writable } else { &self.mapped };
-        if address >= WINDOW || Self::has(known, page_number(address)) {
+        if !(self.first()..WINDOW).contains(&address) || Self::has(known, page_number(address)) {
             return false;
         }
         let Some((frame, writable)) = look(space, memory, first).filter(|(_, writable)| *writable || !write) else {
@@ -244,6 +352,7 @@ impl Window {
         let (mut start, mut end, mut frame) = (first, first + PAGE_SIZE as u64, frame);
         let low = first & !(FAULT_AROUND * PAGE_SIZE as u64 - 1);
         let high = low + FAULT_AROUND * PAGE_SIZE as u64;
+        let low = low.max(self.first());
         let extends = |address: u64, wanted: Option<u32>| {
             wanted.is_some()
                 && space.page(address).map(|(frame, _)| frame) == wanted
@@ -273,7 +382,7 @@ impl Window {
         let mut prot = ProtFlags::READ;
         prot.set(ProtFlags::WRITE, writable);
         let flags = MapFlags::SHARED | MapFlags::FIXED | MapFlags::POPULATE;
-        let at = (self.base() + start) as *mut _;
+        let at = (self.origin() + start) as *mut _;
         let offset = u64::from(frame) * PAGE_SIZE as u64;
         // SAFETY: the addresses lie in the window, which is ours alone; what is mapped there are frames of the guest's
         // memory, which no Rust reference points into.
@@ -321,18 +430,20 @@ impl Drop for Window {
 /// The windows of an engine: the spaces that ran last have one each.
 pub(crate) struct Windows {
     list: Vec<Window>,
+    origin: Origin,
     most: usize,
     clock: u64,
 }
 
 impl Windows {
     /// With one window, so that who can't have any learns it now.
-    pub(crate) fn new(shared: &Shared, most: usize) -> io::Result<Self> {
-        Ok(Self { list: vec![Window::new(shared)?], most, clock: 0 })
+    pub(crate) fn new(shared: &mut Shared, origin: Origin) -> io::Result<Self> {
+        let most = if origin == Origin::Zero { 1 } else { WINDOWS };
+        Ok(Self { list: vec![Window::new(shared, origin)?], origin, most, clock: 0 })
     }
 
     /// The index of the window that shows a space, as it is now.
-    pub(crate) fn of(&mut self, shared: &Shared, space: &mut Space) -> usize {
+    pub(crate) fn of(&mut self, shared: &mut Shared, space: &mut Space) -> usize {
         self.clock += 1;
         let found = self.list.iter().position(|window| window.space == space.id());
         let index = found.unwrap_or_else(|| self.take(shared, space.id()));
@@ -343,9 +454,9 @@ impl Windows {
     }
 
     /// A window for another space: a new one, or the one that was idle for longest.
-    fn take(&mut self, shared: &Shared, space: u64) -> usize {
+    fn take(&mut self, shared: &mut Shared, space: u64) -> usize {
         if self.list.len() < self.most && self.list.iter().all(|window| window.space != 0) {
-            match Window::new(shared) {
+            match Window::new(shared, self.origin) {
                 Ok(window) => self.list.push(window),
                 Err(_) => self.most = self.list.len(),
             }
@@ -357,6 +468,16 @@ impl Windows {
             window.clear();
         }
         idle
+    }
+
+    /// Takes back the window of a space that is to have none here any more: what it is told to forget it learns elsewhere.
+    pub(crate) fn release(&mut self, space: u64) {
+        for window in self.list.iter_mut().filter(|window| window.space == space) {
+            window.space = 0;
+            if window.filled {
+                window.clear();
+            }
+        }
     }
 
     pub(crate) fn get(&mut self, index: usize) -> &mut Window {

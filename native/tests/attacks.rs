@@ -3,12 +3,12 @@
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
-use callgate_emulator::{
-    Cpu, CpuModel, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, Privilege, Space, reg, rflags,
-};
-use callgate_native::Native;
+mod common;
 
-const CODE: u64 = 0x40_0000;
+use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, Privilege, Space, reg, rflags};
+
+use common::{CODE, WINDOWS};
+
 const WRITABLE_CODE: u64 = 0x50_0000;
 const DATA: u64 = 0x60_0000;
 const STACK: u64 = 0x70_0000;
@@ -25,10 +25,9 @@ struct Guest {
 impl Guest {
     fn new(code: &[u8], set: &[(usize, u64)]) -> Self {
         let memory = Memory::new(16 << 20).expect("memory");
-        let mut space = Space::new(&memory);
+        let (mut cpu, mut space) = common::guest(&memory, code);
         let plain = PageFlags::USER;
         for (address, flags) in [
-            (CODE, plain | PageFlags::EXEC),
             (WRITABLE_CODE, plain | PageFlags::EXEC | PageFlags::WRITE),
             (DATA, plain | PageFlags::WRITE),
             (STACK, plain | PageFlags::WRITE),
@@ -36,13 +35,11 @@ impl Guest {
             (LAST, plain | PageFlags::WRITE),
         ] {
             let frame = memory.alloc().expect("a frame");
-            if address == CODE || address == WRITABLE_CODE {
+            if address == WRITABLE_CODE {
                 frame.write(0, code);
             }
             space.map(address, frame, flags);
         }
-        let mut cpu = Cpu::default();
-        cpu.rip = CODE;
         cpu.set_rflags(rflags::FIXED | rflags::IF);
         cpu.gpr = [DATA; 16];
         cpu.gpr[reg::RSP] = STACK + 0x800;
@@ -64,23 +61,21 @@ impl Guest {
     }
 }
 
-/// Runs code on both engines and compares; gives how it ended. None where the host can't run translated code.
+/// Runs code on the interpreter and as translated for each kind of window, and compares; gives how it ended. None where the host can't run translated code.
 fn both(code: &[u8], set: &[(usize, u64)]) -> Option<Exit> {
-    let mut guest = Guest::new(code, set);
-    let mut native = match Native::new(&guest.memory, CpuModel::default()) {
-        Ok(native) => native,
-        Err(error) => {
-            eprintln!("skipped: {error}");
-            return None;
-        }
-    };
-    native.translate_at_once();
-    let here = guest.run(&mut native);
     let mut guest = Guest::new(code, set);
     let mut interp = Interp::new(&guest.memory);
     let there = guest.run(&mut interp);
-    assert!(here == there, "{code:02x?} with {set:x?}: {:x?}, interpreted {:x?}", &here.0, &there.0);
-    Some(here.0)
+    let mut exit = None;
+    for windows in WINDOWS {
+        let mut guest = Guest::new(code, set);
+        let Some(mut native) = common::native(&guest.memory, windows) else { continue };
+        let here = guest.run(&mut *native);
+        let (ours, theirs) = (&here.0, &there.0);
+        assert!(here == there, "{windows:?}: {code:02x?} with {set:x?}: {ours:x?}, interpreted {theirs:x?}");
+        exit = Some(here.0);
+    }
+    exit
 }
 
 fn is_fault(exit: Exit) -> bool {

@@ -3,47 +3,36 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![forbid(unsafe_code)]
 
-use callgate_emulator::{Cpu, CpuModel, Engine, Exit, Interp, Memory, PageFlags, Space, reg, rflags};
-use callgate_native::Native;
+mod common;
 
-const CODE: u64 = 0x40_0000;
+use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PageFlags, reg, rflags};
+
+use common::{WINDOWS, Windows};
+
 const STACK: u64 = 0x70_0000;
 
-/// Runs code on an engine up to its `int 0x80`.
-fn run(code: &[u8], native: bool) -> Option<Cpu> {
+/// Runs code up to its `int 0x80`, translated or not.
+fn run(code: &[u8], translated: Option<Windows>) -> Option<Cpu> {
     let memory = Memory::new(16 << 20).expect("memory");
-    let mut space = Space::new(&memory);
-    for (address, flags) in [(CODE, PageFlags::EXEC), (STACK, PageFlags::WRITE)] {
-        let frame = memory.alloc().expect("a frame");
-        frame.write(0, if address == CODE { code } else { &[] });
-        space.map(address, frame, PageFlags::USER | flags);
-    }
-    let mut cpu = Cpu::default();
-    cpu.rip = CODE;
+    let (mut cpu, mut space) = common::guest(&memory, code);
+    space.map(STACK, memory.alloc().expect("a frame"), PageFlags::USER | PageFlags::WRITE);
     cpu.gpr[reg::RSP] = STACK + 0x800;
     cpu.set_rflags(rflags::FIXED | rflags::IF);
-    let exit = if native {
-        let mut engine = match Native::new(&memory, CpuModel::default()) {
-            Ok(engine) => engine,
-            Err(error) => {
-                eprintln!("skipped: {error}");
-                return None;
-            }
-        };
-        engine.translate_at_once();
-        engine.run(&mut cpu, &mut space, 100_000)
-    } else {
-        Interp::new(&memory).run(&mut cpu, &mut space, 100_000)
+    let exit = match translated {
+        Some(windows) => common::native(&memory, windows)?.run(&mut cpu, &mut space, 100_000),
+        None => Interp::new(&memory).run(&mut cpu, &mut space, 100_000),
     };
     assert_eq!(exit, Exit::Interrupt(0x80));
     Some(cpu)
 }
 
 fn both(code: &[u8]) -> Option<Cpu> {
-    let (ours, theirs) = (run(code, true)?, run(code, false)?);
+    let theirs = run(code, None)?;
     let state = |cpu: &Cpu| (cpu.rip, cpu.gpr, cpu.rflags(), cpu.instructions);
-    assert_eq!(state(&ours), state(&theirs));
-    Some(ours)
+    for ours in WINDOWS.into_iter().filter_map(|windows| run(code, Some(windows))) {
+        assert_eq!(state(&ours), state(&theirs));
+    }
+    Some(theirs)
 }
 
 #[test]

@@ -7,7 +7,7 @@
 mod common;
 
 use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory};
-use common::{guest, native};
+use common::{WINDOWS, guest, native};
 
 /// A loop of a block that can't be counted at its start, where flags live and loads may fault: loads, then ADD and LEA in
 /// turn, and a jump back.
@@ -23,14 +23,17 @@ fn code() -> Vec<u8> {
 #[test]
 fn each_budget_is_used_up_exactly() {
     let memory = Memory::new(16 << 20).expect("memory");
-    let Some(mut native) = native(&memory) else { return };
-    let mut interp = Interp::new(&memory);
-    let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory, &code()), guest(&memory, &code()));
-    for n in 0..20_000u64 {
-        let budget = 1 + n * 379 % 1201;
-        assert_eq!(native.run(&mut ours, &mut our_space, budget), Exit::Budget);
-        assert_eq!(interp.run(&mut theirs, &mut their_space, budget), Exit::Budget);
-        let state = |cpu: &Cpu| (cpu.rip, cpu.instructions, cpu.gpr, cpu.rflags());
-        assert_eq!(state(&ours), state(&theirs), "after a budget of {budget}");
+    for windows in WINDOWS {
+        let Some(mut native) = native(&memory, windows) else { continue };
+        let mut interp = Interp::new(&memory);
+        let ((mut ours, mut our_space), (mut theirs, mut their_space)) =
+            (guest(&memory, &code()), guest(&memory, &code()));
+        for n in 0..20_000u64 {
+            let budget = 1 + n * 379 % 1201;
+            assert_eq!(native.run(&mut ours, &mut our_space, budget), Exit::Budget);
+            assert_eq!(interp.run(&mut theirs, &mut their_space, budget), Exit::Budget);
+            let state = |cpu: &Cpu| (cpu.rip, cpu.instructions, cpu.gpr, cpu.rflags());
+            assert_eq!(state(&ours), state(&theirs), "after a budget of {budget}");
+        }
     }
 }

@@ -6,27 +6,30 @@
 mod common;
 
 use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, reg, rflags};
-use common::{CODE, guest, native};
+use common::{CODE, WINDOWS, guest, native};
 
 #[test]
 fn all_flags_go_in_and_come_out() {
     const FLAGS: [u64; 7] = [rflags::CF, rflags::PF, rflags::AF, rflags::ZF, rflags::SF, rflags::DF, rflags::OF];
     let memory = Memory::new(16 << 20).expect("memory");
-    let Some(mut native) = native(&memory) else { return };
-    // SYSCALL, after instructions that leave flags alone, and translated once it is come back to.
-    let (mut cpu, mut space) = guest(&memory, &[0x90, 0x48, 0x8d, 0x1b, 0x0f, 0x05]);
-    for set in 0..1 << FLAGS.len() {
-        let flags = FLAGS.iter().enumerate().filter(|(n, _)| set >> n & 1 != 0).map(|(_, flag)| flag);
-        let flags = flags.fold(rflags::FIXED | rflags::IF, |all, flag| all | flag);
-        for _ in 0..3 {
-            cpu.rip = CODE;
-            cpu.set_rflags(flags);
-            assert_eq!(native.run(&mut cpu, &mut space, 1000), Exit::Syscall);
-            assert_eq!((cpu.rflags(), cpu.gpr[reg::R11]), (flags, flags));
+    for windows in WINDOWS {
+        let Some(mut native) = native(&memory, windows) else { continue };
+        // SYSCALL, after instructions that leave flags alone, and translated once it is come back to.
+        let (mut cpu, mut space) = guest(&memory, &[0x90, 0x48, 0x8d, 0x1b, 0x0f, 0x05]);
+        for set in 0..1 << FLAGS.len() {
+            let flags = FLAGS.iter().enumerate().filter(|(n, _)| set >> n & 1 != 0).map(|(_, flag)| flag);
+            let flags = flags.fold(rflags::FIXED | rflags::IF, |all, flag| all | flag);
+            for _ in 0..3 {
+                cpu.rip = CODE;
+                cpu.set_rflags(flags);
+                assert_eq!(native.run(&mut cpu, &mut space, 1000), Exit::Syscall);
+                assert_eq!((cpu.rflags(), cpu.gpr[reg::R11]), (flags, flags));
+            }
         }
+        let translated =
+            native.figures().into_iter().find(|(name, _)| *name == "syscalls").map_or(0, |(_, count)| count);
+        assert!(translated > 100, "translated code was left {translated} times");
     }
-    let translated = native.figures().into_iter().find(|(name, _)| *name == "syscalls").map_or(0, |(_, count)| count);
-    assert!(translated > 100, "translated code was left {translated} times");
 }
 
 #[test]
@@ -38,14 +41,16 @@ fn strings_go_the_way_of_the_direction_flag() {
         0xeb, 0xf1, // jmp to the first
     ];
     let memory = Memory::new(16 << 20).expect("memory");
-    let Some(mut native) = native(&memory) else { return };
-    let mut interp = Interp::new(&memory);
-    let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory, &code), guest(&memory, &code));
-    (ours.gpr[reg::RSI], theirs.gpr[reg::RSI]) = (CODE + 0x800, CODE + 0x800);
-    for call in 0..300 {
-        assert_eq!(native.run(&mut ours, &mut our_space, 1000), Exit::Syscall);
-        assert_eq!(interp.run(&mut theirs, &mut their_space, 1000), Exit::Syscall);
-        let state = |cpu: &Cpu| (cpu.rip, cpu.instructions, cpu.gpr, cpu.rflags());
-        assert_eq!(state(&ours), state(&theirs), "at call {call}");
+    for windows in WINDOWS {
+        let Some(mut native) = native(&memory, windows) else { continue };
+        let mut interp = Interp::new(&memory);
+        let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory, &code), guest(&memory, &code));
+        (ours.gpr[reg::RSI], theirs.gpr[reg::RSI]) = (CODE + 0x800, CODE + 0x800);
+        for call in 0..300 {
+            assert_eq!(native.run(&mut ours, &mut our_space, 1000), Exit::Syscall);
+            assert_eq!(interp.run(&mut theirs, &mut their_space, 1000), Exit::Syscall);
+            let state = |cpu: &Cpu| (cpu.rip, cpu.instructions, cpu.gpr, cpu.rflags());
+            assert_eq!(state(&ours), state(&theirs), "at call {call}");
+        }
     }
 }

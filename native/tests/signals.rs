@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, Privilege, Space, reg, rflags};
-use callgate_native::Native;
+
+use common::{Held, WINDOWS, Windows};
 
 const STACK: u64 = 0x70_0000;
 const STACK_PAGES: u64 = 512;
@@ -60,10 +61,10 @@ fn install(signal: libc::c_int, handler: usize, flags: libc::c_int) {
 }
 
 /// The engine, made after the embedding program has installed its handler for faults. None where it can't run.
-fn engine(memory: &Memory) -> Option<Native> {
+fn engine(memory: &Memory, windows: Windows) -> Option<Held> {
     static HANDLER: Once = Once::new();
     HANDLER.call_once(|| install(libc::SIGSEGV, mend as *const () as usize, libc::SA_SIGINFO | libc::SA_ONSTACK));
-    common::native(memory)
+    common::native(memory, windows)
 }
 
 fn guest(memory: &Memory, rounds: u64) -> (Cpu, Space) {
@@ -92,9 +93,9 @@ fn run(engine: &mut dyn Engine, memory: &Memory, rounds: u64) -> (Exit, [u64; 16
 }
 
 /// Runs the guest while another thread sends this one signals, until some hundreds have come.
-fn under_fire(flags: libc::c_int) {
+fn under_fire(flags: libc::c_int, windows: Windows) {
     let memory = Memory::new(16 << 20).expect("memory");
-    let Some(mut native) = engine(&memory) else { return };
+    let Some(mut native) = engine(&memory, windows) else { return };
     let expected = run(&mut Interp::new(&memory), &memory, 1);
     install(libc::SIGUSR1, count as *const () as usize, flags | libc::SA_RESTART);
     let stop = AtomicBool::new(false);
@@ -118,77 +119,92 @@ fn under_fire(flags: libc::c_int) {
             }
         });
         while SIGNALS.load(Ordering::Relaxed) < before + 300 {
-            assert_eq!(run(&mut native, &memory, 1), expected);
+            assert_eq!(run(&mut *native, &memory, 1), expected);
         }
     });
 }
 
 #[test]
 fn handlers_of_the_program_run_beside_translated_code() {
-    under_fire(0);
-    under_fire(libc::SA_ONSTACK);
+    for windows in WINDOWS {
+        under_fire(0, windows);
+        under_fire(libc::SA_ONSTACK, windows);
+    }
 }
 
 #[test]
 fn faults_of_other_threads_go_to_the_program() {
     let memory = Memory::new(16 << 20).expect("memory");
-    let Some(mut native) = engine(&memory) else { return };
-    let expected = run(&mut Interp::new(&memory), &memory, 2);
-    const PAGES: usize = 64;
-    // SAFETY: a fresh reservation, which nobody else knows.
-    let reserved = unsafe {
-        libc::mmap(ptr::null_mut(), PAGES * PAGE_SIZE, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
-    };
-    assert_ne!(reserved, libc::MAP_FAILED);
-    let (base, before) = (reserved as usize, FAULTS.load(Ordering::Relaxed));
-    thread::scope(|scope| {
-        let other = scope.spawn(move || {
-            for page in 0..PAGES {
-                // SAFETY: the reservation lives; the handler makes the page writable.
-                unsafe { ptr::write_volatile((base + page * PAGE_SIZE) as *mut u8, 1) };
-                thread::yield_now();
+    for windows in WINDOWS {
+        let Some(mut native) = engine(&memory, windows) else { continue };
+        let expected = run(&mut Interp::new(&memory), &memory, 2);
+        const PAGES: usize = 64;
+        // SAFETY: a fresh reservation, which nobody else knows.
+        let reserved = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                PAGES * PAGE_SIZE,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        assert_ne!(reserved, libc::MAP_FAILED);
+        let (base, before) = (reserved as usize, FAULTS.load(Ordering::Relaxed));
+        thread::scope(|scope| {
+            let other = scope.spawn(move || {
+                for page in 0..PAGES {
+                    // SAFETY: the reservation lives; the handler makes the page writable.
+                    unsafe { ptr::write_volatile((base + page * PAGE_SIZE) as *mut u8, 1) };
+                    thread::yield_now();
+                }
+            });
+            while !other.is_finished() {
+                assert_eq!(run(&mut *native, &memory, 2), expected);
             }
         });
-        while !other.is_finished() {
-            assert_eq!(run(&mut native, &memory, 2), expected);
-        }
-    });
-    assert_eq!(run(&mut native, &memory, 2), expected);
-    assert_eq!(FAULTS.load(Ordering::Relaxed) - before, PAGES as u64);
-    // SAFETY: nobody uses it any more.
-    unsafe { libc::munmap(reserved, PAGES * PAGE_SIZE) };
+        assert_eq!(run(&mut *native, &memory, 2), expected);
+        assert_eq!(FAULTS.load(Ordering::Relaxed) - before, PAGES as u64);
+        // SAFETY: nobody uses it any more.
+        unsafe { libc::munmap(reserved, PAGES * PAGE_SIZE) };
+    }
 }
 
 #[test]
 fn system_calls_give_gs_its_base_where_instructions_cannot() {
     let memory = Memory::new(16 << 20).expect("memory");
-    let Some(mut native) = engine(&memory) else { return };
-    native.without_fsgsbase();
-    let expected = run(&mut Interp::new(&memory), &memory, 3);
-    let gs = gs_base();
-    for _ in 0..3 {
-        assert_eq!(run(&mut native, &memory, 3), expected);
-        assert_eq!(gs_base(), gs);
+    for windows in WINDOWS {
+        let Some(mut native) = engine(&memory, windows) else { continue };
+        native.without_fsgsbase();
+        let expected = run(&mut Interp::new(&memory), &memory, 3);
+        let gs = gs_base();
+        for _ in 0..3 {
+            assert_eq!(run(&mut *native, &memory, 3), expected);
+            assert_eq!(gs_base(), gs);
+        }
     }
 }
 
 #[test]
 fn gs_is_given_back_after_several_runs() {
     let memory = Memory::new(16 << 20).expect("memory");
-    let Some(mut native) = engine(&memory) else { return };
-    let expected = run(&mut Interp::new(&memory), &memory, 3);
-    let gs = gs_base();
-    native.begin(0);
-    for _ in 0..3 {
-        assert_eq!(run(&mut native, &memory, 3), expected);
+    for windows in WINDOWS {
+        let Some(mut native) = engine(&memory, windows) else { continue };
+        let expected = run(&mut Interp::new(&memory), &memory, 3);
+        let gs = gs_base();
+        native.begin(0);
+        for _ in 0..3 {
+            assert_eq!(run(&mut *native, &memory, 3), expected);
+        }
+        assert_ne!(gs_base(), gs);
+        native.end();
+        assert_eq!(gs_base(), gs);
+        native.begin(0);
+        assert_eq!(run(&mut *native, &memory, 3), expected);
+        drop(native);
+        assert_eq!(gs_base(), gs);
     }
-    assert_ne!(gs_base(), gs);
-    native.end();
-    assert_eq!(gs_base(), gs);
-    native.begin(0);
-    assert_eq!(run(&mut native, &memory, 3), expected);
-    drop(native);
-    assert_eq!(gs_base(), gs);
 }
 
 fn gs_base() -> u64 {

@@ -7,7 +7,7 @@ mod common;
 use std::arch::asm;
 
 use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PageFlags, Space, reg, vector};
-use common::{CODE, native};
+use common::{CODE, WINDOWS, native};
 
 const DATA: u64 = 0x50_0000;
 
@@ -51,17 +51,20 @@ const LOOP: &[u8] = &[
 #[test]
 fn each_budget_ends_with_the_interpreters_state() {
     let memory = Memory::new(16 << 20).expect("memory");
-    let Some(mut native) = native(&memory) else { return };
-    let mut interp = Interp::new(&memory);
-    let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory, LOOP), guest(&memory, LOOP));
-    for n in 0..5_000u64 {
-        let budget = 1 + n * 379 % 6401;
-        assert_eq!(native.run(&mut ours, &mut our_space, budget), Exit::Budget);
-        assert_eq!(interp.run(&mut theirs, &mut their_space, budget), Exit::Budget);
-        assert_eq!(state(&ours), state(&theirs), "after a budget of {budget}");
+    for windows in WINDOWS {
+        let Some(mut native) = native(&memory, windows) else { continue };
+        let mut interp = Interp::new(&memory);
+        let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory, LOOP), guest(&memory, LOOP));
+        for n in 0..5_000u64 {
+            let budget = 1 + n * 379 % 6401;
+            assert_eq!(native.run(&mut ours, &mut our_space, budget), Exit::Budget);
+            assert_eq!(interp.run(&mut theirs, &mut their_space, budget), Exit::Budget);
+            assert_eq!(state(&ours), state(&theirs), "after a budget of {budget}");
+        }
+        let count =
+            |wanted| native.figures().into_iter().find(|(name, _)| *name == wanted).map_or(0, |(_, count)| count);
+        assert!(count("interpreted") < ours.instructions / 2, "{} interpreted", count("interpreted"));
     }
-    let count = |wanted| native.figures().into_iter().find(|(name, _)| *name == wanted).map_or(0, |(_, count)| count);
-    assert!(count("interpreted") < ours.instructions / 2, "{} interpreted", count("interpreted"));
 }
 
 #[test]
@@ -69,25 +72,28 @@ fn a_pending_exception_is_raised_with_the_flags_that_were() {
     // fldz; fld1; fdiv st, st(1); fldcw [rbx] unmasks it; cmp eax, ecx; fabs; add eax, ecx.
     let code = [0xd9, 0xee, 0xd9, 0xe8, 0xd8, 0xf1, 0xd9, 0x2b, 0x39, 0xc8, 0xd9, 0xe1, 0x01, 0xc8, 0x90, 0x90];
     let memory = Memory::new(16 << 20).expect("memory");
-    let Some(mut native) = native(&memory) else { return };
-    let mut interp = Interp::new(&memory);
-    let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory, &code), guest(&memory, &code));
-    for round in 0..100u64 {
-        for (engine, cpu, space) in
-            [(&mut native as &mut dyn Engine, &mut ours, &mut our_space), (&mut interp, &mut theirs, &mut their_space)]
-        {
-            let (frame, _) = space.page(DATA).expect("data");
-            assert!(space.memory().cache_writable(frame));
-            cpu.rip = CODE;
-            cpu.fpu.init();
-            // A control word with all unmasked is all zeros, as the data is.
-            (cpu.gpr[reg::RAX], cpu.gpr[reg::RCX]) = (round % 7, round % 5);
-            match engine.run(cpu, space, 1000) {
-                Exit::Exception(exception) => assert_eq!(exception.vector, vector::MF),
-                other => panic!("{other:?}"),
+    for windows in WINDOWS {
+        let Some(mut native) = native(&memory, windows) else { continue };
+        let mut interp = Interp::new(&memory);
+        let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory, &code), guest(&memory, &code));
+        for round in 0..100u64 {
+            for (engine, cpu, space) in [
+                (&mut *native as &mut dyn Engine, &mut ours, &mut our_space),
+                (&mut interp, &mut theirs, &mut their_space),
+            ] {
+                let (frame, _) = space.page(DATA).expect("data");
+                assert!(space.memory().cache_writable(frame));
+                cpu.rip = CODE;
+                cpu.fpu.init();
+                // A control word with all unmasked is all zeros, as the data is.
+                (cpu.gpr[reg::RAX], cpu.gpr[reg::RCX]) = (round % 7, round % 5);
+                match engine.run(cpu, space, 1000) {
+                    Exit::Exception(exception) => assert_eq!(exception.vector, vector::MF),
+                    other => panic!("{other:?}"),
+                }
             }
+            assert_eq!(state(&ours), state(&theirs), "in round {round}");
         }
-        assert_eq!(state(&ours), state(&theirs), "in round {round}");
     }
 }
 
@@ -100,14 +106,16 @@ fn the_hosts_unit_is_as_it_was() {
         word
     }
     let memory = Memory::new(16 << 20).expect("memory");
-    let Some(mut native) = native(&memory) else { return };
-    // The guest's control word is another, and its stack isn't empty: fldcw [rbx]; fld1; jmp to that.
-    let (mut cpu, mut space) = guest(&memory, &[0xd9, 0x2b, 0xd9, 0xe8, 0xeb, 0xfc]);
-    let before = control();
-    for _ in 0..10 {
-        assert!(!matches!(native.run(&mut cpu, &mut space, 3000), Exit::Syscall));
-        assert_eq!(control(), before);
-        cpu.rip = CODE;
-        cpu.fpu.init();
+    for windows in WINDOWS {
+        let Some(mut native) = native(&memory, windows) else { continue };
+        // The guest's control word is another, and its stack isn't empty: fldcw [rbx]; fld1; jmp to that.
+        let (mut cpu, mut space) = guest(&memory, &[0xd9, 0x2b, 0xd9, 0xe8, 0xeb, 0xfc]);
+        let before = control();
+        for _ in 0..10 {
+            assert!(!matches!(native.run(&mut cpu, &mut space, 3000), Exit::Syscall));
+            assert_eq!(control(), before);
+            cpu.rip = CODE;
+            cpu.fpu.init();
+        }
     }
 }

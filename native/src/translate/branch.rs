@@ -9,8 +9,9 @@
 use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind};
 
 use super::{Ending, Outside, Translator, Untranslated};
-use crate::context::{COUNTER, Reason, SCRATCH, STACK, TABLE, slot};
+use crate::context::{COUNTER, Reason, SCRATCH, STACK, slot};
 use crate::emit::{CALL, JMP};
+use crate::window::Origin;
 
 impl Translator<'_> {
     pub(super) fn branch(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {
@@ -32,9 +33,7 @@ impl Translator<'_> {
             }
             FlowControl::IndirectBranch => {
                 let target = self.target(instruction)?;
-                self.emit.store(slot::TARGET, target);
-                self.emit.low_16_to_ecx(target);
-                self.emit.jump_table(TABLE, false);
+                self.emit.jump_table(target, false);
                 Ok(Ending::Closed)
             }
             FlowControl::Call => {
@@ -49,9 +48,7 @@ impl Translator<'_> {
                 let target = self.target(instruction)?;
                 self.emit.store_stack_imm(-8, instruction.next_ip());
                 self.emit.add(STACK, -8);
-                self.emit.store(slot::TARGET, target);
-                self.emit.low_16_to_ecx(target);
-                self.emit.jump_table(TABLE, true);
+                self.emit.jump_table(target, true);
                 self.landing(instruction.next_ip());
                 Ok(Ending::Open)
             }
@@ -72,10 +69,18 @@ impl Translator<'_> {
 
     /// Where indirect branches land: makes sure that this is the address that was looked for.
     pub(super) fn land(&mut self) -> usize {
-        self.emit.load(SCRATCH, slot::TARGET);
-        self.emit.add_address(self.request.address, true);
-        self.emit.skip_if_rcx_0(5);
+        let address = self.request.address;
+        if self.request.origin == Origin::Gs {
+            self.emit.load(SCRATCH, slot::TARGET);
+        }
+        self.emit.add_address(address, true);
+        self.emit.skip_if_rcx_0(0);
+        let skipped = self.emit.len();
+        if self.request.origin == Origin::Zero {
+            self.emit.add_address(address, false);
+        }
         self.branch_to_stub(JMP, self.stubs.reason(Reason::Miss));
+        self.emit.bytes[skipped - 1] = (self.emit.len() - skipped) as u8;
         self.here() as usize - 4
     }
 

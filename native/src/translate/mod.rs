@@ -30,7 +30,7 @@ use crate::context::{Context, HOMED, Reason, SCRATCH, TEMPORARIES, slot};
 use crate::emit::{CALL, Emit, JMP, JS};
 use crate::stubs::Stubs;
 use crate::verify;
-use crate::window::WINDOW;
+use crate::window::{Origin, WINDOW};
 use loans::Lent;
 use uses::{Registers, Uses};
 
@@ -222,8 +222,10 @@ pub(crate) struct Request<'a> {
     /// Its page's content; with the start of the next page for an instruction that crosses into it, which becomes a
     /// piece of its own.
     pub(crate) page: &'a [u8],
+    /// Where the window is that the piece accesses.
+    pub(crate) origin: Origin,
     /// Offset in the cache that the piece will have, and the number of its first block.
-    pub(crate) origin: usize,
+    pub(crate) offset: usize,
     pub(crate) first_block: usize,
     /// Indirect branches are to land at it: they have left the address that they look for in a slot.
     pub(crate) landing: bool,
@@ -322,6 +324,7 @@ pub(crate) fn translate(
 ) -> Option<Piece> {
     let mut piece = std::mem::take(&mut shop.spare);
     piece.clear();
+    piece.emit.origin = request.origin;
     let mut translator = Translator {
         request,
         stubs,
@@ -353,7 +356,7 @@ pub(crate) fn translate(
 impl Translator<'_> {
     /// The offset in the cache that comes next.
     fn here(&self) -> u32 {
-        (self.request.origin + self.emit.len()) as u32
+        (self.request.offset + self.emit.len()) as u32
     }
 
     fn decoder_at(&self, address: u64) -> Decoder<'_> {
@@ -624,7 +627,7 @@ impl Translator<'_> {
     /// A branch to a stub.
     fn branch_to_stub(&mut self, opcode: &[u8], stub: usize) {
         let branch = self.emit.branch(opcode);
-        let displacement = stub as i64 - (self.request.origin + branch + 4) as i64;
+        let displacement = stub as i64 - (self.request.offset + branch + 4) as i64;
         self.emit.bytes[branch..branch + 4].copy_from_slice(&(displacement as i32).to_le_bytes());
     }
 
@@ -636,7 +639,7 @@ impl Translator<'_> {
             return;
         }
         self.piece.outside.push((branch, Outside::Site));
-        let at = (self.request.origin + branch) as u32;
+        let at = (self.request.offset + branch) as u32;
         let page = (self.request.address / PAGE_SIZE as u64) as u32;
         let checks = self.unchecked.is_some_and(|from| !is_near(from, target));
         self.piece.sites.push(Site { at, target, page, checks });

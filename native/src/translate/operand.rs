@@ -7,6 +7,7 @@ use super::loans::{Place, RCX, RSP};
 use super::uses::Registers;
 use super::{LONGEST, NONE, Translator, Untranslated};
 use crate::context::{SCRATCH, STACK, slot};
+use crate::window::Origin;
 
 /// Host registers that are borrowed if the scratch register isn't enough. Not those that instructions use without naming
 /// them, nor those that hold other registers than their namesakes.
@@ -113,8 +114,8 @@ pub(super) fn move_displacement(instruction: &mut Instruction, distance: i64) {
     instruction.set_memory_displ_size(if i8::try_from(displacement as i64).is_ok() { 1 } else { wide });
 }
 
-/// Makes a memory operand one in the window: gs, and an address of 32 bits.
-pub(super) fn confine(instruction: &mut Instruction) {
+/// Makes a memory operand one in the window: an address of 32 bits, and gs if that is where the window begins.
+pub(super) fn confine(instruction: &mut Instruction, origin: Origin) {
     let narrow =
         |register: Register| if register.is_gpr() { like(Register::EAX, register.number() as u8) } else { register };
     let base = instruction.memory_base();
@@ -134,11 +135,11 @@ pub(super) fn confine(instruction: &mut Instruction) {
             instruction.set_memory_displacement64(instruction.memory_displacement64() & 0xffff_ffff);
         }
     }
-    instruction.set_segment_prefix(Register::GS);
+    instruction.set_segment_prefix(match origin {
+        Origin::Gs => Register::GS,
+        Origin::Zero => Register::None,
+    });
 }
-
-/// Prefixes that do the same: of gs, and of 32-bit addressing.
-const CONFINING: [u8; 2] = [0x65, 0x67];
 
 /// Whether an instruction has no prefixes, or the ones that compilers give it: at most one of the operand's size or of the
 /// opcode, and REX behind it.
@@ -381,7 +382,7 @@ impl Translator<'_> {
         let back = self.with_host_registers(&mut instruction)?;
         if has_memory(&instruction) {
             self.with_segment(&mut instruction, original)?;
-            confine(&mut instruction);
+            confine(&mut instruction, self.emit.origin);
         }
         self.emit.instruction(&instruction)?;
         self.put_back(back);
@@ -404,10 +405,10 @@ impl Translator<'_> {
             let (base, index) = (original.memory_base(), original.memory_index());
             let wide = |register: Register| register == Register::None || register.is_gpr64();
             let addressed = base.is_gpr64() || index.is_gpr64();
-            if !(wide(base) && wide(index) && addressed && bytes.len() + CONFINING.len() <= LONGEST) {
+            if !(wide(base) && wide(index) && addressed && bytes.len() + self.emit.origin.prefixes().len() <= LONGEST) {
                 return false;
             }
-            self.emit.raw(&CONFINING);
+            self.emit.confine();
         } else if original.is_ip_rel_memory_operand() {
             return false;
         }
@@ -553,7 +554,7 @@ impl Translator<'_> {
         debug_assert!(back.0.iter().all(Option::is_none));
         self.with_segment(&mut mov, original)?;
         mov.set_op_register(other, like(Register::RAX, register));
-        confine(&mut mov);
+        confine(&mut mov, self.emit.origin);
         self.emit.instruction(&mov)?;
         Ok(())
     }

@@ -49,7 +49,7 @@ impl Translator<'_> {
         let _ = self.with_host_registers(&mut instruction)?;
         let (base, index) = (instruction.memory_base(), instruction.memory_index());
         let operand = instruction;
-        confine(&mut instruction);
+        confine(&mut instruction, self.emit.origin);
         self.emit.instruction(&instruction)?;
         self.emit.store_imm(slot::UNIT_LAST, address);
         self.emit.store_imm(slot::UNIT_ACCESSED, address);

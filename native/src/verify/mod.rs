@@ -3,8 +3,9 @@
 //! It shares nothing with the translator but the list of slots: it decodes what was emitted, from the first byte to the
 //! last, and accepts only
 //! - instructions of a list, with general and vector registers as operands, and never rsp;
-//! - memory operands with gs and 32-bit addressing, which reach the window and no further than its guard, or absolute
-//!   ones in the context, of the size and kind that each slot allows, or what checks of the budget read;
+//! - memory operands with 32-bit addressing, and gs if the window begins there, which reach the window and no further than
+//!   its guard, or absolute ones in the context, of the size and kind that each slot allows, or what checks of the budget
+//!   read;
 //! - branches to the starts of its own instructions, to entries of the code cache, or through the jump table with an
 //!   index of 16 bits;
 //! - calls and plain returns, which move rsp by what the return stack holds: addresses that calls have pushed.
@@ -20,6 +21,7 @@ use iced_x86::{
 };
 
 use crate::context::{BUDGET, CHECK, HOMED, TABLE, TEMPORARIES, slot};
+use crate::window::Origin;
 
 /// The budget's register.
 const COUNT: Register = Register::R10;
@@ -27,7 +29,7 @@ const COUNT_32: Register = Register::R10D;
 const _: () = assert!(COUNT as u32 - Register::RAX as u32 == BUDGET as u32);
 
 /// The largest access that may begin at a window's last byte.
-const MAX_ACCESS: usize = 64;
+pub(crate) const MAX_ACCESS: usize = 64;
 
 /// Extensions whose instructions do nothing but compute and access their operands, and 8086's, 8087's and their kin, of
 /// which [`BASE`] and [`X87`] list those that do.
@@ -260,7 +262,7 @@ fn code_permitted(code: Code) -> bool {
 /// Whether an instruction touches its operands and nothing else that this is about: it doesn't branch, names neither rsp nor
 /// the budget's register and uses neither without naming it, and the only memory it touches, if any, is an operand in the
 /// window. Most instructions are so, and whether they use registers or memory beside their operands depends on their code.
-fn is_simple(instruction: &Instruction, info: &mut InstructionInfoFactory) -> bool {
+fn is_simple(instruction: &Instruction, origin: Origin, info: &mut InstructionInfoFactory) -> bool {
     static OPERANDS_ONLY: Known = Known::new();
     let special = |register: Register| matches!(register.full_register(), Register::RSP | COUNT);
     let mut memory = 0;
@@ -277,7 +279,7 @@ fn is_simple(instruction: &Instruction, info: &mut InstructionInfoFactory) -> bo
     if memory > 0 {
         let narrow = |register: Register| register == Register::None || register.is_gpr32() && !special(register);
         let addressed = base != Register::None || index != Register::None;
-        let confined = instruction.segment_prefix() == Register::GS && narrow(base) && narrow(index) && addressed;
+        let confined = is_based(origin, instruction.memory_segment()) && narrow(base) && narrow(index) && addressed;
         let computed = instruction.mnemonic() == Mnemonic::Lea && !base.is_ip() && !special(base) && !special(index);
         if !(computed || confined && instruction.memory_size().size() <= MAX_ACCESS) {
             return false;
@@ -290,6 +292,14 @@ fn is_simple(instruction: &Instruction, info: &mut InstructionInfoFactory) -> bo
             let info = info.info(instruction);
             info.used_memory().len() <= memory && !info.used_registers().iter().any(|used| special(used.register()))
         })
+}
+
+/// Whether an operand's segment is the one whose base is the window's. Those of ds and ss are 0.
+fn is_based(origin: Origin, segment: Register) -> bool {
+    match origin {
+        Origin::Gs => segment == Register::GS,
+        Origin::Zero => matches!(segment, Register::DS | Register::SS),
+    }
 }
 
 /// Whether an instruction reaches as far from its memory operand as a register says.
@@ -341,9 +351,10 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Verifies code that will lie at `origin`. `is_entry` says whether other code may be branched to at a place.
-pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -> Result<(), Refused> {
-    let mut decoder = Decoder::with_ip(64, code, origin, DecoderOptions::NONE);
+/// Verifies code that will lie at `start` and access a window of some kind. `is_entry` says whether other code may be
+/// branched to at a place.
+pub(crate) fn verify(code: &[u8], start: u64, origin: Origin, is_entry: &dyn Fn(u64) -> bool) -> Result<(), Refused> {
+    let mut decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
     let mut info = InstructionInfoFactory::new();
     // Starts of instructions, by offset; not those that may only be reached from the instruction before.
     let mut starts = vec![false; code.len()];
@@ -358,7 +369,7 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
         if instruction.is_invalid() || !permitted(&instruction) {
             return refuse(Refusal::Instruction);
         }
-        if is_simple(&instruction, &mut info) || counts(&instruction) {
+        if is_simple(&instruction, origin, &mut info) || counts(&instruction) {
             starts[at] = true;
             index_ready = leaves_index(&instruction);
             last_falls_through = true;
@@ -376,12 +387,12 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
         if !registers_allowed(info, &instruction) {
             return refuse(Refusal::Register);
         }
-        if !flow_allowed(&instruction, index_ready) {
+        if !flow_allowed(&instruction, origin, index_ready) {
             return refuse(Refusal::Branch);
         }
         let indexes = matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall);
-        starts[at] = !(indexes && index_ready);
-        if !memory_allowed(info, &instruction, index_ready) {
+        starts[at] = !(indexes && index_ready) || origin == Origin::Zero;
+        if !memory_allowed(info, &instruction, origin) {
             return refuse(Refusal::Memory);
         }
         index_ready = leaves_index(&instruction);
@@ -390,10 +401,10 @@ pub(crate) fn verify(code: &[u8], origin: u64, is_entry: &dyn Fn(u64) -> bool) -
     if last_falls_through {
         return Err(Refused { why: Refusal::Branch, at: code.len() });
     }
-    let end = origin + code.len() as u64;
+    let end = start + code.len() as u64;
     for (at, target) in targets {
-        let inside = (origin..end).contains(&target);
-        let good = if inside { starts[(target - origin) as usize] } else { is_entry(target) };
+        let inside = (start..end).contains(&target);
+        let good = if inside { starts[(target - start) as usize] } else { is_entry(target) };
         if !good {
             return Err(Refused { why: Refusal::Branch, at });
         }
@@ -446,26 +457,30 @@ fn direct_target(instruction: &Instruction) -> Option<u64> {
 }
 
 /// Whether an instruction that isn't a direct branch goes on to the next one, returns, or branches through the jump table.
-fn flow_allowed(instruction: &Instruction, index_ready: bool) -> bool {
+fn flow_allowed(instruction: &Instruction, origin: Origin, index_ready: bool) -> bool {
     match instruction.flow_control() {
         FlowControl::Next => true,
         FlowControl::Return => instruction.code() == Code::Retnq,
         FlowControl::IndirectBranch | FlowControl::IndirectCall => {
-            index_ready
+            let (index, table) = match origin {
+                Origin::Gs => (Register::RCX, i64::from(TABLE)),
+                Origin::Zero => (Register::ECX, 0),
+            };
+            (index_ready || origin == Origin::Zero)
                 && matches!(instruction.code(), Code::Jmp_rm64 | Code::Call_rm64)
                 && instruction.op0_kind() == OpKind::Memory
                 && instruction.segment_prefix() == Register::GS
                 && instruction.memory_base() == Register::None
-                && instruction.memory_index() == Register::RCX
+                && instruction.memory_index() == index
                 && instruction.memory_index_scale() == 8
-                && instruction.memory_displacement64() as i64 == i64::from(TABLE)
+                && instruction.memory_displacement64() as i64 == table
         }
         _ => false,
     }
 }
 
 /// Whether all memory that an instruction touches is the window, a slot, or the return stack by call and return.
-fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, index_ready: bool) -> bool {
+fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, origin: Origin) -> bool {
     let flow = instruction.flow_control();
     if flow == FlowControl::Return {
         // The stack, and nothing else.
@@ -473,11 +488,11 @@ fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, index_ready
     }
     if matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall) {
         // The jump table, as `flow_allowed` has seen.
-        return index_ready;
+        return true;
     }
     if instruction.is_vsib() {
         // Each element's address is cut to 32 bits, and so the base says.
-        return instruction.segment_prefix() == Register::GS && instruction.memory_base().is_gpr32();
+        return is_based(origin, instruction.memory_segment()) && instruction.memory_base().is_gpr32();
     }
     // What is relative to rip is the host's code, and none of the guest's business even as an address.
     if instruction.is_string_instruction() || instruction.is_ip_rel_memory_operand() {
@@ -487,7 +502,7 @@ fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, index_ready
         return false;
     }
     let checks = instruction.code() == Code::Movzx_r32_rm8 && instruction.op0_register() == Register::ECX;
-    let allowed = |used| in_window(used) || in_slot(used) || checks && is_check(used);
+    let allowed = |used: &UsedMemory| in_window(used, origin) || in_slot(used) || checks && is_check(used);
     info.used_memory().iter().all(|used| instruction.mnemonic() == Mnemonic::Lea || allowed(used))
 }
 
@@ -499,10 +514,10 @@ fn is_check(used: &UsedMemory) -> bool {
         && used.displacement() as i64 == i64::from(CHECK)
 }
 
-/// A memory access with gs and an effective address of 32 bits.
-fn in_window(used: &UsedMemory) -> bool {
+/// A memory access by the window's segment and with an effective address of 32 bits.
+fn in_window(used: &UsedMemory, origin: Origin) -> bool {
     let narrow = |register: Register| register == Register::None || register.is_gpr32();
-    used.segment() == Register::GS
+    is_based(origin, used.segment())
         && used.address_size() == iced_x86::CodeSize::Code32
         && narrow(used.base())
         && narrow(used.index())

@@ -4,16 +4,24 @@ use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic
 
 use super::{Refusal, verify};
 use crate::context::{CHECK, TABLE, slot};
+use crate::window::Origin;
 
-const ORIGIN: u64 = 0x7000_0000;
+const START: u64 = 0x7000_0000;
 /// The one place outside that may be branched to.
 const ENTRY: u64 = 0x6fff_f000;
 /// jmp to the start of itself: what follows can't be fallen into.
 const END: [u8; 2] = [0xeb, 0xfe];
 
+const ORIGINS: [Origin; 2] = [Origin::Gs, Origin::Zero];
+
+/// Of code for a window at gs.
 fn check(code: &[u8]) -> Result<(), Refusal> {
+    check_for(Origin::Gs, code)
+}
+
+fn check_for(origin: Origin, code: &[u8]) -> Result<(), Refusal> {
     let code: Vec<u8> = code.iter().chain(&END).copied().collect();
-    verify(&code, ORIGIN, &|target| target == ENTRY).map_err(|refused| refused.why)
+    verify(&code, START, origin, &|target| target == ENTRY).map_err(|refused| refused.why)
 }
 
 /// The bytes of an absolute operand at `gs:[slot]`, after opcode and with a register field.
@@ -49,9 +57,18 @@ fn what_translation_emits_is_accepted() {
     ];
     for code in good {
         assert_eq!(check(code), Ok(()), "{code:02x?}");
+        // A window at 0 is accessed without gs, and what lies at gs there isn't.
+        let at_zero = code.strip_prefix(&[0x65]);
+        assert_eq!(check_for(Origin::Zero, at_zero.unwrap_or(code)), Ok(()), "{code:02x?}");
+        if let Some(at_zero) = at_zero {
+            assert_eq!(check(at_zero), Err(Refusal::Memory), "{at_zero:02x?}");
+            assert_eq!(check_for(Origin::Zero, code), Err(Refusal::Memory), "{code:02x?}");
+        }
     }
-    assert_eq!(check(&at_slot(&[0x65, 0x48, 0x89], 1, slot::TARGET)), Ok(()));
-    assert_eq!(check(&at_slot(&[0x65, 0x48, 0x8b], 1, slot::FS_BASE)), Ok(()));
+    for origin in ORIGINS {
+        assert_eq!(check_for(origin, &at_slot(&[0x65, 0x48, 0x89], 1, slot::TARGET)), Ok(()));
+        assert_eq!(check_for(origin, &at_slot(&[0x65, 0x48, 0x8b], 1, slot::FS_BASE)), Ok(()));
+    }
     // movzx ecx, cx; jmp gs:[rcx * 8 + table]
     let jump = [&[0x0f, 0xb7, 0xc9, 0x65, 0xff, 0x24, 0xcd][..], &TABLE.to_le_bytes()].concat();
     assert_eq!(check(&jump), Ok(()));
@@ -93,6 +110,11 @@ fn memory_outside_is_refused() {
     for code in bad {
         let refused = check(code).expect_err("bad memory");
         assert!(matches!(refused, Refusal::Memory | Refusal::Instruction), "{code:02x?}: {refused:?}");
+        // 67 alone is what confines to a window at 0.
+        if !code.starts_with(&[0x67]) {
+            let refused = check_for(Origin::Zero, code).expect_err("bad memory");
+            assert!(matches!(refused, Refusal::Memory | Refusal::Instruction), "{code:02x?}: {refused:?}");
+        }
     }
     for (opcode, place) in [
         (0x89, slot::FS_BASE),
@@ -110,7 +132,10 @@ fn memory_outside_is_refused() {
         // So near the end of what 32 bits can say that the access ends behind it.
         (0x89, i32::MAX - 3),
     ] {
-        assert_eq!(check(&at_slot(&[0x65, 0x48, opcode], 1, place)), Err(Refusal::Memory), "{opcode:x} {place:x}");
+        for origin in ORIGINS {
+            let refused = check_for(origin, &at_slot(&[0x65, 0x48, opcode], 1, place));
+            assert_eq!(refused, Err(Refusal::Memory), "{opcode:x} {place:x}");
+        }
     }
 }
 
@@ -171,7 +196,10 @@ fn instructions_of_the_host_are_refused() {
         &[0x0f, 0xc7, 0xf0],             // rdrand eax
     ];
     for code in bad {
-        assert!(check(code).is_err(), "{code:02x?}");
+        for origin in ORIGINS {
+            assert!(check_for(origin, code).is_err(), "{code:02x?}");
+            assert!(check_for(origin, code.strip_prefix(&[0x65]).unwrap_or(code)).is_err(), "{code:02x?}");
+        }
     }
 }
 
@@ -199,15 +227,15 @@ fn the_stack_pointer_and_the_budget_are_nobodys() {
 #[test]
 fn branches_go_to_starts() {
     let to = |opcode: &[u8], target: u64| {
-        let displacement = (target as i64 - ORIGIN as i64 - opcode.len() as i64 - 4) as i32;
+        let displacement = (target as i64 - START as i64 - opcode.len() as i64 - 4) as i32;
         [opcode, &displacement.to_le_bytes()].concat()
     };
     for opcode in [&[0xe9][..], &[0xe8], &[0x0f, 0x84]] {
         assert_eq!(check(&to(opcode, ENTRY)), Ok(()));
         assert_eq!(check(&to(opcode, ENTRY + 1)), Err(Refusal::Branch));
-        assert_eq!(check(&to(opcode, ORIGIN)), Ok(()));
-        assert_eq!(check(&to(opcode, ORIGIN + 1)), Err(Refusal::Branch));
-        assert_eq!(check(&to(opcode, ORIGIN + 100)), Err(Refusal::Branch));
+        assert_eq!(check(&to(opcode, START)), Ok(()));
+        assert_eq!(check(&to(opcode, START + 1)), Err(Refusal::Branch));
+        assert_eq!(check(&to(opcode, START + 100)), Err(Refusal::Branch));
     }
     let bad: [&[u8]; 6] = [
         &[0xff, 0xe0],             // jmp rax
@@ -235,15 +263,40 @@ fn branches_go_to_starts() {
 }
 
 #[test]
+fn the_wide_table_is_read_in_one_way() {
+    let jump = |prefixes: &[u8], modrm_and_sib: [u8; 2], table: i32| {
+        [prefixes, &[0xff], &modrm_and_sib, &table.to_le_bytes()].concat()
+    };
+    for good in [jump(&[0x65, 0x67], [0x24, 0xcd], 0), jump(&[0x65, 0x67], [0x14, 0xcd], 0)] {
+        assert_eq!(check_for(Origin::Zero, &good), Ok(()));
+        assert_eq!(check(&good), Err(Refusal::Branch));
+    }
+    for bad in [
+        // gs:[rcx * 8], [ecx * 8], fs:[ecx * 8], gs:[ecx * 8 + 8], gs:[ecx * 4], gs:[edx * 8], gs:[0]
+        jump(&[0x65], [0x24, 0xcd], 0),
+        jump(&[0x67], [0x24, 0xcd], 0),
+        jump(&[0x64, 0x67], [0x24, 0xcd], 0),
+        jump(&[0x65, 0x67], [0x24, 0xcd], 8),
+        jump(&[0x65, 0x67], [0x24, 0x8d], 0),
+        jump(&[0x65, 0x67], [0x24, 0xd5], 0),
+        jump(&[0x65, 0x67], [0x24, 0x25], 0),
+        // What is good for a window at gs: movzx ecx, cx; jmp gs:[rcx * 8 + table]
+        [vec![0x0f, 0xb7, 0xc9], jump(&[0x65], [0x24, 0xcd], TABLE)].concat(),
+    ] {
+        assert_eq!(check_for(Origin::Zero, &bad), Err(Refusal::Branch), "{bad:02x?}");
+    }
+}
+
+#[test]
 fn code_may_not_run_out() {
-    assert!(verify(&[0x90, 0x48, 0x01, 0xc8], ORIGIN, &|_| false).is_err());
-    assert!(verify(&[0x48, 0x01, 0xc8], ORIGIN, &|_| false).is_err());
-    assert!(verify(&[0x48, 0x01], ORIGIN, &|_| false).is_err());
+    assert!(verify(&[0x90, 0x48, 0x01, 0xc8], START, Origin::Gs, &|_| false).is_err());
+    assert!(verify(&[0x48, 0x01, 0xc8], START, Origin::Gs, &|_| false).is_err());
+    assert!(verify(&[0x48, 0x01], START, Origin::Gs, &|_| false).is_err());
 }
 
 /// What an accepted instruction must at least be, found in another way: from its operands, not from what iced says that
 /// it uses.
-pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction) -> bool {
+pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction, origin: Origin) -> bool {
     let memory = (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory);
     let (base, index) = (instruction.memory_base(), instruction.memory_index());
     let gathers = instruction.is_vsib() && (index.is_xmm() || index.is_ymm()) && base.is_gpr32();
@@ -270,7 +323,9 @@ pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction) -> bool
     let narrow = |register: Register| register == Register::None || register.is_gpr32();
     let displacement = instruction.memory_displacement64() as i64;
     let addressed = base != Register::None || index != Register::None;
-    let in_window = instruction.memory_segment() == Register::GS
+    let segment = instruction.memory_segment();
+    let in_window = (origin == Origin::Gs) == (segment == Register::GS)
+        && segment != Register::FS
         && narrow(base)
         && (narrow(index) || gathers)
         && (addressed || displacement >> 32 == 0 && instruction.memory_displ_size() == 4);
@@ -283,7 +338,10 @@ pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction) -> bool
         && (instruction.code(), instruction.op0_register()) == (Code::Movzx_r32_rm8, Register::ECX)
         && (base, index, instruction.memory_index_scale()) == (Register::None, Register::R10, 2)
         && displacement == i64::from(CHECK);
-    let through_table = previous.mnemonic() == Mnemonic::Movzx && displacement == i64::from(TABLE);
+    let through_table = match origin {
+        Origin::Gs => previous.mnemonic() == Mnemonic::Movzx && displacement == i64::from(TABLE),
+        Origin::Zero => segment == Register::GS && index == Register::ECX && displacement == 0,
+    };
     let harmless = instruction.mnemonic() == Mnemonic::Lea
         || matches!(
             instruction.mnemonic(),
@@ -323,15 +381,19 @@ impl Numbers {
 fn what_is_accepted_of_random_code_is_tame() {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let mut accepted = 0;
-    let good: [&[u8]; 6] = [
+    let good: [&[u8]; 9] = [
         &[0x65, 0x67, 0x48, 0x8b, 0x43, 0x08],
         &[0x65, 0x67, 0x89, 0x44, 0x8b, 0xfc],
         &[0x65, 0x48, 0x89, 0x0c, 0x25, 0x90, 0x00, 0xfe, 0xff],
         &[0x0f, 0xb7, 0xc9, 0x65, 0xff, 0x24, 0xcd, 0x00, 0x00, 0xf0, 0xff],
         &[0x65, 0x67, 0xc5, 0xed, 0xfc, 0x08],
         &[0x41, 0x83, 0xea, 0x05],
+        &[0x67, 0x48, 0x8b, 0x43, 0x08],
+        &[0x67, 0xc5, 0xed, 0xfc, 0x08],
+        &[0x65, 0x67, 0xff, 0x24, 0xcd, 0, 0, 0, 0],
     ];
-    for round in 0..400_000 {
+    for round in 0..500_000 {
+        let origin = ORIGINS[numbers.next() as usize % 2];
         let mut code: Vec<u8> = if round % 2 == 0 {
             (0..1 + numbers.next() % 12).map(|_| numbers.next() as u8).collect()
         } else {
@@ -344,15 +406,15 @@ fn what_is_accepted_of_random_code_is_tame() {
             code
         };
         code.extend(END);
-        if verify(&code, ORIGIN, &|target| target == ENTRY).is_err() {
+        if verify(&code, START, origin, &|target| target == ENTRY).is_err() {
             continue;
         }
         accepted += 1;
-        let mut decoder = Decoder::with_ip(64, &code, ORIGIN, DecoderOptions::NONE);
+        let mut decoder = Decoder::with_ip(64, &code, START, DecoderOptions::NONE);
         let mut previous = Instruction::default();
         while decoder.can_decode() {
             let instruction = decoder.decode();
-            assert!(is_tame(&instruction, &previous), "{instruction:?} in {code:02x?}");
+            assert!(is_tame(&instruction, &previous, origin), "{instruction:?} in {code:02x?}");
             previous = instruction;
         }
     }
