@@ -29,6 +29,9 @@ struct Args {
     /// Run translated code, not the interpreter
     #[arg(long)]
     translated: bool,
+    /// And have its window in the host's first 4 GiB, which one job can
+    #[arg(long, requires = "translated", conflicts_with = "jobs")]
+    low: bool,
     /// Mismatches to show of each code
     #[arg(long, default_value_t = 2)]
     keep: usize,
@@ -47,10 +50,11 @@ fn count(text: &str) -> Result<u64, String> {
 }
 
 fn main() -> ExitCode {
-    let Args { cases, seed, first, only, translated, jobs, keep } = Args::parse();
-    let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+    let Args { cases, seed, first, only, translated, low, jobs, keep } = Args::parse();
+    let all = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    let jobs = if low { 1 } else { jobs.unwrap_or_else(all) };
     let start = Instant::now();
-    match run(&Options { seed, cases, first, only, translated, keep, jobs }) {
+    match run(&Options { seed, cases, first, only, translated, low, keep, jobs }) {
         Ok(report) => {
             let seconds = start.elapsed().as_secs_f64();
             println!("{report}, {seconds:.1} s with {jobs} jobs, {:.0} cases/s", report.cases as f64 / seconds);

@@ -287,9 +287,11 @@ unsafe fn put_exits(slot: *mut u8, end: usize) {
 /// # Safety
 /// Only for a process that has nothing else to do.
 unsafe fn serve(shared: *mut Shared, data: libc::c_int, requests: libc::c_int, answers: libc::c_int) -> ! {
-    // SAFETY: the fixed addresses are free in this process (asked for without replacing anything) and are this module's
-    // own; pointers below stay within those mappings.
+    // SAFETY: in this process nobody uses the first 4 GiB, which the core may have reserved in its parent, any more. The fixed
+    // addresses are free (asked for without replacing anything) and are this module's own; pointers below stay within those
+    // mappings.
     unsafe {
+        libc::munmap(ptr::without_provenance_mut(0), LOW as usize);
         let code = BATCH * SLOT;
         let all = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
         let memory = libc::memfd_create(c"writable".as_ptr(), libc::MFD_CLOEXEC);

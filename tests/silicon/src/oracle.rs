@@ -106,7 +106,10 @@ impl Worker {
     fn new(options: &Options) -> io::Result<Self> {
         Ok(Self {
             native: Native::new()?,
-            ours: Ours::new(BATCH, options.translated).ok_or_else(|| io::Error::other("no memory for the core"))?,
+            ours: Ours::new(BATCH, options).ok_or_else(|| {
+                let low = if options.low { ", or its first 4 GiB are taken" } else { "" };
+                io::Error::other(format!("the host has no memory for the core{low}"))
+            })?,
             info: InstructionInfoFactory::new(),
             report: Report::default(),
             covered: BTreeSet::new(),

@@ -4,7 +4,10 @@ use callgate_emulator::{
     Cpu, CpuModel, DescriptorTable, Engine, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFlags, Space, seg,
 };
 
+use callgate_native::Native;
+
 use crate::native::is_intel;
+use crate::report::Options;
 use crate::rng::Rng;
 use crate::segments::{GDT, USER_CS, USER_DS};
 use crate::state::{
@@ -47,7 +50,7 @@ pub(crate) struct Ours {
 
 impl Ours {
     /// With room for so many slots, on the interpreter or on translated code. None if the host can't have it.
-    pub(crate) fn new(slots: usize, translated: bool) -> Option<Self> {
+    pub(crate) fn new(slots: usize, options: &Options) -> Option<Self> {
         let memory = Memory::new(64 << 20).ok()?;
         let mut space = Space::new(&memory);
         let mut map = |start: u64, pages: usize, flags: &dyn Fn(usize) -> PageFlags| -> Option<Vec<Frame>> {
@@ -80,8 +83,12 @@ impl Ours {
         // What Linux has there.
         fresh.seg[seg::CS].selector = USER_CS;
         fresh.seg[seg::SS].selector = USER_DS;
-        let engine: Box<dyn Engine> = if translated {
-            let mut native = callgate_native::Native::new(&memory, CpuModel::default()).ok()?;
+        let engine: Box<dyn Engine> = if options.translated {
+            let new = if options.low { Native::in_low_memory } else { Native::new };
+            let mut native = new(&memory, CpuModel::default()).ok()?;
+            if options.low && !native.figures().contains(&("low_window", 1)) {
+                return None;
+            }
             native.translate_at_once();
             Box::new(native)
         } else {

@@ -18,6 +18,8 @@ pub struct Options {
     pub only: Option<String>,
     /// Whether the core's side is translated code.
     pub translated: bool,
+    /// And has its window in the host's first 4 GiB, as one job of a process can.
+    pub low: bool,
     /// At most so many mismatches of one code are kept.
     pub keep: usize,
     /// How many work at it at a time.
@@ -26,7 +28,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, cases: 300_000, first: 0, only: None, translated: false, keep: 2, jobs: 1 }
+        Self { seed: 1, cases: 300_000, first: 0, only: None, translated: false, low: false, keep: 2, jobs: 1 }
     }
 }
 

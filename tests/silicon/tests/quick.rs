@@ -16,6 +16,11 @@ fn translated_code_is_the_same_as_the_processor() {
     check(Options { seed: 2, cases: 100_000, translated: true, ..Options::default() });
 }
 
+#[test]
+fn translated_code_in_low_memory_is_too() {
+    check(Options { seed: 3, cases: 100_000, translated: true, low: true, ..Options::default() });
+}
+
 fn check(options: Options) {
     match run(&options) {
         Ok(report) => {
