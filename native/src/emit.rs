@@ -191,17 +191,17 @@ impl Emit {
         }
     }
 
-    /// `sub r10d, count`; the flags are lost.
+    /// `sub r8d, count`; the flags are lost.
     pub(crate) fn sub_budget(&mut self, count: u8) {
         self.put(&[0x41, 0x83, 0xe8 | (BUDGET & 7), count]);
     }
 
-    /// `lea r10d, [r10 - count]`
+    /// `lea r8d, [r8 - count]`
     pub(crate) fn count(&mut self, count: u8) {
         self.put(&[0x45, 0x8d, 0x40 | (BUDGET & 7) << 3 | (BUDGET & 7), count.wrapping_neg()]);
     }
 
-    /// `movzx ecx, byte gs:[r10 * 2 + check]`: faults if the budget is negative.
+    /// `movzx ecx, byte gs:[r8 * 2 + check]`: faults if the budget is negative.
     pub(crate) fn check_budget(&mut self) {
         self.put(&[0x65, 0x42, 0x0f, 0xb6, 0x04 | SCRATCH << 3, 0x45 | (BUDGET & 7) << 3]);
         self.put32(CHECK);

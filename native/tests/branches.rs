@@ -61,10 +61,10 @@ fn a_return_to_elsewhere_keeps_its_flags() {
 
 #[test]
 fn a_block_that_loops_gives_its_registers_back() {
-    // mov ecx, 1000; mov r9d, 7; round: add r9, rcx; imul r10, r9; xor r11, r10; dec ecx; jne round; mov rax, r12; int 0x80
+    // mov ecx, 1000; mov r9d, 7; round: add r9, rcx; imul r8, r9; xor r11, r8; dec ecx; jne round; mov rax, r12; int 0x80
     let code = [
         &[0xb9, 0xe8, 3, 0, 0, 0x41, 0xb9, 7, 0, 0, 0][..],
-        &[0x49, 0x01, 0xc9, 0x4d, 0x0f, 0xaf, 0xd1, 0x4d, 0x31, 0xd3, 0xff, 0xc9, 0x75, 0xf2],
+        &[0x49, 0x01, 0xc9, 0x4d, 0x0f, 0xaf, 0xc1, 0x4d, 0x31, 0xc3, 0xff, 0xc9, 0x75, 0xf2],
         &[0x4c, 0x89, 0xe0, 0xcd, 0x80],
     ]
     .concat();
@@ -90,11 +90,11 @@ fn a_loop_that_uses_all_registers_does_so_with_and_without_one_to_spare() {
         (14, 10),
         (15, 11),
         (9, 4),
-        (9, 10),
+        (9, 8),
     ];
     let add = |(to, from): (u8, u8)| [0x48 | from >> 3 << 2 | to >> 3, 0x01, 0xc0 | (from & 7) << 3 | to & 7];
-    // Nothing; shl rax, cl, which needs rcx in its own register; imul r9, r10.
-    for other in [&[][..], &[0x48, 0xd3, 0xe0], &[0x4d, 0x0f, 0xaf, 0xca]] {
+    // Nothing; shl rax, cl, which needs rcx in its own register; imul r9, r8.
+    for other in [&[][..], &[0x48, 0xd3, 0xe0], &[0x4d, 0x0f, 0xaf, 0xc8]] {
         let mut code = vec![0xb9, 0xe8, 3, 0, 0];
         code.extend(sums.map(add).concat());
         code.extend(other);

@@ -77,7 +77,7 @@ pub(crate) fn leave(lent: &Lent, context: &mut Context) {
 const AT_HOME: u32 = 1 << HOMED[0] | 1 << HOMED[1] | 1 << HOMED[2];
 
 /// Host registers that may be lent, by preference.
-const LENDERS: [u8; 11] = [15, 14, 13, 12, 8, STACK, COUNTER, 5, 3, 7, 6];
+const LENDERS: [u8; 11] = [15, 14, 13, 12, 10, STACK, COUNTER, 5, 3, 7, 6];
 
 impl Translator<'_> {
     /// Where a guest's register is, with the loans of the block at hand.

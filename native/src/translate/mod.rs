@@ -5,8 +5,8 @@
 //! host registers of the same names, except that
 //! - the guest's rsp is in r11, since rsp points to the return stack, and its rcx in r9, since rcx is free for whatever
 //!   an instruction needs, above all for tests that don't touch the flags;
-//! - r10 counts the budget down;
-//! - the guest's r9, r10 and r11 live in the context, or for a block in registers that it doesn't use ([`loans`]).
+//! - r8 counts the budget down;
+//! - the guest's r8, r9 and r11 live in the context, or for a block in registers that it doesn't use ([`loans`]).
 //!
 //! So every instruction's start can be entered, and a fault finds the state from before the instruction but for a few
 //! borrowed registers, which [`Insn`] names. Flags are the host's. Subtracting from the budget changes them: so a block

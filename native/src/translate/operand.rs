@@ -11,7 +11,7 @@ use crate::window::Origin;
 
 /// Host registers that are borrowed if the scratch register isn't enough. Not those that instructions use without naming
 /// them, nor those that hold other registers than their namesakes.
-const LENDERS: [u8; 9] = [15, 14, 13, 12, 8, 7, 6, 5, 3];
+const LENDERS: [u8; 9] = [15, 14, 13, 12, 10, 7, 6, 5, 3];
 
 /// The guest's number of a general register of any size.
 pub(super) fn number(register: Register) -> Option<u8> {

@@ -24,8 +24,8 @@ use crate::context::{BUDGET, CHECK, HOMED, TABLE, TEMPORARIES, slot};
 use crate::window::Origin;
 
 /// The budget's register.
-const COUNT: Register = Register::R10;
-const COUNT_32: Register = Register::R10D;
+const COUNT: Register = Register::R8;
+const COUNT_32: Register = Register::R8D;
 const _: () = assert!(COUNT as u32 - Register::RAX as u32 == BUDGET as u32);
 
 /// The largest access that may begin at a window's last byte.

@@ -51,9 +51,9 @@ fn what_translation_emits_is_accepted() {
         &[0x65, 0x67, 0xf0, 0x0f, 0xb1, 0x0b],
         &[0xfc],
         &[0xc3],
-        // sub r10d, 5; lea r10d, [r10 - 5]
-        &[0x41, 0x83, 0xea, 0x05],
-        &[0x45, 0x8d, 0x52, 0xfb],
+        // sub r8d, 5; lea r8d, [r8 - 5]
+        &[0x41, 0x83, 0xe8, 0x05],
+        &[0x45, 0x8d, 0x40, 0xfb],
     ];
     for code in good {
         assert_eq!(check(code), Ok(()), "{code:02x?}");
@@ -142,18 +142,18 @@ fn memory_outside_is_refused() {
 #[test]
 fn the_budget_is_checked_in_one_way() {
     let at = |code: &[u8], distance: i32| check(&[code, &(CHECK + distance).to_le_bytes()].concat());
-    assert_eq!(at(&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x55], 0), Ok(()));
+    assert_eq!(at(&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x45], 0), Ok(()));
     let bad: [(&[u8], i32); 8] = [
-        // movzx ecx, byte gs:[r10 * 4 + check], gs:[r9 * 2 + check], gs:[r10 * 2 + check + 1], without gs
-        (&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x95], 0),
+        // movzx ecx, byte gs:[r8 * 4 + check], gs:[r9 * 2 + check], gs:[r8 * 2 + check + 1], without gs
+        (&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x85], 0),
         (&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x4d], 0),
-        (&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x55], 1),
-        (&[0x42, 0x0f, 0xb6, 0x0c, 0x55], 0),
+        (&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x45], 1),
+        (&[0x42, 0x0f, 0xb6, 0x0c, 0x45], 0),
         // movzx eax, byte; movzx ecx, word; mov cl; mov gs:[...], cl
-        (&[0x65, 0x42, 0x0f, 0xb6, 0x04, 0x55], 0),
-        (&[0x65, 0x42, 0x0f, 0xb7, 0x0c, 0x55], 0),
-        (&[0x65, 0x42, 0x8a, 0x0c, 0x55], 0),
-        (&[0x65, 0x42, 0x88, 0x0c, 0x55], 0),
+        (&[0x65, 0x42, 0x0f, 0xb6, 0x04, 0x45], 0),
+        (&[0x65, 0x42, 0x0f, 0xb7, 0x0c, 0x45], 0),
+        (&[0x65, 0x42, 0x8a, 0x0c, 0x45], 0),
+        (&[0x65, 0x42, 0x88, 0x0c, 0x45], 0),
     ];
     for (code, distance) in bad {
         assert_eq!(at(code, distance), Err(Refusal::Memory), "{code:02x?}");
@@ -210,14 +210,14 @@ fn the_stack_pointer_and_the_budget_are_nobodys() {
         &[0x48, 0x89, 0xc4],       // mov rsp, rax
         &[0x48, 0x89, 0xe0],       // mov rax, rsp
         &[0x66, 0xbc, 0, 0],       // mov sp, 0
-        &[0x41, 0x83, 0xc2, 0x7f], // add r10d, 127
-        &[0x41, 0x83, 0xea, 0xff], // sub r10d, -1
-        &[0x45, 0x8d, 0x52, 0x01], // lea r10d, [r10 + 1]
-        &[0x49, 0x83, 0xea, 0x05], // sub r10, 5
-        &[0x4d, 0x8d, 0x52, 0xfb], // lea r10, [r10 - 5]
-        &[0x45, 0x8d, 0x51, 0xfb], // lea r10d, [r9 - 5]
-        &[0x49, 0x87, 0xca],       // xchg r10, rcx
-        &[0x49, 0x89, 0xca],       // mov r10, rcx
+        &[0x41, 0x83, 0xc0, 0x7f], // add r8d, 127
+        &[0x41, 0x83, 0xe8, 0xff], // sub r8d, -1
+        &[0x45, 0x8d, 0x40, 0x01], // lea r8d, [r8 + 1]
+        &[0x49, 0x83, 0xe8, 0x05], // sub r8, 5
+        &[0x4d, 0x8d, 0x40, 0xfb], // lea r8, [r8 - 5]
+        &[0x45, 0x8d, 0x41, 0xfb], // lea r8d, [r9 - 5]
+        &[0x49, 0x87, 0xc8],       // xchg r8, rcx
+        &[0x49, 0x89, 0xc8],       // mov r8, rcx
     ];
     for code in bad {
         assert_eq!(check(code), Err(Refusal::Register), "{code:02x?}");
@@ -331,12 +331,12 @@ pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction, origin:
         && (addressed || displacement >> 32 == 0 && instruction.memory_displ_size() == 4);
     let in_context = instruction.memory_segment() == Register::GS
         && !addressed
-        && ((i64::from(slot::gpr(9))..i64::from(slot::REASON) + 8).contains(&displacement)
+        && ((i64::from(slot::gpr(8))..i64::from(slot::REASON) + 8).contains(&displacement)
             || (i64::from(slot::UNIT_ABSENT)..=i64::from(slot::UNIT_OPERAND)).contains(&displacement));
     // Between the guards, whatever 32 bits say.
     let checks = instruction.memory_segment() == Register::GS
         && (instruction.code(), instruction.op0_register()) == (Code::Movzx_r32_rm8, Register::ECX)
-        && (base, index, instruction.memory_index_scale()) == (Register::None, Register::R10, 2)
+        && (base, index, instruction.memory_index_scale()) == (Register::None, Register::R8, 2)
         && displacement == i64::from(CHECK);
     let through_table = match origin {
         Origin::Gs => previous.mnemonic() == Mnemonic::Movzx && displacement == i64::from(TABLE),
@@ -387,7 +387,7 @@ fn what_is_accepted_of_random_code_is_tame() {
         &[0x65, 0x48, 0x89, 0x0c, 0x25, 0x90, 0x00, 0xfe, 0xff],
         &[0x0f, 0xb7, 0xc9, 0x65, 0xff, 0x24, 0xcd, 0x00, 0x00, 0xf0, 0xff],
         &[0x65, 0x67, 0xc5, 0xed, 0xfc, 0x08],
-        &[0x41, 0x83, 0xea, 0x05],
+        &[0x41, 0x83, 0xe8, 0x05],
         &[0x67, 0x48, 0x8b, 0x43, 0x08],
         &[0x67, 0xc5, 0xed, 0xfc, 0x08],
         &[0x65, 0x67, 0xff, 0x24, 0xcd, 0, 0, 0, 0],
