@@ -10,7 +10,7 @@ use crate::cache::{Cache, Start};
 use crate::context::{CONTEXT_BYTES, Context, MOST_BUDGET, REASONS, Reason};
 use crate::host::GsBase;
 use crate::side::Sides;
-use crate::signal::{self, Active};
+use crate::signal::{self, Active, Told};
 use crate::stubs::{SAVED_RDI, SAVED_RSI};
 use crate::translate::{MARGIN, NONE};
 use crate::unit::Area;
@@ -46,6 +46,8 @@ pub struct Native {
     sides: Sides,
     /// gs, which is given back after each run, or at the end of several.
     gs: GsBase,
+    /// What the handler of signals knows, as long as gs is kept.
+    told: Told,
     keeps_gs: bool,
     /// How many instructions of a budget may be left.
     slack: u64,
@@ -104,6 +106,7 @@ impl Native {
             memory: memory.clone(),
             sides: Sides::new(model, low)?,
             gs: GsBase::new(),
+            told: Told::new(),
             keeps_gs: false,
             slack: 0,
             counters: Box::new([0; COUNTERS]),
@@ -232,14 +235,14 @@ impl Native {
                 fields.stack = side.cache.stack.empty();
             }
         }
-        signal::set_active(Some(Active {
+        self.told.tell(context, || Active {
             code: side.cache.range(),
             way_out: side.cache.host(side.cache.stubs.reason(Reason::Fault)),
             miss: side.cache.host(side.cache.stubs.reason(Reason::Miss)),
             guard: side.cache.stack.guard(),
             stack_base: side.cache.stack.empty(),
             context,
-        }));
+        });
         self.gs.set(base);
         // SAFETY: all fields are set: the entry is an instruction's start in verified code, the stack is the return
         // stack's, and `check` has seen that the host has AVX and a way to give gs its base.
@@ -252,8 +255,8 @@ impl Native {
         }
         if !self.keeps_gs {
             self.gs.give_back();
+            self.told.take_back();
         }
-        signal::set_active(None);
         // SAFETY: as above; translated code has been left.
         let fields = unsafe { &mut *context };
         self.exits[reason(fields.reason) as usize] += 1;
@@ -439,6 +442,7 @@ impl Engine for Native {
         self.keeps_gs = false;
         self.slack = 0;
         self.gs.give_back();
+        self.told.take_back();
     }
 
     /// # Panics

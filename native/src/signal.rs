@@ -43,9 +43,37 @@ const MOST_OF_A_FRAME: u64 = 32 << 10;
 /// Bytes of the stack that handlers run on.
 const ALTERNATE_STACK: usize = 64 << 10;
 
-/// Tells the handler what this thread runs, if anything.
-pub(crate) fn set_active(active: Option<Active>) {
-    ACTIVE.set(active);
+/// What an engine has told its thread's handler. An engine stays on its thread.
+pub(crate) struct Told {
+    /// Null if nothing is run.
+    context: *mut Context,
+}
+
+impl Told {
+    pub(crate) fn new() -> Self {
+        Self { context: ptr::null_mut() }
+    }
+
+    /// Tells the handler what this thread is about to run, unless it was told before: a context belongs to one window.
+    #[inline]
+    pub(crate) fn tell(&mut self, context: *mut Context, active: impl FnOnce() -> Active) {
+        if self.context != context {
+            ACTIVE.set(Some(active()));
+            self.context = context;
+        }
+    }
+
+    /// Tells it that nothing is run.
+    pub(crate) fn take_back(&mut self) {
+        ACTIVE.set(None);
+        self.context = ptr::null_mut();
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.take_back();
+    }
 }
 
 /// Installs the handler, once for the process, and makes sure that this thread has a stack for it.
@@ -102,7 +130,7 @@ fn alternate_stack() -> io::Result<()> {
 
 /// The handler. It touches the interrupted registers, the context and a thread-local without initialiser or destructor:
 /// nothing that could be in the middle of a change, since only translated code is ever interrupted with `ACTIVE` set
-/// and its rip in the cache.
+/// and its rip in the cache, or its stack.
 extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(active) = ACTIVE.get() else { return pass_on(signal, info, context) };
     // SAFETY: the kernel gives a handler with SA_SIGINFO a valid ucontext, which is its own until it returns.
@@ -120,7 +148,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         registers[libc::REG_RSP as usize] = (active.stack_base - 8) as i64;
         return;
     }
-    if rip == 0 {
+    if rip == 0 && (active.guard.1..=active.stack_base).contains(&rsp) {
         // An entry of the wide jump table that nobody has set.
         registers[libc::REG_RIP as usize] = active.miss as i64;
         return;
@@ -137,7 +165,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         registers[libc::REG_RSP as usize] = active.stack_base as i64;
         return;
     }
-    // SAFETY: `ACTIVE` is set only while its context lives and translated code runs, which doesn't hold references.
+    // SAFETY: `ACTIVE` is set only while its context lives, and translated code, which runs, doesn't hold references.
     unsafe {
         let context = active.context;
         (*context).reason = Reason::Fault as u32;
