@@ -173,6 +173,11 @@ impl Cache {
         self.code.base() + offset as u64
     }
 
+    /// Where branches lead that the jump table doesn't know.
+    pub(crate) fn miss(&self) -> u64 {
+        self.host(self.stubs.reason(Reason::Miss))
+    }
+
     /// The addresses that code may have.
     pub(crate) fn range(&self) -> (u64, u64) {
         (self.code.base(), self.code.base() + crate::code::CODE_BYTES as u64)
@@ -234,9 +239,9 @@ impl Cache {
         for site in std::mem::take(&mut self.links) {
             self.code.lead(self.sites[site as usize].at, self.site_stubs[site as usize]);
         }
-        let miss = self.host(self.stubs.reason(Reason::Miss));
+        let miss = self.miss();
         for (index, _) in self.jumps.drain() {
-            shared.set_jump(index as usize, miss);
+            shared.set_jump(index as usize, miss, miss);
         }
         let miss = self.stubs.reason(Reason::Miss) as u32;
         for at in self.chained.drain(..) {
@@ -352,8 +357,8 @@ impl Cache {
         let began = std::time::Instant::now();
         let frame = fetch(space, address).filter(|_| address < WINDOW)?;
         if self.origin == Origin::Gs && !std::mem::replace(&mut self.has_table, true) {
-            let miss = self.host(self.stubs.reason(Reason::Miss));
-            (0..TABLE_ENTRIES).for_each(|index| shared.set_jump(index, miss));
+            let miss = self.miss();
+            (0..TABLE_ENTRIES).for_each(|index| shared.set_jump(index, miss, miss));
         }
         let memory: &Memory = space.memory();
         let version = memory.mark_code(frame);
@@ -504,7 +509,7 @@ impl Cache {
             }
         };
         let index = self.origin.jump_index(address);
-        shared.set_jump(index, self.host(landing.entry));
+        shared.set_jump(index, self.host(landing.entry), self.miss());
         // Another address that has the same entry is looked for next.
         if let Some(before) = self.jumps.insert(index as u32, landing.entry) {
             self.code.lead(landing.otherwise as u32, before as u32);

@@ -19,9 +19,9 @@ pub(crate) const TABLE_BYTES: usize = TABLE_ENTRIES * 8;
 pub(crate) const WIDE_TABLE_ENTRIES: usize = 1 << 29;
 /// The distance from the window's base of what checks of the budget read, at twice the budget: it can be read for each
 /// budget that there is, and what lies at twice a number that was negative, behind the window, can't.
-pub(crate) const CHECK: i32 = -0x40_0000;
+pub(crate) const CHECK: i32 = -0x100_0000;
 /// Bytes of it.
-pub(crate) const CHECK_BYTES: usize = 2 << 20;
+pub(crate) const CHECK_BYTES: usize = 8 << 20;
 /// The most budget that translated code is given: what a block may give back besides must be readable too.
 pub(crate) const MOST_BUDGET: u64 = CHECK_BYTES as u64 / 2 - 128;
 /// Bytes of the context's mapping.

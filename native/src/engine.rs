@@ -238,7 +238,7 @@ impl Native {
         self.told.tell(context, || Active {
             code: side.cache.range(),
             way_out: side.cache.host(side.cache.stubs.reason(Reason::Fault)),
-            miss: side.cache.host(side.cache.stubs.reason(Reason::Miss)),
+            miss: side.cache.miss(),
             guard: side.cache.stack.guard(),
             stack_base: side.cache.stack.empty(),
             context,

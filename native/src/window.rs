@@ -149,11 +149,19 @@ impl Shared {
         self.base.as_ptr().cast()
     }
 
-    /// Sets an entry of the jump table.
-    pub(crate) fn set_jump(&self, index: usize, host: u64) {
+    /// Sets an entry of the jump table. Of the wide one, those in the same page that nobody has set lead to `miss` then: it
+    /// takes a signal to find out where there is nothing.
+    pub(crate) fn set_jump(&self, index: usize, host: u64, miss: u64) {
+        const IN_PAGE: usize = PAGE_SIZE / 8;
         assert!(index < self.entries);
-        // SAFETY: within the table, aligned, and read by translated code only, which doesn't run now.
-        unsafe { self.table.add(index).write(host) };
+        // SAFETY: within the table, which has whole pages, aligned, and read by translated code only, which doesn't run now.
+        unsafe {
+            if self.table.add(index).read() == 0 {
+                let page = self.table.add(index - index % IN_PAGE);
+                (0..IN_PAGE).for_each(|entry| page.add(entry).write(miss));
+            }
+            self.table.add(index).write(host);
+        }
     }
 }
 
