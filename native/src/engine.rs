@@ -10,7 +10,7 @@ use crate::cache::{Cache, Start};
 use crate::context::{CONTEXT_BYTES, Context, MOST_BUDGET, REASONS, Reason};
 use crate::host::GsBase;
 use crate::side::Sides;
-use crate::signal::{self, Active, Told};
+use crate::signal::{self, Active};
 use crate::stubs::{SAVED_RDI, SAVED_RSI};
 use crate::translate::{MARGIN, NONE};
 use crate::unit::Area;
@@ -46,8 +46,6 @@ pub struct Native {
     sides: Sides,
     /// gs, which is given back after each run, or at the end of several.
     gs: GsBase,
-    /// What the handler of signals knows, as long as gs is kept.
-    told: Told,
     keeps_gs: bool,
     /// How many instructions of a budget may be left.
     slack: u64,
@@ -106,7 +104,6 @@ impl Native {
             memory: memory.clone(),
             sides: Sides::new(model, low)?,
             gs: GsBase::new(),
-            told: Told::new(),
             keeps_gs: false,
             slack: 0,
             counters: Box::new([0; COUNTERS]),
@@ -235,7 +232,7 @@ impl Native {
                 fields.stack = side.cache.stack.empty();
             }
         }
-        self.told.tell(context, || Active {
+        let is_news = signal::tell(context, || Active {
             code: side.cache.range(),
             way_out: side.cache.host(side.cache.stubs.reason(Reason::Fault)),
             miss: side.cache.miss(),
@@ -243,7 +240,10 @@ impl Native {
             stack_base: side.cache.stack.empty(),
             context,
         });
-        self.gs.set(base);
+        // Another engine may have run in between.
+        if is_news {
+            self.gs.set(base);
+        }
         // SAFETY: all fields are set: the entry is an instruction's start in verified code, the stack is the return
         // stack's, and `check` has seen that the host has AVX and a way to give gs its base.
         unsafe {
@@ -255,7 +255,6 @@ impl Native {
         }
         if !self.keeps_gs {
             self.gs.give_back();
-            self.told.take_back();
         }
         // SAFETY: as above; translated code has been left.
         let fields = unsafe { &mut *context };
@@ -442,7 +441,6 @@ impl Engine for Native {
         self.keeps_gs = false;
         self.slack = 0;
         self.gs.give_back();
-        self.told.take_back();
     }
 
     /// # Panics

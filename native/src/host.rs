@@ -3,6 +3,8 @@
 use std::arch::asm;
 use std::io;
 
+use crate::signal;
+
 /// AT_HWCAP2: ring 3 may read and write the bases of fs and gs.
 const HWCAP2_FSGSBASE: libc::c_ulong = 2;
 
@@ -19,13 +21,13 @@ fn has_fsgsbase() -> bool {
 /// The base of gs of the thread that runs the engine. Neither Rust nor C uses it.
 pub(crate) struct GsBase {
     by_call: bool,
-    /// What it was before it was set, and what it was set to.
-    set: Option<(u64, u64)>,
+    /// What it was before it was set.
+    before: Option<u64>,
 }
 
 impl GsBase {
     pub(crate) fn new() -> Self {
-        Self { by_call: !has_fsgsbase(), set: None }
+        Self { by_call: !has_fsgsbase(), before: None }
     }
 
     /// From now on by system calls.
@@ -55,26 +57,18 @@ impl GsBase {
         }
     }
 
-    /// Sets it, if it isn't.
-    #[inline]
+    /// Sets it.
     pub(crate) fn set(&mut self, base: u64) {
-        match self.set {
-            Some((_, current)) if current == base => {}
-            Some((before, _)) => {
-                self.write(base);
-                self.set = Some((before, base));
-            }
-            None => {
-                let before = self.read();
-                self.write(base);
-                self.set = Some((before, base));
-            }
+        if self.before.is_none() {
+            self.before = Some(self.read());
         }
+        self.write(base);
     }
 
-    /// Makes it what it was.
+    /// Makes it what it was, and lets the handler of signals know that nothing is run.
     pub(crate) fn give_back(&mut self) {
-        if let Some((before, _)) = self.set.take() {
+        if let Some(before) = self.before.take() {
+            signal::take_back();
             self.write(before);
         }
     }

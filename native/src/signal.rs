@@ -30,6 +30,8 @@ pub(crate) struct Active {
 
 thread_local! {
     static ACTIVE: Cell<Option<Active>> = const { Cell::new(None) };
+    /// Its context, or null.
+    static TOLD: Cell<*mut Context> = const { Cell::new(ptr::null_mut()) };
 }
 
 /// The signals that the processor's exceptions become.
@@ -43,37 +45,22 @@ const MOST_OF_A_FRAME: u64 = 32 << 10;
 /// Bytes of the stack that handlers run on.
 const ALTERNATE_STACK: usize = 64 << 10;
 
-/// What an engine has told its thread's handler. An engine stays on its thread.
-pub(crate) struct Told {
-    /// Null if nothing is run.
-    context: *mut Context,
+/// Tells the handler what this thread is about to run, unless that is what it knows: a context belongs to one window. Says
+/// whether it had to.
+#[inline]
+pub(crate) fn tell(context: *mut Context, active: impl FnOnce() -> Active) -> bool {
+    let is_news = TOLD.get() != context;
+    if is_news {
+        ACTIVE.set(Some(active()));
+        TOLD.set(context);
+    }
+    is_news
 }
 
-impl Told {
-    pub(crate) fn new() -> Self {
-        Self { context: ptr::null_mut() }
-    }
-
-    /// Tells the handler what this thread is about to run, unless it was told before: a context belongs to one window.
-    #[inline]
-    pub(crate) fn tell(&mut self, context: *mut Context, active: impl FnOnce() -> Active) {
-        if self.context != context {
-            ACTIVE.set(Some(active()));
-            self.context = context;
-        }
-    }
-
-    /// Tells it that nothing is run.
-    pub(crate) fn take_back(&mut self) {
-        ACTIVE.set(None);
-        self.context = ptr::null_mut();
-    }
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        self.take_back();
-    }
+/// Tells it that nothing is run.
+pub(crate) fn take_back() {
+    ACTIVE.set(None);
+    TOLD.set(ptr::null_mut());
 }
 
 /// Installs the handler, once for the process, and makes sure that this thread has a stack for it.

@@ -7,7 +7,7 @@ mod common;
 
 use callgate_emulator::{Cpu, Engine, Exit, Frame, Memory, PageFlags, Space, reg};
 
-use common::{CODE, WINDOWS, native};
+use common::{CODE, WINDOWS, Windows, native};
 
 const DATA: u64 = 0x60_0000;
 /// add qword [rbx], 1; jmp to that
@@ -74,4 +74,23 @@ fn spaces_change_sides_and_keep_their_memory() {
             }
         }
     }
+}
+
+#[test]
+fn engines_that_share_a_thread_keep_apart() {
+    let (memory, others) = (Memory::new(16 << 20).expect("memory"), Memory::new(16 << 20).expect("memory"));
+    let Some(mut native) = native(&memory, Windows::Low) else { return };
+    let Some(mut other) = common::native(&others, Windows::Anywhere) else { return };
+    let (mut ours, mut theirs) = (Counter::new(&memory), Counter::new(&others));
+    native.begin(0);
+    ours.go(&mut *native, 1000);
+    other.begin(0);
+    for _ in 0..3 {
+        theirs.go(&mut *other, 1000);
+        ours.go(&mut *native, 1000);
+    }
+    native.end();
+    theirs.go(&mut *other, 1000);
+    other.end();
+    ours.go(&mut *native, 1000);
 }
