@@ -64,7 +64,7 @@ impl std::ops::Add for Figures {
     }
 }
 
-/// Code that an indirect branch to an address lands at: the jump table knows only 16 bits of it.
+/// Code that an indirect branch to an address lands at: the jump table knows only a part of it.
 #[derive(Clone, Copy)]
 struct Landing {
     /// Offset in the cache.
@@ -240,6 +240,10 @@ impl Cache {
             self.code.lead(self.sites[site as usize].at, self.site_stubs[site as usize]);
         }
         let miss = self.miss();
+        if shared.is_full() {
+            shared.empty();
+            self.jumps.clear();
+        }
         for (index, _) in self.jumps.drain() {
             shared.set_jump(index as usize, miss, miss);
         }
@@ -468,7 +472,7 @@ impl Cache {
             return checked;
         }
         let at = self.code.len();
-        let mut emit = Emit::default();
+        let mut emit = Emit::new(self.origin);
         emit.check_budget();
         let branch = emit.branch(JMP);
         emit.resolve(branch, (entry as usize).wrapping_sub(at));
@@ -497,6 +501,10 @@ impl Cache {
     pub(crate) fn link_indirect(&mut self, shared: &Shared, space: &Space, address: u64, start: Start) {
         if start.insn != 0 {
             return;
+        }
+        if shared.is_full() {
+            // It is looked for again.
+            return self.reset(shared);
         }
         self.figures.indirect += 1;
         let landing = match self.indirect.get(&start.block) {

@@ -23,6 +23,11 @@ pub(crate) struct Emit {
 pub(crate) struct Unencodable;
 
 impl Emit {
+    /// Nothing yet, of code that accesses a kind of window.
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self { origin, ..Self::default() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }

@@ -40,8 +40,9 @@ pub(crate) struct Sides {
     model: CpuModel,
     /// The one that code runs on.
     pub(crate) now: Side,
-    /// Made when it is first needed.
+    /// Made when it is first needed, unless the host refuses it.
     other: Option<Side>,
+    refused: bool,
     /// The space that has the window at 0, if there is such a window; 0 is none.
     owner: Option<u64>,
     /// Instructions that others have executed since it did.
@@ -60,7 +61,7 @@ impl Sides {
             Some(side) => side,
             None => Side::new(model, Origin::Gs)?,
         };
-        Ok(Self { model, now, other: None, owner, others: 0 })
+        Ok(Self { model, now, other: None, refused: false, owner, others: 0 })
     }
 
     /// Turns to the side of a space. False if it can't be had.
@@ -88,8 +89,9 @@ impl Sides {
         if self.now.origin == origin {
             return true;
         }
-        if self.other.is_none() {
+        if self.other.is_none() && !self.refused {
             self.other = Side::new(self.model, origin).ok();
+            self.refused = self.other.is_none();
         }
         match &mut self.other {
             Some(other) => {

@@ -48,8 +48,7 @@ pub(crate) struct Stubs {
 impl Stubs {
     /// For windows of a kind.
     pub(crate) fn new(origin: Origin) -> Self {
-        let mut emit = Emit::default();
-        emit.origin = origin;
+        let mut emit = Emit::new(origin);
         let reasons = REASONS.map(|reason| {
             let start = emit.len();
             emit.store_imm(slot::REASON, reason as u32);

@@ -17,6 +17,7 @@
 //! host's and accesses need no segment: processors take longer for an address if its segment's base isn't 0. Then the 4 GiB
 //! behind gs stay empty.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::AsFd;
 use std::ptr::{self, NonNull};
@@ -37,6 +38,8 @@ const BELOW: usize = -CHECK as usize;
 /// What is reserved above it: as far as twice a number of 32 bits reaches, and more than any access that begins in the
 /// window can reach.
 const ABOVE: usize = 4 << 30;
+/// Pages of a wide jump table before it starts anew, each of which is needed for 512 bytes of guest code.
+const MOST_PAGES: usize = 1 << 14;
 /// Address spaces that have a window at gs at a time.
 const WINDOWS: usize = 8;
 /// Mappings of a window before it starts anew: the host allows 65530 in all.
@@ -127,6 +130,8 @@ pub(crate) struct Shared {
     base: NonNull<u8>,
     table: *mut u64,
     entries: usize,
+    /// Pages of a wide table that are in use.
+    pages: Cell<usize>,
 }
 
 impl Shared {
@@ -141,7 +146,7 @@ impl Shared {
         let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         // SAFETY: within the mapping.
         let table = unsafe { base.as_ptr().add(CONTEXT_BYTES).cast() };
-        Ok(Self { object, base, table, entries: TABLE_ENTRIES })
+        Ok(Self { object, base, table, entries: TABLE_ENTRIES, pages: Cell::new(0) })
     }
 
     /// The context. All zeros is a valid one.
@@ -159,9 +164,23 @@ impl Shared {
             if self.table.add(index).read() == 0 {
                 let page = self.table.add(index - index % IN_PAGE);
                 (0..IN_PAGE).for_each(|entry| page.add(entry).write(miss));
+                self.pages.set(self.pages.get() + 1);
             }
             self.table.add(index).write(host);
         }
+    }
+
+    /// Whether a wide table has grown to what a guest may make of it.
+    pub(crate) fn is_full(&self) -> bool {
+        self.pages.get() >= MOST_PAGES
+    }
+
+    /// Gives the pages of a wide table back: nobody has set an entry.
+    pub(crate) fn empty(&self) {
+        // SAFETY: the pages are the table's own, all zeros when they are read next; translated code doesn't run now.
+        let emptied = unsafe { madvise(self.table.cast(), self.entries * 8, Advice::LinuxDontNeed) };
+        assert!(emptied.is_ok(), "the host takes back pages of the jump table");
+        self.pages.set(0);
     }
 }
 
@@ -231,6 +250,7 @@ impl Window {
             let _ = unsafe { madvise(window.base() as *mut _, bytes, Advice::LinuxNoHugepage) };
             shared.table = window.base() as *mut u64;
             shared.entries = WIDE_TABLE_ENTRIES;
+            shared.pages.set(0);
         }
         let at = window.base().wrapping_add_signed(CHECK.into()) as *mut _;
         // SAFETY: as before.

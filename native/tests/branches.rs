@@ -5,7 +5,7 @@
 
 mod common;
 
-use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PageFlags, reg, rflags};
+use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, reg, rflags};
 
 use common::{WINDOWS, Windows};
 
@@ -56,6 +56,44 @@ fn a_return_to_elsewhere_keeps_its_flags() {
     .concat();
     if let Some(cpu) = both(&code) {
         assert_eq!(cpu.gpr[reg::RAX] & 0xff, 1);
+    }
+}
+
+#[test]
+fn a_guest_that_branches_everywhere_finds_its_way() {
+    // In each of many pages eight times: lea rbx, [rip + 509]; jmp rbx. So each branch leads 512 bytes ahead, to code that
+    // has no more in common with others than the page that it is in. Twice, and then to int 0x80.
+    const PAGES: u64 = 2100;
+    const FIRST: u64 = 0x1000_0000;
+    let mut page = [0x90; PAGE_SIZE];
+    for at in page.chunks_mut(512) {
+        at[..9].copy_from_slice(&[0x48, 0x8d, 0x1d, 0xf9, 0x01, 0, 0, 0xff, 0xe3]);
+    }
+    // add eax, 1; cmp eax, 2; je end; jmp r15; end: int 0x80
+    let last = [0x83, 0xc0, 0x01, 0x83, 0xf8, 0x02, 0x74, 0x03, 0x41, 0xff, 0xe7, 0xcd, 0x80];
+    let run = |memory: &Memory, engine: &mut dyn Engine| {
+        // jmp r15
+        let (mut cpu, mut space) = common::guest(memory, &[0x41, 0xff, 0xe7]);
+        let (code, end) = (memory.alloc().expect("a frame"), memory.alloc().expect("a frame"));
+        code.write(0, &page);
+        end.write(0, &last);
+        for n in 0..=PAGES {
+            let frame = if n == PAGES { &end } else { &code };
+            space.map(FIRST + n * PAGE_SIZE as u64, frame.clone(), PageFlags::USER | PageFlags::EXEC);
+        }
+        cpu.gpr[15] = FIRST;
+        assert_eq!(engine.run(&mut cpu, &mut space, 1_000_000), Exit::Interrupt(0x80));
+        (cpu.rip, cpu.gpr, cpu.instructions)
+    };
+    let memory = Memory::new(16 << 20).expect("memory");
+    let expected = run(&memory, &mut Interp::new(&memory));
+    assert!(expected.2 > 2 * 16 * PAGES);
+    for windows in WINDOWS {
+        let Some(mut native) = common::native(&memory, windows) else { continue };
+        assert_eq!(run(&memory, &mut *native), expected, "{windows:?}");
+        // It is more than a wide table holds.
+        let resets = native.figures().into_iter().find(|(name, _)| *name == "resets");
+        assert!(windows != Windows::Low || resets.is_some_and(|(_, resets)| resets > 0), "{resets:?}");
     }
 }
 

@@ -227,7 +227,8 @@ pub(crate) struct Request<'a> {
     /// Offset in the cache that the piece will have, and the number of its first block.
     pub(crate) offset: usize,
     pub(crate) first_block: usize,
-    /// Indirect branches are to land at it: they have left the address that they look for in a slot.
+    /// Indirect branches are to land at it: they have left the address that they look for in a slot, or in
+    /// rcx for a window at 0.
     pub(crate) landing: bool,
 }
 
