@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::{io, thread};
 
 use callgate_emulator::is_canonical;
-use iced_x86::{Code, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, Register};
+use iced_x86::{Code, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 
 use crate::claims::{Claims, claims};
 
@@ -189,14 +189,21 @@ impl Worker {
 /// Whether silicon has raised an exception at an access beyond 4 GiB whose address names a page that is there by its low
 /// half: the one deviation of what translated code does.
 fn is_wild(case: &Case, silicon: &State) -> bool {
-    let faulting = case.instructions.iter().find(|i| i.ip() == silicon.rip);
-    let Some(address) = faulting.and_then(|i| operand_address(i, silicon)) else { return false };
-    let low = address & 0xffff_ffff;
-    let is_there = |start: u64, len: usize| (start..start + len as u64).contains(&low);
-    silicon.trap != NO_TRAP
-        && address != low
-        && (is_there(DATA, DATA_PAGES * callgate_emulator::PAGE_SIZE)
-            || [CODE, WRITABLE[0], WRITABLE[1]].into_iter().any(|start| is_there(start, BATCH * SLOT)))
+    let Some(faulting) = case.instructions.iter().find(|i| i.ip() == silicon.rip) else { return false };
+    // A string instruction has them where no operand says so.
+    let strings = (0..faulting.op_count()).filter_map(|i| match faulting.op_kind(i) {
+        OpKind::MemorySegRSI => Some(silicon.gpr[Register::RSI.number()]),
+        OpKind::MemoryESRDI => Some(silicon.gpr[Register::RDI.number()]),
+        _ => None,
+    });
+    let is_wild = |address: u64| {
+        let low = address & 0xffff_ffff;
+        let is_there = |start: u64, len: usize| (start..start + len as u64).contains(&low);
+        address != low
+            && (is_there(DATA, DATA_PAGES * callgate_emulator::PAGE_SIZE)
+                || [CODE, WRITABLE[0], WRITABLE[1]].into_iter().any(|start| is_there(start, BATCH * SLOT)))
+    };
+    silicon.trap != NO_TRAP && operand_address(faulting, silicon).into_iter().chain(strings).any(is_wild)
 }
 
 /// Whether a branch to an address that isn't canonical has faulted, on silicon there and here at its target: the one deviation
