@@ -54,3 +54,25 @@ fn strings_go_the_way_of_the_direction_flag() {
         }
     }
 }
+
+#[test]
+fn a_turn_that_ends_early_ends_with_the_flags() {
+    // mov rax, rbx; lea rbx, [rbx + 1]; add ecx, 0x7fffffff, which sets them all anew; jmp to the first
+    let code = [0x48, 0x89, 0xd8, 0x48, 0x8d, 0x5b, 0x01, 0x81, 0xc1, 0xff, 0xff, 0xff, 0x7f, 0xeb, 0xf1];
+    let memory = Memory::new(16 << 20).expect("memory");
+    for windows in WINDOWS {
+        let Some(mut native) = native(&memory, windows) else { continue };
+        let mut interp = Interp::new(&memory);
+        let (mut ours, mut our_space) = guest(&memory, &code);
+        let (mut theirs, mut their_space) = guest(&memory, &code);
+        native.begin(1024);
+        for turn in 0..500 {
+            assert_eq!(native.run(&mut ours, &mut our_space, 2000 + turn), Exit::Budget);
+            let done = ours.instructions - theirs.instructions;
+            assert_eq!(interp.run(&mut theirs, &mut their_space, done), Exit::Budget);
+            let state = |cpu: &Cpu| (cpu.rip, cpu.instructions, cpu.gpr, cpu.rflags());
+            assert_eq!(state(&ours), state(&theirs), "after turn {turn}");
+        }
+        native.end();
+    }
+}
