@@ -140,6 +140,11 @@ impl Native {
         (self.hot, self.least) = (0, 0);
     }
 
+    /// Whether one of its windows is in the host's first 4 GiB.
+    pub fn has_low_window(&self) -> bool {
+        self.sides.has_low()
+    }
+
     /// Does as on a host whose programs have no FSGSBASE: for tests of that.
     pub fn without_fsgsbase(&mut self) {
         self.gs.set_by_call();
@@ -194,6 +199,39 @@ impl Native {
         }
     }
 
+    /// Runs translated code and the interpreter by turns.
+    fn go(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64) -> Exit {
+        let mut window = self.sides.now.windows.of(&self.sides.now.shared, space);
+        if let Some((address, write)) = self.faulted.take() {
+            self.sides.now.windows.get(window).fill(space, address, write);
+        }
+        while *left > 0 {
+            let mut interpret = CHUNK;
+            if Self::suits(cpu, space) {
+                self.sides.now.cache.sync(&self.sides.now.shared, space);
+                if let Ok(start) = self.start(space, cpu.rip)
+                    && *left > MARGIN + u64::from(start.deduct.max(0).unsigned_abs())
+                {
+                    if self.sides.now.windows.get(window).is_stale(space) {
+                        window = self.sides.now.windows.of(&self.sides.now.shared, space);
+                    }
+                    match self.enter(cpu, space, left, start, window) {
+                        Next::Again => continue,
+                        Next::End(exit) => return exit,
+                        Next::Interpret(most) => interpret = most,
+                    }
+                }
+            }
+            // Translated code may have left where the flags don't matter, and lost them. Soon they are set again.
+            if let Some(exit) = self.interpret(cpu, space, left, interpret) {
+                return exit;
+            }
+            if *left <= self.slack {
+                return Exit::Budget;
+            }
+        }
+        Exit::Budget
+    }
     /// Runs translated code from a start on, and finds out what comes next.
     fn enter(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64, start: Start, window: usize) -> Next {
         // At the address that translated code has it at: processors are slow to find in their caches what was stored by
@@ -238,7 +276,6 @@ impl Native {
             miss: side.cache.miss(),
             guard: side.cache.stack.guard(),
             stack_base: side.cache.stack.empty(),
-            context,
         });
         // Another engine may have run in between.
         if is_news {
@@ -413,7 +450,7 @@ impl Engine for Native {
     fn figures(&self) -> Vec<(&'static str, u64)> {
         let figures = self.sides.figures();
         vec![
-            ("low_window", self.sides.has_low().into()),
+            ("low_window", self.has_low_window().into()),
             ("interpreted", self.interpreted),
             ("unlinked", self.exits[Reason::Link as usize]),
             ("missed", self.exits[Reason::Miss as usize]),
@@ -462,42 +499,6 @@ impl Engine for Native {
         let exit = self.go(cpu, space, &mut left);
         self.sides.note(space.id(), budget - left);
         exit
-    }
-}
-
-impl Native {
-    /// Runs translated code and the interpreter by turns.
-    fn go(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64) -> Exit {
-        let mut window = self.sides.now.windows.of(&mut self.sides.now.shared, space);
-        if let Some((address, write)) = self.faulted.take() {
-            self.sides.now.windows.get(window).fill(space, address, write);
-        }
-        while *left > 0 {
-            let mut interpret = CHUNK;
-            if Self::suits(cpu, space) {
-                self.sides.now.cache.sync(&self.sides.now.shared, space);
-                if let Ok(start) = self.start(space, cpu.rip)
-                    && *left > MARGIN + u64::from(start.deduct.max(0).unsigned_abs())
-                {
-                    if self.sides.now.windows.get(window).is_stale(space) {
-                        window = self.sides.now.windows.of(&mut self.sides.now.shared, space);
-                    }
-                    match self.enter(cpu, space, left, start, window) {
-                        Next::Again => continue,
-                        Next::End(exit) => return exit,
-                        Next::Interpret(most) => interpret = most,
-                    }
-                }
-            }
-            // Translated code may have left where the flags don't matter, and lost them. Soon they are set again.
-            if let Some(exit) = self.interpret(cpu, space, left, interpret) {
-                return exit;
-            }
-            if *left <= self.slack {
-                return Exit::Budget;
-            }
-        }
-        Exit::Budget
     }
 }
 

@@ -25,12 +25,11 @@ pub(crate) struct Active {
     pub(crate) guard: (u64, u64),
     /// Where the empty return stack begins.
     pub(crate) stack_base: u64,
-    pub(crate) context: *mut Context,
 }
 
 thread_local! {
     static ACTIVE: Cell<Option<Active>> = const { Cell::new(None) };
-    /// Its context, or null.
+    /// Its context, or null: the handler notes there what has happened.
     static TOLD: Cell<*mut Context> = const { Cell::new(ptr::null_mut()) };
 }
 
@@ -154,7 +153,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     }
     // SAFETY: `ACTIVE` is set only while its context lives, and translated code, which runs, doesn't hold references.
     unsafe {
-        let context = active.context;
+        let context = TOLD.get();
         (*context).reason = Reason::Fault as u32;
         (*context).fault_rip = rip;
         (*context).fault_trap = trap;

@@ -215,7 +215,7 @@ impl Window {
     /// With what it takes for the base to be where a large page of the host's begins.
     const RESERVED: usize = BELOW + WINDOW as usize + ABOVE + BLOCK_BYTES;
 
-    fn new(shared: &mut Shared, origin: Origin) -> io::Result<Self> {
+    fn new(shared: &Shared, origin: Origin) -> io::Result<Self> {
         let low = if origin == Origin::Zero { Some(Low::reserve()?) } else { None };
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a new mapping where the host likes touches no memory that Rust knows of.
@@ -241,17 +241,6 @@ impl Window {
                 mmap(at as *mut _, len, prot, MapFlags::SHARED | MapFlags::FIXED, shared.object.as_fd(), offset)?
             };
         }
-        if origin == Origin::Zero {
-            let bytes = WIDE_TABLE_ENTRIES * 8;
-            // SAFETY: as before.
-            unsafe { mmap_anonymous(window.base() as *mut _, bytes, prot, flags | MapFlags::FIXED)? };
-            // Little of it is used, and that lies far apart.
-            // SAFETY: advice leaves contents alone.
-            let _ = unsafe { madvise(window.base() as *mut _, bytes, Advice::LinuxNoHugepage) };
-            shared.table = window.base() as *mut u64;
-            shared.entries = WIDE_TABLE_ENTRIES;
-            shared.pages.set(0);
-        }
         let at = window.base().wrapping_add_signed(CHECK.into()) as *mut _;
         // SAFETY: as before.
         unsafe { mmap_anonymous(at, CHECK_BYTES, ProtFlags::READ, flags | MapFlags::FIXED)? };
@@ -259,6 +248,19 @@ impl Window {
         // SAFETY: advice leaves contents alone.
         let _ = unsafe { madvise(at, CHECK_BYTES, Advice::LinuxNoHugepage) };
         Ok(window)
+    }
+
+    /// Makes the wide jump table where a window at gs would be, and gives its place.
+    fn provide_table(&self) -> io::Result<*mut u64> {
+        const BYTES: usize = WIDE_TABLE_ENTRIES * 8;
+        let (prot, at) = (ProtFlags::READ | ProtFlags::WRITE, self.base() as *mut _);
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+        // SAFETY: the place lies in what `new` has reserved, and nothing is mapped there: the window is at 0.
+        let table = unsafe { mmap_anonymous(at, BYTES, prot, flags)? };
+        // Little of it is used, and that lies far apart.
+        // SAFETY: advice leaves contents alone.
+        let _ = unsafe { madvise(at, BYTES, Advice::LinuxNoHugepage) };
+        Ok(table.cast())
     }
 
     /// The address of the guest's address 0.
@@ -310,6 +312,14 @@ impl Window {
         // SAFETY: the window's own addresses are mapped anew; translated code doesn't run now.
         let taken = unsafe { mmap_anonymous(at, (end - start) as usize, ProtFlags::empty(), flags) };
         assert!(taken.is_ok(), "the host takes back addresses of a window");
+    }
+
+    /// Shows another space, or none (0), from now on.
+    fn give_to(&mut self, space: u64) {
+        self.space = space;
+        if self.filled {
+            self.clear();
+        }
     }
 
     /// Forgets everything.
@@ -466,12 +476,17 @@ pub(crate) struct Windows {
 impl Windows {
     /// With one window, so that who can't have any learns it now.
     pub(crate) fn new(shared: &mut Shared, origin: Origin) -> io::Result<Self> {
-        let most = if origin == Origin::Zero { 1 } else { WINDOWS };
-        Ok(Self { list: vec![Window::new(shared, origin)?], origin, most, clock: 0 })
+        let first = Window::new(shared, origin)?;
+        let mut most = WINDOWS;
+        if origin == Origin::Zero {
+            most = 1;
+            (shared.table, shared.entries) = (first.provide_table()?, WIDE_TABLE_ENTRIES);
+        }
+        Ok(Self { list: vec![first], origin, most, clock: 0 })
     }
 
     /// The index of the window that shows a space, as it is now.
-    pub(crate) fn of(&mut self, shared: &mut Shared, space: &mut Space) -> usize {
+    pub(crate) fn of(&mut self, shared: &Shared, space: &mut Space) -> usize {
         self.clock += 1;
         let found = self.list.iter().position(|window| window.space == space.id());
         let index = found.unwrap_or_else(|| self.take(shared, space.id()));
@@ -482,7 +497,7 @@ impl Windows {
     }
 
     /// A window for another space: a new one, or the one that was idle for longest.
-    fn take(&mut self, shared: &mut Shared, space: u64) -> usize {
+    fn take(&mut self, shared: &Shared, space: u64) -> usize {
         if self.list.len() < self.most && self.list.iter().all(|window| window.space != 0) {
             match Window::new(shared, self.origin) {
                 Ok(window) => self.list.push(window),
@@ -491,20 +506,14 @@ impl Windows {
         }
         let idle = (0..self.list.len()).min_by_key(|index| self.list[*index].used).unwrap_or(0);
         let window = &mut self.list[idle];
-        window.space = space;
-        if window.filled {
-            window.clear();
-        }
+        window.give_to(space);
         idle
     }
 
     /// Takes back the window of a space that is to have none here any more: what it is told to forget it learns elsewhere.
     pub(crate) fn release(&mut self, space: u64) {
         for window in self.list.iter_mut().filter(|window| window.space == space) {
-            window.space = 0;
-            if window.filled {
-                window.clear();
-            }
+            window.give_to(0);
         }
     }
 

@@ -61,7 +61,8 @@ impl Guest {
     }
 }
 
-/// Runs code on the interpreter and as translated for each kind of window, and compares; gives how it ended. None where the host can't run translated code.
+/// Runs code on the interpreter and as translated for each kind of window, and compares; gives how it ended. None where
+/// the host can't run translated code.
 fn both(code: &[u8], set: &[(usize, u64)]) -> Option<Exit> {
     let mut guest = Guest::new(code, set);
     let mut interp = Interp::new(&guest.memory);

@@ -391,7 +391,7 @@ pub(crate) fn verify(code: &[u8], start: u64, origin: Origin, is_entry: &dyn Fn(
             return refuse(Refusal::Branch);
         }
         let indexes = matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall);
-        starts[at] = !(indexes && index_ready) || origin == Origin::Zero;
+        starts[at] = !indexes || origin == Origin::Zero;
         if !memory_allowed(info, &instruction, origin) {
             return refuse(Refusal::Memory);
         }

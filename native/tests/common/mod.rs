@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use callgate_emulator::{Cpu, CpuModel, Engine, Memory, PageFlags, Space};
+use callgate_emulator::{Cpu, CpuModel, Memory, PageFlags, Space};
 use callgate_native::Native;
 
 /// Where a guest's code is.
@@ -65,7 +65,7 @@ pub(crate) fn native(memory: &Memory, windows: Windows) -> Option<Held> {
             return None;
         }
     };
-    if is_low && !native.figures().contains(&("low_window", 1)) {
+    if is_low && !native.has_low_window() {
         eprintln!("skipped: something is in the host's first 4 GiB");
         return None;
     }

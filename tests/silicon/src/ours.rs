@@ -86,7 +86,7 @@ impl Ours {
         let engine: Box<dyn Engine> = if options.translated {
             let new = if options.low { Native::in_low_memory } else { Native::new };
             let mut native = new(&memory, CpuModel::default()).ok()?;
-            if options.low && !native.figures().contains(&("low_window", 1)) {
+            if options.low && !native.has_low_window() {
                 return None;
             }
             native.translate_at_once();
