@@ -15,7 +15,7 @@ use crate::context::{Reason, TABLE_ENTRIES};
 use crate::emit::{Emit, JMP};
 use crate::stubs::Stubs;
 use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, Workshop, crosses, translate};
-use crate::verify::verify;
+use crate::verify::Verifier;
 use crate::window::{Origin, Shared, WINDOW};
 
 /// Entries of the table of starts that were found last.
@@ -75,22 +75,32 @@ struct Landing {
 
 /// What has been translated of a frame.
 struct InFrame {
+    /// Its content, with the start of another page that an instruction crosses into.
+    page: Box<[u8; PAGE_SIZE + LONGEST]>,
     /// Where instructions start, a bit for each byte.
     starts: [u64; PAGE_SIZE / 64],
     blocks: Vec<u32>,
 }
 
+impl InFrame {
+    /// That of a frame, whose content is read if nothing has been translated of it yet.
+    fn of<'a>(all: &'a mut NumberMap<u32, Self>, memory: &Memory, frame: u32) -> &'a mut Self {
+        all.entry(frame).or_insert_with(|| {
+            let mut page = Box::new([0; _]);
+            memory.read(frame, 0, &mut page[..PAGE_SIZE]);
+            Self { page, starts: [0; _], blocks: Vec::new() }
+        })
+    }
+}
+
 /// All translated code of an engine.
 pub(crate) struct Cache {
-    model: CpuModel,
     /// Where the windows are that the code accesses.
     origin: Origin,
     code: Code,
     pub(crate) stubs: Stubs,
     shop: Workshop,
-    /// The content of the page that was translated from last, and its frame and version; room for the next page's start.
-    page: Box<[u8; PAGE_SIZE + LONGEST]>,
-    page_of: Option<(u32, u32)>,
+    verifier: Verifier,
     pub(crate) stack: ReturnStack,
     blocks: Vec<Block>,
     /// Their instructions.
@@ -137,13 +147,11 @@ impl Cache {
         let mut stack = ReturnStack::new()?;
         stack.set_bottom(code.base() + stubs.bottom as u64);
         Ok(Self {
-            model,
             origin,
             code,
             stubs,
-            shop: Workshop::new(),
-            page: Box::new([0; PAGE_SIZE + LONGEST]),
-            page_of: None,
+            shop: Workshop::new(model),
+            verifier: Verifier::new(),
             stack,
             blocks: Vec::new(),
             insns: Vec::new(),
@@ -270,7 +278,6 @@ impl Cache {
         self.by_key.clear();
         self.by_frame.clear();
         self.versions.clear();
-        self.page_of = None;
         self.indirect.clear();
     }
 
@@ -370,27 +377,25 @@ impl Cache {
             self.flush(shared);
         }
         self.versions.insert(frame, version);
-        if self.page_of.replace((frame, version)) != Some((frame, version)) {
-            memory.read(frame, 0, &mut self.page[..PAGE_SIZE]);
-        }
-        let second = if crosses(&self.page[address as usize % PAGE_SIZE..PAGE_SIZE]) {
+        let page = &InFrame::of(&mut self.by_frame, memory, frame).page;
+        let second = if crosses(&page[address as usize % PAGE_SIZE..PAGE_SIZE]) {
             let second = fetch(space, (address | (PAGE_SIZE as u64 - 1)) + 1)?;
-            memory.read(second, 0, &mut self.page[PAGE_SIZE..]);
             let version = memory.mark_code(second);
             if self.versions.insert(second, version).is_some_and(|known| known != version) {
                 self.flush(shared);
                 self.versions.extend([(frame, memory.code_version(frame)), (second, version)]);
             }
             self.view.insert(address / PAGE_SIZE as u64 + 1, second);
+            memory.read(second, 0, &mut InFrame::of(&mut self.by_frame, memory, frame).page[PAGE_SIZE..]);
             Some(second)
         } else {
             None
         };
         self.code.align();
+        let page = &InFrame::of(&mut self.by_frame, memory, frame).page;
         let request = Request {
-            model: self.model,
             address,
-            page: if second.is_some() { &self.page[..] } else { &self.page[..PAGE_SIZE] },
+            page: if second.is_some() { &page[..] } else { &page[..PAGE_SIZE] },
             origin: self.origin,
             offset: self.code.len(),
             first_block: self.blocks.len(),
@@ -411,7 +416,7 @@ impl Cache {
         let landing = piece.otherwise.map(|otherwise| Landing { entry: self.code.len(), otherwise });
         self.code.append(code);
         self.figures.blocks += piece.blocks.len() as u64;
-        let in_frame = self.by_frame.entry(frame).or_insert(InFrame { starts: [0; _], blocks: Vec::new() });
+        let in_frame = InFrame::of(&mut self.by_frame, memory, frame);
         for insn in &piece.insns {
             in_frame.starts[usize::from(insn.guest / 64)] |= 1 << (insn.guest % 64);
         }
@@ -446,12 +451,12 @@ impl Cache {
     }
 
     /// Verifies code that will lie behind what there is.
-    fn verify(&self, bytes: &[u8]) -> Result<(), crate::verify::Refused> {
+    fn verify(&mut self, bytes: &[u8]) -> Result<(), crate::verify::Refused> {
         let base = self.code.base();
-        let stubs = base + self.stubs.bytes.len() as u64;
-        verify(bytes, base + self.code.len() as u64, self.origin, &|target| {
-            target < stubs && self.stubs.entries().any(|stub| base + stub as u64 == target)
-                || self.blocks.binary_search_by_key(&target, |block| base + u64::from(block.entry)).is_ok()
+        let (stubs, blocks) = (&self.stubs, &self.blocks);
+        self.verifier.verify(bytes, base + self.code.len() as u64, self.origin, &|target| {
+            let offset = target.wrapping_sub(base);
+            stubs.is_entry(offset) || blocks.binary_search_by_key(&offset, |block| block.entry.into()).is_ok()
         })
     }
 

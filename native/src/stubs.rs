@@ -43,6 +43,8 @@ pub(crate) struct Stubs {
     /// The bottom of the return stack.
     pub(crate) bottom: usize,
     strings: Vec<StringStub>,
+    /// Whether each offset is one of the places that other code is made for.
+    is_entry: Vec<bool>,
 }
 
 impl Stubs {
@@ -67,7 +69,10 @@ impl Stubs {
                 }
             }
         }
-        Self { bytes: emit.bytes, reasons, indirect, bottom, strings }
+        let mut is_entry = vec![false; emit.len()];
+        let entries = reasons.into_iter().chain([indirect]).chain(strings.iter().map(|stub| stub.start));
+        entries.for_each(|entry| is_entry[entry] = true);
+        Self { bytes: emit.bytes, reasons, indirect, bottom, strings, is_entry }
     }
 
     /// The way out for a reason.
@@ -85,10 +90,9 @@ impl Stubs {
         self.strings.iter().find(|stub| stub.instruction.0 == at)
     }
 
-    /// Where code may branch to: the places that other code is made for.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = usize> {
-        let strings = self.strings.iter().map(|stub| stub.start);
-        self.reasons.into_iter().chain([self.indirect]).chain(strings)
+    /// Whether code may branch to an offset.
+    pub(crate) fn is_entry(&self, offset: u64) -> bool {
+        usize::try_from(offset).ok().and_then(|offset| self.is_entry.get(offset)).is_some_and(|is_entry| *is_entry)
     }
 }
 

@@ -8,13 +8,14 @@
 
 use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind};
 
+use super::facts::Decoded;
 use super::{Ending, Outside, Translator, Untranslated};
 use crate::context::{COUNTER, Reason, SCRATCH, STACK, slot};
 use crate::emit::{CALL, JMP};
 use crate::window::Origin;
 
 impl Translator<'_> {
-    pub(super) fn branch(&mut self, instruction: &Instruction) -> Result<Ending, Untranslated> {
+    pub(super) fn branch(&mut self, instruction: &Instruction, decoded: &Decoded) -> Result<Ending, Untranslated> {
         let is_near = match instruction.flow_control() {
             FlowControl::IndirectBranch | FlowControl::IndirectCall => {
                 matches!(instruction.code(), Code::Jmp_rm64 | Code::Call_rm64)
@@ -32,7 +33,7 @@ impl Translator<'_> {
                 Ok(Ending::Closed)
             }
             FlowControl::IndirectBranch => {
-                let target = self.target(instruction)?;
+                let target = self.target(instruction, decoded)?;
                 self.emit.jump_table(target, false);
                 Ok(Ending::Closed)
             }
@@ -45,7 +46,7 @@ impl Translator<'_> {
                 Ok(Ending::Open)
             }
             FlowControl::IndirectCall => {
-                let target = self.target(instruction)?;
+                let target = self.target(instruction, decoded)?;
                 self.emit.store_stack_imm(-8, instruction.next_ip());
                 self.emit.add(STACK, -8);
                 self.emit.jump_table(target, true);

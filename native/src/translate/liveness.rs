@@ -1,9 +1,9 @@
 //! Where in a block the status flags may be lost.
 
 use callgate_emulator::rflags;
-use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register, RflagsBits};
+use iced_x86::{Instruction, Mnemonic, OpKind, Register, RflagsBits};
 
-use super::unit;
+use super::facts::{Class, Decoded};
 
 /// The six status flags in iced's bits.
 const STATUS: u32 = RflagsBits::CF | RflagsBits::PF | RflagsBits::AF | RflagsBits::ZF | RflagsBits::SF | RflagsBits::OF;
@@ -12,41 +12,39 @@ const _: () = assert!(rflags::STATUS.count_ones() == STATUS.count_ones());
 
 /// The first instruction of a block before which the status flags can be lost without anybody's notice: it and what
 /// follows it set them all, read none of those before, and can't fault until they are all set.
-pub(super) fn first_setter(block: &[Instruction]) -> Option<usize> {
-    (0..block.len()).find(|from| flags_are_dead(&block[*from..]))
-}
-
-/// Whether the status flags can be lost before some instructions.
-fn flags_are_dead(instructions: &[Instruction]) -> bool {
-    let mut set = 0;
-    for instruction in instructions {
-        if instruction.rflags_read() & STATUS & !set != 0 || !is_computation(instruction) {
-            return false;
+pub(super) fn first_setter(block: &[Decoded]) -> Option<usize> {
+    let (mut dead, mut found) = (0, None);
+    for (index, decoded) in block.iter().enumerate().rev() {
+        if !is_computation(decoded) {
+            dead = 0;
+            continue;
         }
+        let instruction = &decoded.instruction;
         if sets_always(instruction) {
-            set |= instruction.rflags_modified() & STATUS;
+            dead |= instruction.rflags_modified() & STATUS;
         }
-        if set == STATUS {
-            return true;
+        dead &= !instruction.rflags_read();
+        if dead == STATUS {
+            found = Some(index);
         }
     }
-    false
+    found
 }
 
 /// Whether an instruction computes with general registers and can't fault, as one of the x87 unit can for an earlier one's
 /// sake.
-fn is_computation(instruction: &Instruction) -> bool {
-    use Mnemonic as M;
-    (instruction.flow_control() == FlowControl::Next || instruction.is_jmp_short_or_near())
-        && !instruction.is_stack_instruction()
-        && !instruction.is_string_instruction()
-        && !matches!(instruction.mnemonic(), M::Div | M::Idiv)
-        && !unit::is_needed(instruction)
-        && (0..instruction.op_count()).all(|i| match instruction.op_kind(i) {
-            OpKind::Register => instruction.op_register(i).is_gpr(),
-            OpKind::Memory => instruction.mnemonic() == M::Lea,
-            _ => true,
-        })
+fn is_computation(decoded: &Decoded) -> bool {
+    let instruction = &decoded.instruction;
+    match decoded.class {
+        Class::Nothing | Class::Lea => true,
+        Class::Branch => instruction.is_jmp_short_or_near(),
+        Class::Plain => {
+            let is_general = |i| instruction.op_kind(i) != OpKind::Register || instruction.op_register(i).is_gpr();
+            let divides = matches!(instruction.mnemonic(), Mnemonic::Div | Mnemonic::Idiv);
+            !decoded.memory && !decoded.unit && !divides && (0..instruction.op_count()).all(is_general)
+        }
+        _ => false,
+    }
 }
 
 /// Whether the flags that an instruction modifies don't depend on its operands. Shifts by 0 modify none, nor do string

@@ -4,7 +4,7 @@
 //! host register whose own guest register the block doesn't use: a loan.
 
 use super::Translator;
-use super::uses::Registers;
+use super::facts::Decoded;
 use crate::context::{COUNTER, Context, HOMED, SCRATCH, STACK, slot};
 
 /// Guest registers with names of their own here.
@@ -116,15 +116,15 @@ impl Translator<'_> {
 
     /// What registers of the context that a block uses often are lent, by host registers that it doesn't use at all; those
     /// that it uses in each round, if it `loops`, for which the scratch register may be lent, too.
-    pub(super) fn loans(body: &[Registers], loops: bool, scratch: bool) -> Lent {
+    pub(super) fn loans(body: &[Decoded], loops: bool, scratch: bool) -> Lent {
         let worthwhile = if loops { 1 } else { WORTHWHILE };
-        let taken = body.iter().fold(0, |all, one| all | one.used);
-        let written = body.iter().fold(0, |all, one| all | one.written);
+        let taken = body.iter().fold(0, |all, one| all | one.registers.used);
+        let written = body.iter().fold(0, |all, one| all | one.registers.written);
         let free = |host: &u8| (0..16).all(|guest| host_of(guest) != Some(*host) || taken >> guest & 1 == 0);
         let mut lenders = LENDERS.into_iter().filter(free).chain((loops && scratch).then_some(SCRATCH));
         let mut lent = [None; HOMED.len()];
         for (loan, guest) in lent.iter_mut().zip(HOMED) {
-            let uses = body.iter().filter(|one| one.used >> guest & 1 != 0).count();
+            let uses = body.iter().filter(|one| one.registers.used >> guest & 1 != 0).count();
             if uses < worthwhile {
                 continue;
             }

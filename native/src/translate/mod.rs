@@ -14,25 +14,24 @@
 //! and what checks is a load before it that faults.
 
 mod branch;
+mod facts;
 mod liveness;
 mod loans;
 mod operand;
 mod stack;
 mod unit;
-mod uses;
 
 use std::ops::Range;
 
 use callgate_emulator::{CpuModel, PAGE_SIZE};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, OpKind};
 
 use crate::context::{Context, HOMED, Reason, SCRATCH, TEMPORARIES, slot};
 use crate::emit::{CALL, Emit, JMP, JS};
 use crate::stubs::Stubs;
-use crate::verify;
-use crate::window::{Origin, WINDOW};
+use crate::window::Origin;
+use facts::{Class, Decoded, Uses};
 use loans::Lent;
-use uses::{Registers, Uses};
 
 /// Most instructions in a block: their count must fit in a signed byte.
 const MAX_INSTRUCTIONS: usize = 64;
@@ -183,21 +182,22 @@ pub(crate) struct Workshop {
 }
 
 impl Workshop {
-    pub(crate) fn new() -> Self {
-        Self { uses: Uses::new(), spare: Piece::default(), plan: Plan::default() }
+    /// For guests that have the instructions of a model.
+    pub(crate) fn new(model: CpuModel) -> Self {
+        Self { uses: Uses::new(model), spare: Piece::default(), plan: Plan::default() }
     }
 }
 
 /// The instructions of a piece, where each of its blocks ends among them, and where branches in it lead back to.
 #[derive(Default)]
 struct Plan {
-    instructions: Vec<Instruction>,
+    instructions: Vec<Decoded>,
     ends: Vec<usize>,
     heads: Vec<u64>,
 }
 
 impl Plan {
-    fn blocks(&self) -> impl Iterator<Item = &[Instruction]> {
+    fn blocks(&self) -> impl Iterator<Item = &[Decoded]> {
         let starts = [0].into_iter().chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| &self.instructions[start..*end])
     }
@@ -215,8 +215,6 @@ impl From<crate::emit::Unencodable> for Untranslated {
 
 /// Where a piece comes from and goes to.
 pub(crate) struct Request<'a> {
-    /// The instructions that there are.
-    pub(crate) model: CpuModel,
     /// The guest address to begin at, below the window's size.
     pub(crate) address: u64,
     /// Its page's content; with the start of the next page for an instruction that crosses into it, which becomes a
@@ -235,6 +233,10 @@ pub(crate) struct Request<'a> {
 impl Request<'_> {
     fn crosses(&self) -> bool {
         self.page.len() > PAGE_SIZE
+    }
+
+    fn decoder_at(&self, address: u64) -> Decoder<'_> {
+        Decoder::with_ip(64, &self.page[address as usize % PAGE_SIZE..], address, DecoderOptions::NONE)
     }
 }
 
@@ -288,21 +290,25 @@ fn is_near((start, end): (u64, u64), to: u64) -> bool {
 
 /// Whether a block may do without a check: not where it returns, since returns can follow each other, nor if it lies in
 /// several places.
-fn may_go_unchecked(block: &[Instruction]) -> bool {
-    block.windows(2).all(|pair| pair[0].next_ip() == pair[1].ip())
-        && block.last().is_none_or(|last| last.flow_control() != FlowControl::Return)
+fn may_go_unchecked(block: &[Decoded]) -> bool {
+    block.windows(2).all(|pair| pair[0].instruction.next_ip() == pair[1].instruction.ip())
+        && block.last().is_none_or(|last| last.instruction.flow_control() != FlowControl::Return)
 }
 
 /// Whether some instructions end in a conditional branch to an address.
-fn branches_to(instructions: &[Instruction], address: u64) -> bool {
-    let last = instructions.last().filter(|last| last.is_jcc_short_or_near());
-    last.is_some_and(|last| last.near_branch_target() == address)
+fn branches_to(block: &[Decoded], address: u64) -> bool {
+    let last = block.last().filter(|last| last.class == Class::Branch).map(|last| &last.instruction);
+    last.is_some_and(|last| last.is_jcc_short_or_near() && last.near_branch_target() == address)
 }
 
 /// Where branches lead back to.
-fn heads(instructions: &[Instruction]) -> impl Iterator<Item = u64> {
-    let branches = instructions.iter().filter(|instruction| instruction.op0_kind() == OpKind::NearBranch64);
-    branches.map(|branch| (branch.ip(), branch.near_branch_target())).filter(|(ip, to)| to <= ip).map(|(_, to)| to)
+fn heads(block: &[Decoded]) -> impl Iterator<Item = u64> {
+    let branches = block.iter().filter(|decoded| decoded.class == Class::Branch).map(|decoded| &decoded.instruction);
+    branches
+        .filter(|branch| branch.op0_kind() == OpKind::NearBranch64)
+        .map(|branch| (branch.ip(), branch.near_branch_target()))
+        .filter(|(ip, to)| to <= ip)
+        .map(|(_, to)| to)
 }
 
 /// How a block ended.
@@ -360,56 +366,43 @@ impl Translator<'_> {
         (self.request.offset + self.emit.len()) as u32
     }
 
-    fn decoder_at(&self, address: u64) -> Decoder<'_> {
-        let offset = address as usize % PAGE_SIZE;
-        Decoder::with_ip(64, &self.request.page[offset..], address, DecoderOptions::NONE)
-    }
-
     /// Adds the instructions of the block at an address, up to one that ends it or isn't translated.
-    fn decode(&self, address: u64, list: &mut Vec<Instruction>) {
-        let mut decoder = self.decoder_at(address);
+    fn decode(&mut self, address: u64, list: &mut Vec<Decoded>) {
+        let request = self.request;
+        let mut decoder = request.decoder_at(address);
         let from = list.len();
-        let most = from + if self.request.crosses() { 1 } else { MAX_INSTRUCTIONS };
+        let most = from + if request.crosses() { 1 } else { MAX_INSTRUCTIONS };
         while list.len() < most && decoder.can_decode() {
             let instruction = decoder.decode();
-            if instruction.is_invalid() || !self.translatable(&instruction) {
+            if instruction.is_invalid() {
                 break;
             }
-            list.push(instruction);
-            match self.goes_on(&list[from..], address) {
-                Some(target) => decoder = self.decoder_at(target),
-                None if instruction.flow_control() != FlowControl::Next => break,
-                None => {}
+            let decoded = self.uses.decoded(&instruction);
+            if decoded.class == Class::Left {
+                break;
+            }
+            list.push(decoded);
+            if decoded.ends() {
+                match self.goes_on(&list[from..], address) {
+                    Some(target) => decoder = request.decoder_at(target),
+                    None => break,
+                }
             }
         }
     }
 
     /// Where a block goes on after a jump: at its target, if that is near and not in the block already.
-    fn goes_on(&self, list: &[Instruction], start: u64) -> Option<u64> {
-        let last = list.last().filter(|last| last.is_jmp_short_or_near() && !self.request.crosses())?;
+    fn goes_on(&self, block: &[Decoded], start: u64) -> Option<u64> {
+        let last = block.last().map(|last| &last.instruction);
+        let last = last.filter(|last| last.is_jmp_short_or_near() && !self.request.crosses())?;
         let target = last.near_branch_target();
-        let near = (target ^ start) < PAGE_SIZE as u64 && list.len() < MAX_INSTRUCTIONS / 2;
-        (near && list.iter().all(|instruction| instruction.ip() != target)).then_some(target)
-    }
-
-    /// Whether an instruction is one that translation knows at all.
-    fn translatable(&self, instruction: &Instruction) -> bool {
-        let next = instruction.next_ip();
-        if next >= WINDOW || !self.request.model.executes(instruction) {
-            return false;
-        }
-        match instruction.mnemonic() {
-            Mnemonic::Syscall | Mnemonic::Push | Mnemonic::Pop | Mnemonic::Leave | Mnemonic::Endbr64 => true,
-            Mnemonic::Nop | Mnemonic::Loop | Mnemonic::Endbr32 => true,
-            Mnemonic::Loope | Mnemonic::Loopne => false,
-            _ if instruction.is_string_instruction() => stack::string_key(instruction).is_some(),
-            _ => verify::permitted(instruction) && operand::plain_memory(instruction),
-        }
+        let near = (target ^ start) < PAGE_SIZE as u64 && block.len() < MAX_INSTRUCTIONS / 2;
+        (near && block.iter().all(|decoded| decoded.instruction.ip() != target)).then_some(target)
     }
 
     /// The blocks of a piece: those that follow each other in line, up to one that is translated already and isn't near. A
     /// jump to that would be taken each time: most of all behind calls, where translated code begins that was met by returns.
-    fn plan(&self, plan: &mut Plan, known: &dyn Fn(u64) -> bool) {
+    fn plan(&mut self, plan: &mut Plan, known: &dyn Fn(u64) -> bool) {
         plan.instructions.clear();
         plan.ends.clear();
         plan.heads.clear();
@@ -417,18 +410,20 @@ impl Translator<'_> {
         let mut returns = false;
         while plan.ends.len() < if self.request.crosses() { 1 } else { MAX_BLOCKS }
             && (address ^ self.request.address) < PAGE_SIZE as u64
-            && plan.blocks().all(|block| block[0].ip() != address)
+            && plan.blocks().all(|block| block[0].instruction.ip() != address)
             && (plan.ends.len() < WITH_KNOWN || returns || !known(address))
         {
             let start = plan.instructions.len();
             self.decode(address, &mut plan.instructions);
             let Some(last) = plan.instructions[start..].last() else { break };
-            returns = matches!(last.flow_control(), FlowControl::Call | FlowControl::IndirectCall);
-            let goes_on = match last.flow_control() {
-                FlowControl::Next => plan.instructions.len() - start == MAX_INSTRUCTIONS,
-                flow => returns || flow == FlowControl::ConditionalBranch,
+            let flow = last.instruction.flow_control();
+            returns = last.class == Class::Branch && matches!(flow, FlowControl::Call | FlowControl::IndirectCall);
+            let goes_on = match last.class {
+                Class::Branch => returns || flow == FlowControl::ConditionalBranch,
+                Class::Syscall => false,
+                _ => plan.instructions.len() - start == MAX_INSTRUCTIONS,
             };
-            address = last.next_ip();
+            address = last.instruction.next_ip();
             plan.ends.push(plan.instructions.len());
             plan.heads.extend(heads(&plan.instructions[start..]));
             if !goes_on {
@@ -442,7 +437,7 @@ impl Translator<'_> {
         // Where the code would go on after the last of them.
         let mut end = None;
         for (index, instructions) in plan.blocks().enumerate() {
-            let start = instructions[0].ip();
+            let start = instructions[0].instruction.ip();
             if end.is_some_and(|end| end != start) {
                 break;
             }
@@ -467,7 +462,7 @@ impl Translator<'_> {
     }
 
     /// Translates one block, or as much of it as it can.
-    fn block(&mut self, mut instructions: &[Instruction], index: usize, is_head: bool) -> Option<(Block, Ending)> {
+    fn block(&mut self, mut instructions: &[Decoded], index: usize, is_head: bool) -> Option<(Block, Ending)> {
         let piece = &self.piece;
         let before = (self.emit.len(), piece.insns.len(), piece.sites.len(), piece.outside.len(), piece.checks.len());
         let previous = self.unchecked;
@@ -494,14 +489,9 @@ impl Translator<'_> {
     }
 
     /// Translates all of these instructions as a block; else says how many it could.
-    fn try_block(
-        &mut self,
-        instructions: &[Instruction],
-        index: usize,
-        is_head: bool,
-    ) -> Result<(Block, Ending), usize> {
-        let start = instructions[0].ip();
-        let end = instructions[instructions.len() - 1].next_ip();
+    fn try_block(&mut self, instructions: &[Decoded], index: usize, is_head: bool) -> Result<(Block, Ending), usize> {
+        let start = instructions[0].instruction.ip();
+        let end = instructions[instructions.len() - 1].instruction.next_ip();
         let count = instructions.len() as u8;
         let number = self.request.first_block + index;
         self.moved = 0;
@@ -522,7 +512,7 @@ impl Translator<'_> {
                 entry = self.here();
             }
         }
-        let unit = instructions.iter().any(unit::is_needed);
+        let unit = instructions.iter().any(|decoded| decoded.unit);
         if unit {
             self.check_unit(number);
         }
@@ -531,25 +521,19 @@ impl Translator<'_> {
             counted = Some(self.here());
         }
         self.unchecked = (place.is_none() && goes_unchecked).then_some((start, end));
-        let is_end =
-            |last: &&Instruction| last.flow_control() != FlowControl::Next || last.mnemonic() == Mnemonic::Syscall;
-        let body = instructions.len() - usize::from(instructions.last().filter(is_end).is_some());
-        let mut registers = [Registers::default(); MAX_INSTRUCTIONS];
-        for (registers, instruction) in registers.iter_mut().zip(instructions) {
-            *registers = self.uses.of(instruction);
-        }
+        let body = instructions.len() - usize::from(instructions.last().is_some_and(Decoded::ends));
         // A block that branches back to its own start lends once for all its rounds.
         let loops = place.is_some() && branches_to(instructions, start);
-        let lent = Self::loans(&registers[..body], loops, self.lends_scratch);
+        let lent = Self::loans(&instructions[..body], loops, self.lends_scratch);
         self.lend(lent);
         self.round = loops.then_some((start, self.emit.len()));
         let first = self.piece.insns.len();
         let mut ending = None;
-        for (index, instruction) in instructions.iter().enumerate() {
+        for (index, decoded) in instructions.iter().enumerate() {
             if index == body && !loops {
                 self.take_back(lent);
             }
-            if self.needs_stack(instruction) {
+            if self.moved != 0 && self.needs_stack(decoded) {
                 self.move_stack();
             }
             let moved = self.moved;
@@ -565,10 +549,10 @@ impl Translator<'_> {
             }
             // A jump that the block goes on after has been made by decoding.
             let last = index + 1 == instructions.len();
-            if last || !instruction.is_jmp_short_or_near() {
-                ending = self.one(instruction, number).map_err(|Untranslated| index)?;
+            if last || decoded.class != Class::Branch {
+                ending = self.one(decoded, number).map_err(|Untranslated| index)?;
             }
-            let guest = (instruction.ip() % PAGE_SIZE as u64) as u16;
+            let guest = (decoded.instruction.ip() % PAGE_SIZE as u64) as u16;
             self.piece.insns.push(Insn { guest, host, borrowed: self.borrowed, moved: moved as i16 });
         }
         self.move_stack();
@@ -683,22 +667,25 @@ impl Translator<'_> {
     }
 
     /// Translates one instruction; says how the block ends if it ends there.
-    fn one(&mut self, original: &Instruction, block: usize) -> Result<Option<Ending>, Untranslated> {
-        let instruction = &self.with_moved_stack(original);
-        match instruction.mnemonic() {
-            Mnemonic::Endbr64 | Mnemonic::Endbr32 | Mnemonic::Nop => Ok(None),
-            Mnemonic::Syscall => {
+    fn one(&mut self, decoded: &Decoded, block: usize) -> Result<Option<Ending>, Untranslated> {
+        let moved = self.with_moved_stack(decoded);
+        let instruction = moved.as_ref().unwrap_or(&decoded.instruction);
+        match decoded.class {
+            Class::Left => return Err(Untranslated),
+            Class::Nothing => {}
+            Class::Syscall => {
                 self.leave(Reason::Syscall, block);
-                Ok(Some(Ending::Closed))
+                return Ok(Some(Ending::Closed));
             }
-            Mnemonic::Push => self.push(instruction).map(|()| None),
-            Mnemonic::Pop => self.pop(instruction).map(|()| None),
-            Mnemonic::Leave => self.leave_frame(instruction).map(|()| None),
-            Mnemonic::Lea => self.lea(instruction).map(|()| None),
-            _ if instruction.is_string_instruction() => self.string(instruction).map(|()| None),
-            _ if instruction.flow_control() != FlowControl::Next => self.branch(instruction).map(Some),
-            _ if unit::is_noted(instruction) => self.noted(instruction).map(|()| None),
-            _ => self.plain(instruction).map(|()| None),
+            Class::Push => self.push(instruction, decoded)?,
+            Class::Pop => self.pop(instruction, decoded)?,
+            Class::Leave => self.leave_frame(instruction)?,
+            Class::Lea => self.lea(instruction, decoded)?,
+            Class::String => self.string(instruction)?,
+            Class::Branch => return self.branch(instruction, decoded).map(Some),
+            Class::Noted => self.noted(instruction, decoded)?,
+            Class::Plain => self.plain(instruction, decoded)?,
         }
+        Ok(None)
     }
 }

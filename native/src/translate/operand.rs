@@ -3,8 +3,8 @@
 use callgate_emulator::PAGE_SIZE;
 use iced_x86::{Code, Instruction, MemorySize, Mnemonic, OpKind, Register};
 
+use super::facts::{Class, Decoded, Registers};
 use super::loans::{Place, RCX, RSP};
-use super::uses::Registers;
 use super::{LONGEST, NONE, Translator, Untranslated};
 use crate::context::{SCRATCH, STACK, slot};
 use crate::window::Origin;
@@ -66,21 +66,31 @@ impl Back {
     }
 }
 
-/// Whether an instruction has an operand in memory.
-pub(super) fn has_memory(instruction: &Instruction) -> bool {
-    (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory)
+/// Whether it depends on the operands of an instruction if they are of the kinds that translation knows, or its code has
+/// others.
+pub(super) fn is_odd(instruction: &Instruction) -> bool {
+    let is_usual = |kind| match kind {
+        OpKind::Register | OpKind::Memory | OpKind::NearBranch64 => true,
+        kind => kind >= OpKind::Immediate8 && kind <= OpKind::Immediate32to64,
+    };
+    let usual = (0..instruction.op_count()).all(|i| is_usual(instruction.op_kind(i)));
+    !usual || is_moffs(instruction) || instruction.is_vsib() || is_bit_string(instruction)
+}
+
+/// Whether an instruction takes a bit by a register, and so reaches as far as that says if the other operand is in memory.
+fn is_bit_string(instruction: &Instruction) -> bool {
+    let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
+    bits && instruction.op1_kind() == OpKind::Register
 }
 
 /// Whether memory operands, if any, are of the kind that can be confined by a prefix.
 pub(crate) fn plain_memory(instruction: &Instruction) -> bool {
     (0..instruction.op_count()).all(|i| match instruction.op_kind(i) {
         OpKind::Memory => {
-            // A bit string reaches as far as its register says.
-            let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
             // Gathers without a base, or with one of fs or gs, are for the interpreter: they are rare.
             let based = matches!(instruction.segment_prefix(), Register::FS | Register::GS);
             let gathers = instruction.is_vsib() && (!instruction.memory_base().is_gpr() || based);
-            !(gathers || is_moffs(instruction) || bits && instruction.op1_kind() == OpKind::Register)
+            !(gathers || is_moffs(instruction) || is_bit_string(instruction))
         }
         OpKind::Register | OpKind::NearBranch64 => true,
         OpKind::MemorySegSI | OpKind::MemorySegESI | OpKind::MemorySegRSI | OpKind::MemorySegDI => false,
@@ -214,11 +224,6 @@ fn shifts_by_cl(instruction: &Instruction) -> bool {
 }
 
 impl Translator<'_> {
-    /// The general registers that an instruction uses, one bit each.
-    pub(super) fn used(&mut self, instruction: &Instruction) -> u32 {
-        self.uses.of(instruction).used
-    }
-
     /// Borrows a host register that isn't one of the guest's registers in `used`: the scratch register, or one whose value
     /// goes to a temporary.
     pub(super) fn borrow(&mut self, used: u32, high_byte: bool) -> Result<u8, Untranslated> {
@@ -287,8 +292,11 @@ impl Translator<'_> {
 
     /// Lets all registers of an instruction be in host registers, those that aren't in borrowed ones. Gives what must be
     /// moved back after it.
-    pub(super) fn with_host_registers(&mut self, instruction: &mut Instruction) -> Result<Back, Untranslated> {
-        let Registers { mut used, written } = self.uses.of(instruction);
+    pub(super) fn with_host_registers(
+        &mut self,
+        instruction: &mut Instruction,
+        Registers { mut used, written, replaced }: Registers,
+    ) -> Result<Back, Untranslated> {
         let elsewhere = used & self.elsewhere;
         let mut back = Back::default();
         if elsewhere == 0 {
@@ -314,6 +322,7 @@ impl Translator<'_> {
             };
             match place {
                 Place::Host(own) => self.emit.mov(register, own),
+                Place::Home(_) if replaced >> n & 1 != 0 => {}
                 Place::Home(home) => self.emit.load(register, home),
             }
             used |= 1 << register;
@@ -336,8 +345,8 @@ impl Translator<'_> {
         }
     }
 
-    /// Adds a segment's base to a memory operand of fs or gs, by a borrowed register.
-    fn with_segment(&mut self, instruction: &mut Instruction, original: &Instruction) -> Result<(), Untranslated> {
+    /// Adds a segment's base to a memory operand of fs or gs, by a borrowed register: none of those in `used`.
+    fn with_segment(&mut self, instruction: &mut Instruction, used: u32) -> Result<(), Untranslated> {
         let base_slot = match instruction.segment_prefix() {
             Register::FS => slot::FS_BASE,
             Register::GS => slot::GS_BASE,
@@ -348,7 +357,7 @@ impl Translator<'_> {
             return Err(Untranslated);
         }
         // Names are the host's here, except those that are used without being named.
-        let used = Self::named(instruction) | self.used(original);
+        let used = Self::named(instruction) | used;
         let register = self.borrow(used, false)?;
         self.emit.load(register, base_slot);
         let whole = like(Register::RAX, register);
@@ -371,17 +380,14 @@ impl Translator<'_> {
     }
 
     /// An instruction that does what it does with its operands, wherever they are.
-    pub(super) fn plain(&mut self, original: &Instruction) -> Result<(), Untranslated> {
-        if self.copied(original) {
+    pub(super) fn plain(&mut self, original: &Instruction, decoded: &Decoded) -> Result<(), Untranslated> {
+        if self.copied(original, decoded) || self.homed_in_place(original, decoded) {
             return Ok(());
         }
         let mut instruction = *original;
-        if self.homed_in_place(&mut instruction)? {
-            return Ok(());
-        }
-        let back = self.with_host_registers(&mut instruction)?;
-        if has_memory(&instruction) {
-            self.with_segment(&mut instruction, original)?;
+        let back = self.with_host_registers(&mut instruction, decoded.registers)?;
+        if decoded.memory {
+            self.with_segment(&mut instruction, decoded.registers.used)?;
             confine(&mut instruction, self.emit.origin);
         }
         self.emit.instruction(&instruction)?;
@@ -392,8 +398,8 @@ impl Translator<'_> {
 
     /// Copies the bytes of an instruction whose registers are all where it looks for them, and whose operand in memory, if
     /// it has one, takes no more than prefixes to confine. Most are so. False if this one isn't.
-    fn copied(&mut self, original: &Instruction) -> bool {
-        if self.used(original) & self.elsewhere != 0 || original.segment_prefix() != Register::None {
+    fn copied(&mut self, original: &Instruction, decoded: &Decoded) -> bool {
+        if decoded.registers.used & self.elsewhere != 0 || original.segment_prefix() != Register::None {
             return false;
         }
         let start = original.ip() as usize % PAGE_SIZE;
@@ -401,7 +407,7 @@ impl Translator<'_> {
         if !has_usual_prefixes(bytes) {
             return false;
         }
-        if has_memory(original) && original.mnemonic() != Mnemonic::Lea {
+        if decoded.memory && decoded.class != Class::Lea {
             let (base, index) = (original.memory_base(), original.memory_index());
             let wide = |register: Register| register == Register::None || register.is_gpr64();
             let addressed = base.is_gpr64() || index.is_gpr64();
@@ -409,7 +415,7 @@ impl Translator<'_> {
                 return false;
             }
             self.emit.confine();
-        } else if original.is_ip_rel_memory_operand() {
+        } else if decoded.memory && original.is_ip_rel_memory_operand() {
             return false;
         }
         self.emit.raw(bytes);
@@ -418,25 +424,25 @@ impl Translator<'_> {
 
     /// Uses the home of a register as memory operand, if that is the only such operand and the encoding has a place for
     /// it.
-    fn homed_in_place(&mut self, instruction: &mut Instruction) -> Result<bool, Untranslated> {
-        let Registers { used, written } = self.uses.of(instruction);
-        if used & self.at_home == 0 {
-            return Ok(false);
+    fn homed_in_place(&mut self, instruction: &Instruction, decoded: &Decoded) -> bool {
+        let Registers { used, written, .. } = decoded.registers;
+        if used & self.at_home == 0 || decoded.memory {
+            return false;
         }
         let operands = instruction.op_count();
         let is_homed = |register: Register| number(register).is_some_and(|n| matches!(self.place(n), Place::Home(_)));
         let registers = (0..operands).filter(|i| instruction.op_kind(*i) == OpKind::Register);
         let mut homed = registers.filter(|i| is_homed(instruction.op_register(*i)));
-        let (Some(operand), None) = (homed.next(), homed.next()) else { return Ok(false) };
+        let (Some(operand), None) = (homed.next(), homed.next()) else { return false };
         let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
         // xchg with memory locks, and what cmpxchg does to an upper half depends on how it ends.
         let others = matches!(instruction.mnemonic(), Mnemonic::Xchg | Mnemonic::Cmpxchg);
-        if has_memory(instruction) || bits || others || Self::needs_rcx(instruction, used) {
-            return Ok(false);
+        if bits || others || Self::needs_rcx(instruction, used) {
+            return false;
         }
         let register = instruction.op_register(operand);
-        let Some(n) = number(register) else { return Ok(false) };
-        let Place::Home(home) = self.place(n) else { return Ok(false) };
+        let Some(n) = number(register) else { return false };
+        let Place::Home(home) = self.place(n) else { return false };
         let (size, written) = (register.size(), written >> n & 1 != 0);
         for code in [Some(instruction.code()), exchanged(instruction.code())].into_iter().flatten() {
             let mut changed = *instruction;
@@ -458,16 +464,15 @@ impl Translator<'_> {
                 if written && size == 4 {
                     self.emit.store_imm(home + 4, 0);
                 }
-                *instruction = changed;
-                return Ok(true);
+                return true;
             }
         }
-        Ok(false)
+        false
     }
 
     /// An address, which isn't accessed.
-    pub(super) fn lea(&mut self, original: &Instruction) -> Result<(), Untranslated> {
-        if self.copied(original) {
+    pub(super) fn lea(&mut self, original: &Instruction, decoded: &Decoded) -> Result<(), Untranslated> {
+        if self.copied(original, decoded) {
             return Ok(());
         }
         let mut instruction = *original;
@@ -491,7 +496,7 @@ impl Translator<'_> {
             return Ok(());
         }
         instruction.set_segment_prefix(Register::None);
-        let back = self.with_host_registers(&mut instruction)?;
+        let back = self.with_host_registers(&mut instruction, decoded.registers)?;
         self.emit.instruction(&instruction)?;
         self.put_back(back);
         self.give_back();
@@ -500,7 +505,7 @@ impl Translator<'_> {
 
     /// The host register that has what a branch's operand names: the scratch register, unless it is one that the guest's is
     /// in and stays in.
-    pub(super) fn target(&mut self, original: &Instruction) -> Result<u8, Untranslated> {
+    pub(super) fn target(&mut self, original: &Instruction, decoded: &Decoded) -> Result<u8, Untranslated> {
         self.scratch_free = false;
         if original.op0_kind() == OpKind::Register {
             let Some(n) = number(original.op0_register()).filter(|_| original.op0_register().is_gpr64()) else {
@@ -515,7 +520,7 @@ impl Translator<'_> {
         }
         // The address may need a register of its own, which the scratch register can be until it is loaded.
         self.scratch_free = true;
-        self.load_operand(original, 0, SCRATCH)?;
+        self.load_operand(original, decoded.registers.used, SCRATCH)?;
         self.scratch_free = false;
         // The temporaries keep what they have: a fault of what follows finds the same values there.
         self.give_back();
@@ -523,20 +528,16 @@ impl Translator<'_> {
     }
 
     /// `mov register, operand` for a memory operand of 64 bits.
-    pub(super) fn load_operand(
-        &mut self,
-        original: &Instruction,
-        rsp_moved: i64,
-        register: u8,
-    ) -> Result<(), Untranslated> {
-        self.move_operand(original, rsp_moved, register, Code::Mov_r64_rm64)
+    pub(super) fn load_operand(&mut self, original: &Instruction, used: u32, register: u8) -> Result<(), Untranslated> {
+        self.move_operand(original, used, register, Code::Mov_r64_rm64)
     }
 
-    /// Moves between a host register and the memory operand of an instruction.
+    /// Moves between a host register and the memory operand of an instruction, which uses some of the guest's registers:
+    /// loads it, or stores it for a pop.
     pub(super) fn move_operand(
         &mut self,
         original: &Instruction,
-        rsp_moved: i64,
+        used: u32,
         register: u8,
         code: Code,
     ) -> Result<(), Untranslated> {
@@ -547,12 +548,14 @@ impl Translator<'_> {
         mov.set_op_kind(other, OpKind::Register);
         // A name that is no guest register's: it is set when all others have theirs.
         mov.set_op_register(other, Register::RAX);
-        if rsp_moved != 0 && number(mov.memory_base()) == Some(RSP) {
-            move_displacement(&mut mov, rsp_moved);
+        if code == Code::Mov_rm64_r64 && number(mov.memory_base()) == Some(RSP) {
+            // pop works an address by rsp out when it has moved rsp already.
+            move_displacement(&mut mov, 8);
         }
-        let back = self.with_host_registers(&mut mov)?;
+        let registers = self.uses.of(&mov);
+        let back = self.with_host_registers(&mut mov, registers)?;
         debug_assert!(back.0.iter().all(Option::is_none));
-        self.with_segment(&mut mov, original)?;
+        self.with_segment(&mut mov, used)?;
         mov.set_op_register(other, like(Register::RAX, register));
         confine(&mut mov, self.emit.origin);
         self.emit.instruction(&mov)?;

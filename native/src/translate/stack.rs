@@ -1,7 +1,8 @@
 //! Instructions that use the stack or strings without naming them.
 
-use iced_x86::{Code, FlowControl, Instruction, MemorySize, Mnemonic, OpKind, Register};
+use iced_x86::{Code, FlowControl, Instruction, MemorySize, OpKind, Register};
 
+use super::facts::{Class, Decoded};
 use super::loans::{Place, RSP};
 use super::operand::{move_displacement, number};
 use super::{Translator, Untranslated};
@@ -64,7 +65,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    pub(super) fn push(&mut self, instruction: &Instruction) -> Result<(), Untranslated> {
+    pub(super) fn push(&mut self, instruction: &Instruction, decoded: &Decoded) -> Result<(), Untranslated> {
         let below = self.moved - 8;
         match instruction.code() {
             Code::Pushq_imm8 | Code::Pushq_imm32 => self.emit.store_stack_imm(below, instruction.immediate(0)),
@@ -81,9 +82,9 @@ impl Translator<'_> {
                 self.emit.store_stack(below, register);
             }
             Code::Push_rm64 if instruction.memory_size() == MemorySize::UInt64 => {
-                let used = self.used(instruction);
+                let used = decoded.registers.used;
                 let register = self.borrow(used, false)?;
-                self.load_operand(instruction, 0, register)?;
+                self.load_operand(instruction, used, register)?;
                 self.emit.store_stack(below, register);
             }
             _ => return Err(Untranslated),
@@ -93,7 +94,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    pub(super) fn pop(&mut self, instruction: &Instruction) -> Result<(), Untranslated> {
+    pub(super) fn pop(&mut self, instruction: &Instruction, decoded: &Decoded) -> Result<(), Untranslated> {
         match instruction.code() {
             Code::Pop_r64 | Code::Pop_rm64 if instruction.op0_kind() == OpKind::Register => {
                 let n = number(instruction.op0_register()).ok_or(Untranslated)?;
@@ -112,7 +113,7 @@ impl Translator<'_> {
                 }
             }
             Code::Pop_rm64 => {
-                let used = self.used(instruction);
+                let used = decoded.registers.used;
                 let based = matches!(instruction.segment_prefix(), Register::FS | Register::GS);
                 if based || used & self.at_home != 0 {
                     // Its address would need a register that is borrowed after the stack was read, which can fault.
@@ -120,8 +121,7 @@ impl Translator<'_> {
                 }
                 let register = self.borrow(used, false)?;
                 self.emit.load_stack(register, self.moved);
-                // An address by rsp is worked out when rsp has been moved already.
-                self.move_operand(instruction, 8, register, Code::Mov_rm64_r64)?;
+                self.move_operand(instruction, used, register, Code::Mov_rm64_r64)?;
             }
             _ => return Err(Untranslated),
         }
@@ -139,29 +139,25 @@ impl Translator<'_> {
     }
 
     /// Whether an instruction needs the guest's rsp in its register as it is.
-    pub(super) fn needs_stack(&self, instruction: &Instruction) -> bool {
-        let names = (0..instruction.op_count())
-            .any(|i| instruction.op_kind(i) == OpKind::Register && number(instruction.op_register(i)) == Some(RSP));
-        match instruction.mnemonic() {
-            Mnemonic::Push => names || self.moved < -MOST_MOVED,
-            Mnemonic::Pop => self.moved > MOST_MOVED,
-            Mnemonic::Leave => false,
-            Mnemonic::Syscall => true,
-            _ => match instruction.flow_control() {
-                FlowControl::Next => names,
-                FlowControl::Call | FlowControl::Return => false,
-                _ => true,
-            },
+    pub(super) fn needs_stack(&self, decoded: &Decoded) -> bool {
+        match decoded.class {
+            Class::Push => decoded.names_stack || self.moved < -MOST_MOVED,
+            Class::Pop => self.moved > MOST_MOVED,
+            Class::Leave => false,
+            Class::Syscall => true,
+            Class::Branch => !matches!(decoded.instruction.flow_control(), FlowControl::Call | FlowControl::Return),
+            _ => decoded.names_stack,
         }
     }
 
     /// An instruction whose memory operand by rsp, if it has one, allows for how rsp has moved.
-    pub(super) fn with_moved_stack(&self, original: &Instruction) -> Instruction {
-        let mut instruction = *original;
-        if self.moved != 0 && number(instruction.memory_base()) == Some(RSP) {
+    pub(super) fn with_moved_stack(&self, decoded: &Decoded) -> Option<Instruction> {
+        let moves = self.moved != 0 && number(decoded.instruction.memory_base()) == Some(RSP);
+        moves.then(|| {
+            let mut instruction = decoded.instruction;
             move_displacement(&mut instruction, self.moved.into());
-        }
-        instruction
+            instruction
+        })
     }
 
     /// leave: rsp from rbp, then rbp from the stack.

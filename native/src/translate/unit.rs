@@ -1,16 +1,16 @@
 //! Instructions of the x87 unit and of MMX: as they are, where the unit is the guest's, with notes for its pointers.
 
-use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, OpKind, Register};
+use iced_x86::{Code, Instruction, MemoryOperand, Mnemonic, Register};
 
-use super::operand::{confine, has_memory};
+use super::facts::Decoded;
+use super::operand::confine;
 use super::{Outside, Translator, Untranslated};
 use crate::context::{SCRATCH, slot};
 use crate::emit::JMP;
 
-/// Whether an instruction that is translated uses the unit.
+/// Whether an instruction that is translated uses the unit even if no operand is one of its registers.
 pub(super) fn is_needed(instruction: &Instruction) -> bool {
-    let is_mm = |i| instruction.op_kind(i) == OpKind::Register && instruction.op_register(i).is_mm();
-    is_x87(instruction) || instruction.mnemonic() == Mnemonic::Emms || (0..instruction.op_count()).any(is_mm)
+    is_x87(instruction) || instruction.mnemonic() == Mnemonic::Emms
 }
 
 /// Whether it is one of x87's. All others with such names are the interpreter's.
@@ -34,10 +34,10 @@ impl Translator<'_> {
     }
 
     /// An instruction that the unit's pointers tell of.
-    pub(super) fn noted(&mut self, original: &Instruction) -> Result<(), Untranslated> {
+    pub(super) fn noted(&mut self, original: &Instruction, decoded: &Decoded) -> Result<(), Untranslated> {
         let address = original.ip() as u32;
-        if !has_memory(original) {
-            self.plain(original)?;
+        if !decoded.memory {
+            self.plain(original, decoded)?;
             self.emit.store_imm(slot::UNIT_LAST, address);
             return Ok(());
         }
@@ -46,7 +46,7 @@ impl Translator<'_> {
         }
         let mut instruction = *original;
         // These write no general registers.
-        let _ = self.with_host_registers(&mut instruction)?;
+        let _ = self.with_host_registers(&mut instruction, decoded.registers)?;
         let (base, index) = (instruction.memory_base(), instruction.memory_index());
         let operand = instruction;
         confine(&mut instruction, self.emit.origin);

@@ -351,65 +351,86 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Verifies code that will lie at `start` and access a window of some kind. `is_entry` says whether other code may be
-/// branched to at a place.
-pub(crate) fn verify(code: &[u8], start: u64, origin: Origin, is_entry: &dyn Fn(u64) -> bool) -> Result<(), Refused> {
-    let mut decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
-    let mut info = InstructionInfoFactory::new();
-    // Starts of instructions, by offset; not those that may only be reached from the instruction before.
-    let mut starts = vec![false; code.len()];
-    let mut targets = Vec::new();
-    // The last instruction has left a number of 16 bits in rcx.
-    let mut index_ready = false;
-    let mut last_falls_through = false;
-    while decoder.can_decode() {
-        let at = decoder.position();
-        let instruction = decoder.decode();
-        let refuse = |why| Err(Refused { why, at });
-        if instruction.is_invalid() || !permitted(&instruction) {
-            return refuse(Refusal::Instruction);
-        }
-        if is_simple(&instruction, origin, &mut info) || counts(&instruction) {
-            starts[at] = true;
+/// The verifier, with memory that it uses again. Nothing that it finds depends on what it has verified before.
+pub(crate) struct Verifier {
+    info: InstructionInfoFactory,
+    /// Starts of instructions, by offset; not those that may only be reached from the instruction before.
+    starts: Vec<bool>,
+    /// Where direct branches are, and their targets.
+    targets: Vec<(usize, u64)>,
+}
+
+impl Verifier {
+    pub(crate) fn new() -> Self {
+        Self { info: InstructionInfoFactory::new(), starts: Vec::new(), targets: Vec::new() }
+    }
+
+    /// Verifies code that will lie at `start` and access a window of some kind. `is_entry` says whether other code may be
+    /// branched to at a place.
+    pub(crate) fn verify(
+        &mut self,
+        code: &[u8],
+        start: u64,
+        origin: Origin,
+        is_entry: &dyn Fn(u64) -> bool,
+    ) -> Result<(), Refused> {
+        let Self { info, starts, targets } = self;
+        starts.clear();
+        starts.resize(code.len(), false);
+        targets.clear();
+        let mut decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
+        // The last instruction has left a number of 16 bits in rcx.
+        let mut index_ready = false;
+        let mut last_falls_through = false;
+        while decoder.can_decode() {
+            let at = decoder.position();
+            let instruction = decoder.decode();
+            let refuse = |why| Err(Refused { why, at });
+            if instruction.is_invalid() || !permitted(&instruction) {
+                return refuse(Refusal::Instruction);
+            }
+            if is_simple(&instruction, origin, info) || counts(&instruction) {
+                starts[at] = true;
+                index_ready = leaves_index(&instruction);
+                last_falls_through = true;
+                continue;
+            }
+            let flow = instruction.flow_control();
+            if let Some(target) = direct_target(&instruction) {
+                targets.push((at, target));
+                starts[at] = true;
+                index_ready = false;
+                last_falls_through = flow != FlowControl::UnconditionalBranch;
+                continue;
+            }
+            let info = info.info(&instruction);
+            if !registers_allowed(info, &instruction) {
+                return refuse(Refusal::Register);
+            }
+            if !flow_allowed(&instruction, origin, index_ready) {
+                return refuse(Refusal::Branch);
+            }
+            let indexes = matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall);
+            starts[at] = !indexes || origin == Origin::Zero;
+            if !memory_allowed(info, &instruction, origin) {
+                return refuse(Refusal::Memory);
+            }
             index_ready = leaves_index(&instruction);
-            last_falls_through = true;
-            continue;
+            last_falls_through = !matches!(flow, FlowControl::IndirectBranch | FlowControl::Return);
         }
-        let flow = instruction.flow_control();
-        if let Some(target) = direct_target(&instruction) {
-            targets.push((at, target));
-            starts[at] = true;
-            index_ready = false;
-            last_falls_through = flow != FlowControl::UnconditionalBranch;
-            continue;
+        if last_falls_through {
+            return Err(Refused { why: Refusal::Branch, at: code.len() });
         }
-        let info = info.info(&instruction);
-        if !registers_allowed(info, &instruction) {
-            return refuse(Refusal::Register);
+        let end = start + code.len() as u64;
+        for &mut (at, target) in targets {
+            let inside = (start..end).contains(&target);
+            let good = if inside { starts[(target - start) as usize] } else { is_entry(target) };
+            if !good {
+                return Err(Refused { why: Refusal::Branch, at });
+            }
         }
-        if !flow_allowed(&instruction, origin, index_ready) {
-            return refuse(Refusal::Branch);
-        }
-        let indexes = matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall);
-        starts[at] = !indexes || origin == Origin::Zero;
-        if !memory_allowed(info, &instruction, origin) {
-            return refuse(Refusal::Memory);
-        }
-        index_ready = leaves_index(&instruction);
-        last_falls_through = !matches!(flow, FlowControl::IndirectBranch | FlowControl::Return);
+        Ok(())
     }
-    if last_falls_through {
-        return Err(Refused { why: Refusal::Branch, at: code.len() });
-    }
-    let end = start + code.len() as u64;
-    for (at, target) in targets {
-        let inside = (start..end).contains(&target);
-        let good = if inside { starts[(target - start) as usize] } else { is_entry(target) };
-        if !good {
-            return Err(Refused { why: Refusal::Branch, at });
-        }
-    }
-    Ok(())
 }
 
 /// Whether an instruction leaves a number of 16 bits in rcx.

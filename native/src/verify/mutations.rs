@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use callgate_emulator::{CpuModel, PAGE_SIZE};
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
 
+use super::Verifier;
 use super::tests::{Numbers, is_tame};
-use super::verify;
 use crate::stubs::Stubs;
 use crate::translate::{Request, Workshop, translate};
 use crate::window::Origin;
@@ -38,12 +38,11 @@ fn pages() -> Vec<Vec<u8>> {
 fn pieces(stubs: &Stubs, origin: Origin, numbers: &mut Numbers) -> Vec<Vec<u8>> {
     let pages = pages();
     let mut pieces = Vec::new();
-    let mut shop = Workshop::new();
+    let mut shop = Workshop::new(CpuModel::default());
     while pieces.len() < PIECES {
         let page = &pages[numbers.next() as usize % pages.len()];
         let offset = numbers.next() % PAGE_SIZE as u64;
         let request = Request {
-            model: CpuModel::default(),
             address: 0x40_0000 + offset,
             page,
             origin,
@@ -101,9 +100,10 @@ fn check(code: &[u8], start: u64, origin: Origin, entries: &HashSet<u64>) {
 
 fn mistakes(origin: Origin, cases: u64) {
     let stubs = Stubs::new(origin);
-    let entries: HashSet<u64> = stubs.entries().map(|entry| BASE + entry as u64).collect();
+    let entries: HashSet<u64> =
+        (0..stubs.bytes.len() as u64).filter(|at| stubs.is_entry(*at)).map(|at| BASE + at).collect();
     let start = BASE + stubs.bytes.len() as u64;
-    let verify = |code: &[u8]| verify(code, start, origin, &|target| entries.contains(&target));
+    let verify = |code: &[u8]| Verifier::new().verify(code, start, origin, &|target| entries.contains(&target));
     let mut numbers = Numbers(setting("CALLGATE_SEED", 0x9e37_79b9_7f4a_7c15));
     let pieces = pieces(&stubs, origin, &mut numbers);
     for piece in &pieces {

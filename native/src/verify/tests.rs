@@ -2,7 +2,7 @@
 
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
-use super::{Refusal, verify};
+use super::{Refusal, Verifier};
 use crate::context::{CHECK, TABLE, slot};
 use crate::window::Origin;
 
@@ -21,7 +21,7 @@ fn check(code: &[u8]) -> Result<(), Refusal> {
 
 fn check_for(origin: Origin, code: &[u8]) -> Result<(), Refusal> {
     let code: Vec<u8> = code.iter().chain(&END).copied().collect();
-    verify(&code, START, origin, &|target| target == ENTRY).map_err(|refused| refused.why)
+    Verifier::new().verify(&code, START, origin, &|target| target == ENTRY).map_err(|refused| refused.why)
 }
 
 /// The bytes of an absolute operand at `gs:[slot]`, after opcode and with a register field.
@@ -289,9 +289,9 @@ fn the_wide_table_is_read_in_one_way() {
 
 #[test]
 fn code_may_not_run_out() {
-    assert!(verify(&[0x90, 0x48, 0x01, 0xc8], START, Origin::Gs, &|_| false).is_err());
-    assert!(verify(&[0x48, 0x01, 0xc8], START, Origin::Gs, &|_| false).is_err());
-    assert!(verify(&[0x48, 0x01], START, Origin::Gs, &|_| false).is_err());
+    assert!(Verifier::new().verify(&[0x90, 0x48, 0x01, 0xc8], START, Origin::Gs, &|_| false).is_err());
+    assert!(Verifier::new().verify(&[0x48, 0x01, 0xc8], START, Origin::Gs, &|_| false).is_err());
+    assert!(Verifier::new().verify(&[0x48, 0x01], START, Origin::Gs, &|_| false).is_err());
 }
 
 /// What an accepted instruction must at least be, found in another way: from its operands, not from what iced says that
@@ -406,7 +406,7 @@ fn what_is_accepted_of_random_code_is_tame() {
             code
         };
         code.extend(END);
-        if verify(&code, START, origin, &|target| target == ENTRY).is_err() {
+        if Verifier::new().verify(&code, START, origin, &|target| target == ENTRY).is_err() {
             continue;
         }
         accepted += 1;
