@@ -76,19 +76,33 @@ struct Landing {
 /// What has been translated of a frame.
 struct InFrame {
     /// Its content, with the start of another page that an instruction crosses into.
-    page: Box<[u8; PAGE_SIZE + LONGEST]>,
+    page: [u8; PAGE_SIZE + LONGEST],
     /// Where instructions start, a bit for each byte.
     starts: [u64; PAGE_SIZE / 64],
-    blocks: Vec<u32>,
+    /// The last of the blocks that begin at each address, by address.
+    blocks: Vec<(u32, u32)>,
 }
 
 impl InFrame {
+    /// The block that begins at an address.
+    fn block(&self, address: u64) -> Option<u32> {
+        let found = self.blocks.binary_search_by_key(&address, |(start, _)| u64::from(*start)).ok()?;
+        Some(self.blocks[found].1)
+    }
+
+    fn insert(&mut self, start: u32, block: u32) {
+        match self.blocks.binary_search_by_key(&start, |(start, _)| *start) {
+            Ok(found) => self.blocks[found].1 = block,
+            Err(place) => self.blocks.insert(place, (start, block)),
+        }
+    }
+
     /// That of a frame, whose content is read if nothing has been translated of it yet.
-    fn of<'a>(all: &'a mut NumberMap<u32, Self>, memory: &Memory, frame: u32) -> &'a mut Self {
+    fn of<'a>(all: &'a mut NumberMap<u32, Box<Self>>, memory: &Memory, frame: u32) -> &'a mut Self {
         all.entry(frame).or_insert_with(|| {
-            let mut page = Box::new([0; _]);
-            memory.read(frame, 0, &mut page[..PAGE_SIZE]);
-            Self { page, starts: [0; _], blocks: Vec::new() }
+            let mut in_frame = Box::new(Self { page: [0; _], starts: [0; _], blocks: Vec::new() });
+            memory.read(frame, 0, &mut in_frame.page[..PAGE_SIZE]);
+            in_frame
         })
     }
 }
@@ -112,8 +126,7 @@ pub(crate) struct Cache {
     exhausted: Vec<(u32, u32)>,
     /// Where code is that faults if the budget is exhausted, and the blocks that it would go on with.
     checks: Vec<(u32, u32)>,
-    by_key: NumberMap<(u32, u64), u32>,
-    by_frame: NumberMap<u32, InFrame>,
+    by_frame: NumberMap<u32, Box<InFrame>>,
     /// The versions of the frames that blocks are of.
     versions: NumberMap<u32, u32>,
     /// The count of code writes up to which all versions are known to be right.
@@ -137,6 +150,9 @@ pub(crate) struct Cache {
     pub(crate) figures: Figures,
 }
 
+/// Blocks that there is room for from the first on: growing moves those that there are. It takes memory when it is used.
+const MANY: usize = 1 << 14;
+
 const NOWHERE: (u64, Start) = (u64::MAX, Start { block: 0, insn: 0, host: 0, deduct: 0 });
 
 impl Cache {
@@ -159,7 +175,6 @@ impl Cache {
             site_stubs: Vec::new(),
             exhausted: Vec::new(),
             checks: Vec::new(),
-            by_key: NumberMap::default(),
             by_frame: NumberMap::default(),
             versions: NumberMap::default(),
             seen_writes: 0,
@@ -275,7 +290,6 @@ impl Cache {
         self.site_stubs.clear();
         self.exhausted.clear();
         self.checks.clear();
-        self.by_key.clear();
         self.by_frame.clear();
         self.versions.clear();
         self.indirect.clear();
@@ -293,14 +307,14 @@ impl Cache {
 
     fn find_slowly(&mut self, space: &Space, address: u64) -> Option<Start> {
         let frame = fetch(space, address)?;
-        let start = match self.by_key.get(&(frame, address)) {
+        let start = match self.starting(frame, address) {
             Some(number) => {
-                if let Some(second) = self.blocks[*number as usize].second {
+                if let Some(second) = self.blocks[number as usize].second {
                     let page = address / PAGE_SIZE as u64 + 1;
                     fetch(space, page * PAGE_SIZE as u64).filter(|frame| *frame == second)?;
                     self.view.insert(page, second);
                 }
-                self.at(*number, 0)
+                self.at(number, 0)
             }
             None => self.inside(frame, address)?,
         };
@@ -309,12 +323,17 @@ impl Cache {
         Some(start)
     }
 
+    /// The block that begins at an address of a frame.
+    fn starting(&self, frame: u32, address: u64) -> Option<u32> {
+        self.by_frame.get(&frame)?.block(address)
+    }
+
     fn at(&self, block: u32, insn: u16) -> Start {
         let translated = &self.blocks[block as usize];
         match insn {
             0 => Start { block, insn, host: translated.entry, deduct: 0 },
             _ => {
-                let host = self.insns(translated)[usize::from(insn)].host;
+                let host = translated.host(self.insns(translated)[usize::from(insn)]);
                 // The code counts the whole block, if it hasn't yet.
                 let counted = host >= translated.counted;
                 let deduct = if counted { translated.count as i8 - insn as i8 } else { -(insn as i8) };
@@ -330,7 +349,10 @@ impl Cache {
         if in_frame.starts[usize::from(offset / 64)] >> (offset % 64) & 1 == 0 {
             return None;
         }
-        in_frame.blocks.iter().rev().find_map(|number| {
+        // Most likely in the one before.
+        let (before, behind) =
+            in_frame.blocks.split_at(in_frame.blocks.partition_point(|(start, _)| u64::from(*start) < address));
+        before.iter().rev().chain(behind).find_map(|(_, number)| {
             let block = &self.blocks[*number as usize];
             if (u64::from(block.start) ^ address) >= PAGE_SIZE as u64 {
                 return None;
@@ -348,7 +370,7 @@ impl Cache {
             return None;
         }
         let insns = self.insns(block);
-        let insn = insns.partition_point(|insn| insn.host as usize <= offset).checked_sub(1)?;
+        let insn = insns.partition_point(|insn| block.host(*insn) as usize <= offset).checked_sub(1)?;
         Some((number as u32, insn as u16, insns[insn]))
     }
 
@@ -371,6 +393,14 @@ impl Cache {
             let miss = self.miss();
             (0..TABLE_ENTRIES).for_each(|index| shared.set_jump(index, miss, miss));
         }
+        if self.blocks.capacity() == 0 {
+            self.blocks.reserve(MANY);
+            self.insns.reserve(6 * MANY);
+            self.sites.reserve(2 * MANY);
+            self.site_stubs.reserve(2 * MANY);
+            self.exhausted.reserve(MANY);
+            self.checks.reserve(MANY);
+        }
         let memory: &Memory = space.memory();
         let version = memory.mark_code(frame);
         if !self.code.has_room(2 * MAX_PIECE) || self.versions.get(&frame).is_some_and(|known| *known != version) {
@@ -392,7 +422,8 @@ impl Cache {
             None
         };
         self.code.align();
-        let page = &InFrame::of(&mut self.by_frame, memory, frame).page;
+        let in_frame = InFrame::of(&mut self.by_frame, memory, frame);
+        let page = &in_frame.page;
         let request = Request {
             address,
             page: if second.is_some() { &page[..] } else { &page[..PAGE_SIZE] },
@@ -401,7 +432,7 @@ impl Cache {
             first_block: self.blocks.len(),
             landing,
         };
-        let known = |at| self.by_key.contains_key(&(frame, at));
+        let known = |at| in_frame.block(at).is_some();
         let piece = translate(&request, &self.stubs, &mut self.shop, &known)?;
         let verifying = std::time::Instant::now();
         self.figures.translation += verifying - began;
@@ -423,8 +454,7 @@ impl Cache {
         for block in &piece.blocks {
             let number = self.blocks.len() as u32;
             self.figures.translated += u64::from(block.count);
-            self.by_key.insert((frame, block.start.into()), number);
-            in_frame.blocks.push(number);
+            in_frame.insert(block.start, number);
             self.blocks.push(Block { second, first: block.first + self.insns.len() as u32, ..*block });
         }
         self.insns.extend_from_slice(&piece.insns);
@@ -439,10 +469,10 @@ impl Cache {
         for site in first_site..self.sites.len() {
             let Site { target, page, .. } = self.sites[site];
             if target / PAGE_SIZE as u64 == page.into()
-                && let Some(number) = self.by_key.get(&(frame, target))
-                && self.blocks[*number as usize].second.is_none()
+                && let Some(number) = self.starting(frame, target)
+                && self.blocks[number as usize].second.is_none()
             {
-                self.patch(site as u32, *number);
+                self.patch(site as u32, number);
             }
         }
         let start = self.at(first, 0);

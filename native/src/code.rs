@@ -4,12 +4,15 @@ use std::io;
 use std::ptr::NonNull;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
 /// Bytes of translated code before all is dropped.
 pub(crate) const CODE_BYTES: usize = 64 << 20;
 /// Bytes of a line of the host's caches, decoded instructions among them.
 const CACHE_LINE: usize = 64;
+/// Bytes that are given memory at once.
+const PROVIDED: usize = 64 << 10;
+const _: () = assert!(CODE_BYTES.is_multiple_of(PROVIDED));
 /// Bytes of the return stack, and of the guard below it.
 const STACK_BYTES: usize = 1 << 20;
 const STACK_GUARD: usize = 64 << 10;
@@ -19,6 +22,8 @@ pub(crate) struct Code {
     write: NonNull<u8>,
     execute: NonNull<u8>,
     len: usize,
+    /// Bytes from the start on that have memory.
+    provided: usize,
 }
 
 impl Code {
@@ -39,7 +44,7 @@ impl Code {
                 return Err(error);
             }
         };
-        Ok(Self { write, execute, len: 0 })
+        Ok(Self { write, execute, len: 0, provided: 0 })
     }
 
     /// The address that offset 0 is executed at.
@@ -71,9 +76,21 @@ impl Code {
     /// If there is no room.
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         assert!(self.has_room(bytes.len()), "the code cache is full");
+        self.provide(self.len + bytes.len());
         // SAFETY: within the mapping, as just checked; translated code doesn't run now.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.write.as_ptr().add(self.len), bytes.len()) };
         self.len += bytes.len();
+    }
+
+    /// Has memory for code up to an offset: many pages at once, which is a fault for each otherwise, here and where they are
+    /// executed.
+    fn provide(&mut self, end: usize) {
+        while self.provided < end {
+            // SAFETY: advice about the mapping, of which this is a part; without it, each page is a fault.
+            let _ =
+                unsafe { madvise(self.write.as_ptr().add(self.provided).cast(), PROVIDED, Advice::LinuxPopulateWrite) };
+            self.provided += PROVIDED;
+        }
     }
 
     /// Lets the branch whose displacement is at an offset lead to another offset.

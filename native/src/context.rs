@@ -20,10 +20,11 @@ pub(crate) const WIDE_TABLE_ENTRIES: usize = 1 << 29;
 /// The distance from the window's base of what checks of the budget read, at twice the budget: it can be read for each
 /// budget that there is, and what lies at twice a number that was negative, behind the window, can't.
 pub(crate) const CHECK: i32 = -0x100_0000;
-/// Bytes of it.
+/// Bytes of it, and those that are made ready at first.
 pub(crate) const CHECK_BYTES: usize = 8 << 20;
-/// The most budget that translated code is given: what a block may give back besides must be readable too.
-pub(crate) const MOST_BUDGET: u64 = CHECK_BYTES as u64 / 2 - 128;
+pub(crate) const FIRST_CHECKS: usize = 128 << 10;
+/// What a block may give back besides the budget: its check must be readable, too.
+pub(crate) const BUDGET_BACK: u64 = 128;
 /// Bytes of the context's mapping.
 pub(crate) const CONTEXT_BYTES: usize = 4096;
 

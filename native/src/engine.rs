@@ -7,12 +7,12 @@ use callgate_emulator::{
 };
 
 use crate::cache::{Cache, Start};
-use crate::context::{CONTEXT_BYTES, Context, MOST_BUDGET, REASONS, Reason};
+use crate::context::{CONTEXT_BYTES, Context, REASONS, Reason};
 use crate::host::GsBase;
 use crate::side::Sides;
 use crate::signal::{self, Active};
 use crate::stubs::{SAVED_RDI, SAVED_RSI};
-use crate::translate::{MARGIN, NONE};
+use crate::translate::MARGIN;
 use crate::unit::Area;
 use crate::window::{Origin, WINDOW};
 use crate::{enter, host};
@@ -70,6 +70,8 @@ pub struct Native {
 enum Next {
     /// Go on.
     Again,
+    /// Go on, with a larger budget.
+    More,
     /// Let the interpreter run so many instructions.
     Interpret(u64),
     /// End the run.
@@ -217,6 +219,10 @@ impl Native {
                     }
                     match self.enter(cpu, space, left, start, window) {
                         Next::Again => continue,
+                        Next::More => {
+                            self.sides.now.windows.get(window).allow_more();
+                            continue;
+                        }
                         Next::End(exit) => return exit,
                         Next::Interpret(most) => interpret = most,
                     }
@@ -238,9 +244,9 @@ impl Native {
         // another.
         let side = &mut self.sides.now;
         let shown = side.windows.get(window);
-        shown.provide_checks();
         let (base, origin, context) = (shown.base(), shown.origin(), shown.context());
-        let given = (*left - MARGIN).min(MOST_BUDGET);
+        let wanted = *left - MARGIN;
+        let given = shown.allow(wanted);
         let before = cpu.rflags();
         let with_unit;
         {
@@ -318,7 +324,7 @@ impl Native {
             Reason::Budget => {
                 let block = side.cache.exhausted(after);
                 budget += block.map_or(0, |block| i64::from(block.count - block.check));
-                next = exhausted(given);
+                next = if given < wanted { Next::More } else { Next::Interpret(CHUNK) };
                 let insn = block.map(|block| side.cache.insns(block)[usize::from(block.check)]);
                 block.zip(insn).map_or(0, |(block, insn)| block.address(insn))
             }
@@ -340,7 +346,7 @@ impl Native {
             }
             Reason::Fault => match side.cache.check_at(fields.fault_rip.wrapping_sub(side.cache.host(0)) as usize) {
                 Some(block) => {
-                    next = exhausted(given);
+                    next = if given < wanted { Next::More } else { Next::Interpret(CHUNK) };
                     block.start.into()
                 }
                 None => {
@@ -393,11 +399,6 @@ impl Native {
     }
 }
 
-/// What comes after a budget has been used up: as much again, or the last instructions one by one.
-fn exhausted(given: u64) -> Next {
-    if given == MOST_BUDGET { Next::Again } else { Next::Interpret(CHUNK) }
-}
-
 /// The reason as translated code has left it.
 fn reason(number: u32) -> Reason {
     REASONS.get(number as usize).copied().unwrap_or(Reason::Fault)
@@ -426,7 +427,7 @@ fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
         debug_assert!(false, "a fault outside of blocks, at {offset:#x}");
         return (0, 0);
     };
-    for (place, register) in insn.borrowed.into_iter().enumerate().filter(|(_, register)| *register != NONE) {
+    for (place, register) in insn.borrowed() {
         context.gpr[usize::from(register)] = context.temporary[place];
     }
     let block = cache.block(number);

@@ -27,7 +27,8 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 
 use crate::context::{
-    CHECK, CHECK_BYTES, CONTEXT, CONTEXT_BYTES, Context, TABLE, TABLE_BYTES, TABLE_ENTRIES, WIDE_TABLE_ENTRIES,
+    BUDGET_BACK, CHECK, CHECK_BYTES, CONTEXT, CONTEXT_BYTES, Context, FIRST_CHECKS, TABLE, TABLE_BYTES, TABLE_ENTRIES,
+    WIDE_TABLE_ENTRIES,
 };
 use crate::verify::MAX_ACCESS;
 
@@ -205,8 +206,8 @@ pub(crate) struct Window {
     mappings: u32,
     /// Anything is mapped.
     filled: bool,
-    /// Translated code has run in it.
-    entered: bool,
+    /// Bytes of what checks of the budget read that are ready.
+    checks: usize,
     /// The memory's write epoch that it knows of.
     write_epoch: u64,
 }
@@ -230,7 +231,7 @@ impl Window {
             writable: vec![0; PAGES / 64].into(),
             mappings: 0,
             filled: false,
-            entered: false,
+            checks: 0,
             write_epoch: 0,
         };
         let prot = ProtFlags::READ | ProtFlags::WRITE;
@@ -283,14 +284,23 @@ impl Window {
         self.base().wrapping_add_signed(CONTEXT.into()) as *mut _
     }
 
-    /// Makes ready what translated code reads as it counts, which is one fault for all of it.
+    /// The budget that translated code is given of a wanted one: as much as it can check.
     #[inline]
-    pub(crate) fn provide_checks(&mut self) {
-        if !std::mem::replace(&mut self.entered, true) {
-            let at = self.base().wrapping_add_signed(CHECK.into()) as *mut _;
-            // SAFETY: advice about the window's own addresses; without it, each page is a fault.
-            let _ = unsafe { madvise(at, CHECK_BYTES, Advice::LinuxPopulateRead) };
+    pub(crate) fn allow(&mut self, wanted: u64) -> u64 {
+        if self.checks == 0 {
+            self.allow_more();
         }
+        wanted.min(self.checks as u64 / 2 - BUDGET_BACK)
+    }
+
+    /// Lets translated code have more than it has used up. What it reads as it counts is made ready, which is a fault for
+    /// each page otherwise: little for programs that end soon.
+    pub(crate) fn allow_more(&mut self) {
+        let ready = self.checks;
+        self.checks = (ready * 8).clamp(FIRST_CHECKS, CHECK_BYTES);
+        let at = self.base().wrapping_add_signed(CHECK.into()) as usize + ready;
+        // SAFETY: advice about the window's own addresses; without it, each page is a fault.
+        let _ = unsafe { madvise(at as *mut _, self.checks - ready, Advice::LinuxPopulateRead) };
     }
 
     fn has(bits: &[u64], page: usize) -> bool {

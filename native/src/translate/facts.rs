@@ -47,7 +47,7 @@ pub(super) struct Registers {
 }
 
 /// An instruction, and what is asked of it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Decoded {
     pub(super) instruction: Instruction,
     pub(super) class: Class,
@@ -109,11 +109,14 @@ impl Uses {
 
     /// The general registers that an instruction uses, and those that it writes.
     pub(super) fn of(&mut self, instruction: &Instruction) -> Registers {
-        self.decoded(instruction).registers
+        let mut decoded = Decoded { instruction: *instruction, ..Decoded::default() };
+        self.look_at(&mut decoded);
+        decoded.registers
     }
 
-    /// All that is asked of an instruction.
-    pub(super) fn decoded(&mut self, instruction: &Instruction) -> Decoded {
+    /// Finds out all that is asked of an instruction.
+    pub(super) fn look_at(&mut self, decoded: &mut Decoded) {
+        let instruction = &decoded.instruction;
         let entry = self.entry(instruction);
         let mut registers = Registers { used: entry.used.into(), written: entry.written.into(), replaced: 0 };
         let (mut read, mut named, mut memory, mut unit) = (registers.used, 0, false, entry.unit);
@@ -148,19 +151,14 @@ impl Uses {
             Class::String => stack::string_key(instruction).is_some(),
             _ => !entry.odd || plain_memory(instruction),
         };
-        Decoded {
-            instruction: *instruction,
-            class: if can_be && instruction.next_ip() < WINDOW { entry.class } else { Class::Left },
-            unit,
-            memory,
-            names_stack: named >> RSP & 1 != 0,
-            registers,
-        }
+        decoded.class = if can_be && instruction.next_ip() < WINDOW { entry.class } else { Class::Left };
+        (decoded.unit, decoded.memory, decoded.names_stack) = (unit, memory, named >> RSP & 1 != 0);
+        decoded.registers = registers;
     }
 
     /// How instructions of a code are translated, if their operands don't forbid it.
     fn class(&self, instruction: &Instruction) -> Class {
-        if !self.model.executes(instruction) {
+        if instruction.is_invalid() || !self.model.executes(instruction) {
             return Class::Left;
         }
         match instruction.mnemonic() {

@@ -50,21 +50,29 @@ const WITH_KNOWN: usize = 2;
 /// The longest code that a piece can become, roughly; what the cache must have room for.
 pub(crate) const MAX_PIECE: usize = 1 << 18;
 
-/// Where an instruction's code is, and what a fault in it has to put back.
+/// Where an instruction's code is, and what a fault in it has to put back. In eight bytes: there are many.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Insn {
     /// The guest's instruction's place in its page.
     pub(crate) guest: u16,
-    /// Offset of its code in the cache.
-    pub(crate) host: u32,
-    /// The host registers whose values are in the temporaries.
-    pub(crate) borrowed: [u8; TEMPORARIES],
+    /// Its code's distance from its block's entry.
+    host: u16,
+    /// The host registers whose values are in the temporaries, four bits each; 0 where there is none.
+    borrowed: u16,
     /// The guest's rsp less what its host register has: pushes and pops that follow each other move it only once.
     pub(crate) moved: i16,
 }
 
+impl Insn {
+    /// The temporaries that are in use, and the host registers whose values they have.
+    pub(crate) fn borrowed(self) -> impl Iterator<Item = (usize, u8)> {
+        let places = (0..TEMPORARIES).map(move |place| (place, (self.borrowed >> (4 * place) & 15) as u8));
+        places.filter(|(_, register)| *register != 0)
+    }
+}
+
 /// Not a register.
-pub(crate) const NONE: u8 = 0xff;
+const NONE: u8 = 0;
 
 /// A translated block. There are many: offsets in the cache and guest addresses have 32 bits.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +106,11 @@ impl Block {
     /// Its instructions in the list of all.
     pub(crate) fn range(&self) -> Range<usize> {
         self.first as usize..self.first as usize + usize::from(self.count)
+    }
+
+    /// The offset in the cache of an instruction's code.
+    pub(crate) fn host(&self, insn: Insn) -> u32 {
+        self.entry + u32::from(insn.host)
     }
 
     /// The guest address of an instruction.
@@ -373,15 +386,14 @@ impl Translator<'_> {
         let from = list.len();
         let most = from + if request.crosses() { 1 } else { MAX_INSTRUCTIONS };
         while list.len() < most && decoder.can_decode() {
-            let instruction = decoder.decode();
-            if instruction.is_invalid() {
-                break;
-            }
-            let decoded = self.uses.decoded(&instruction);
+            let decoded = list.push_mut(Decoded::default());
+            // In place: copying what was just written in small parts takes as long as decoding.
+            decoder.decode_out(&mut decoded.instruction);
+            self.uses.look_at(decoded);
             if decoded.class == Class::Left {
+                list.pop();
                 break;
             }
-            list.push(decoded);
             if decoded.ends() {
                 match self.goes_on(&list[from..], address) {
                     Some(target) => decoder = request.decoder_at(target),
@@ -553,7 +565,8 @@ impl Translator<'_> {
                 ending = self.one(decoded, number).map_err(|Untranslated| index)?;
             }
             let guest = (decoded.instruction.ip() % PAGE_SIZE as u64) as u16;
-            self.piece.insns.push(Insn { guest, host, borrowed: self.borrowed, moved: moved as i16 });
+            let borrowed = self.borrowed.iter().rev().fold(0, |all, register| all << 4 | u16::from(*register));
+            self.piece.insns.push(Insn { guest, host: (host - entry) as u16, borrowed, moved: moved as i16 });
         }
         self.move_stack();
         if body == instructions.len() || loops {

@@ -379,12 +379,14 @@ impl Verifier {
         starts.resize(code.len(), false);
         targets.clear();
         let mut decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
+        let mut instruction = Instruction::default();
         // The last instruction has left a number of 16 bits in rcx.
         let mut index_ready = false;
         let mut last_falls_through = false;
         while decoder.can_decode() {
             let at = decoder.position();
-            let instruction = decoder.decode();
+            // In place: copying what was just written in small parts takes as long as decoding.
+            decoder.decode_out(&mut instruction);
             let refuse = |why| Err(Refused { why, at });
             if instruction.is_invalid() || !permitted(&instruction) {
                 return refuse(Refusal::Instruction);
