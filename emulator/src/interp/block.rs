@@ -454,27 +454,28 @@ impl DecodedBlock {
         mmu.memory().read(frame, (address & PAGE_MASK) as usize, &mut bytes[..in_page]);
         let decoder_of = |bytes| Decoder::with_ip(64, bytes, address, cpuid::decoder_options(target.model));
         let fuse = kind == Kind::Long;
-        let mut previous = None;
+        let (mut instruction, mut previous) = (Instruction::default(), Instruction::default());
         let mut at = 0;
         let mut decoder = decoder_of(&bytes[..in_page]);
         while (self.count as usize) < max && at < in_page {
             let Ok(offset) = u8::try_from(at) else { break };
-            match decode(target, &mut decoder, &bytes[at..in_page]) {
-                Decoded::Op { instruction, mut op, len, ends_block } => {
+            match decode(target, &mut decoder, &bytes[at..in_page], &mut instruction) {
+                Decoded::Op { mut op, len, ends_block } => {
                     (op.offset, op.before) = (offset, self.count as u8);
-                    self.push(op, &instruction, previous.as_ref(), fuse);
+                    self.push(op, &instruction, (at > 0).then_some(&previous), fuse);
                     at += len;
                     if ends_block && !self.goes_on_after(&instruction, kind) {
                         break;
                     }
-                    previous = Some(instruction);
+                    std::mem::swap(&mut instruction, &mut previous);
                 }
                 Decoded::Truncated if at == 0 => {
                     let second = mmu.fetch(next_page(address))?;
                     let mut crossing = bytes;
                     mmu.memory().read(second, 0, &mut crossing[in_page..in_page + 15]);
                     let bytes = &crossing[..in_page + 15];
-                    if let Decoded::Op { instruction, op, len, .. } = decode(target, &mut decoder_of(bytes), bytes) {
+                    let decoded = decode(target, &mut decoder_of(bytes), bytes, &mut instruction);
+                    if let Decoded::Op { op, len, .. } = decoded {
                         self.push(op, &instruction, None, false);
                         at = len;
                     }

@@ -13,8 +13,6 @@ use super::{core::Core, int, sse, x87};
 pub(crate) enum Decoded {
     /// An instruction of `len` bytes.
     Op {
-        /// What iced-x86 made of it.
-        instruction: Instruction,
         /// Ready to run; its offset is not set.
         op: Op,
         /// Its length.
@@ -26,30 +24,35 @@ pub(crate) enum Decoded {
     Truncated,
 }
 
-/// Decodes the decoder's next instruction, whose bytes, and all that follow, are `bytes`.
-pub(crate) fn decode(target: Target, decoder: &mut Decoder<'_>, bytes: &[u8]) -> Decoded {
+/// Decodes the decoder's next instruction, whose bytes, and all that follow, are `bytes`. What iced-x86 makes of it is left in
+/// place: copying what was just written in small parts takes as long as decoding.
+pub(crate) fn decode(
+    target: Target,
+    decoder: &mut Decoder<'_>,
+    bytes: &[u8],
+    instruction: &mut Instruction,
+) -> Decoded {
     let ip = decoder.ip();
-    let instruction = decoder.decode();
+    decoder.decode_out(instruction);
     if instruction.is_invalid() {
         if decoder.last_error() == DecoderError::NoMoreBytes && bytes.len() < 15 {
             return Decoded::Truncated;
         }
         return Decoded::Op {
-            instruction,
-            op: pack(&instruction, called, if goes_on(bytes) { too_long } else { undefined }),
+            op: pack(instruction, called, if goes_on(bytes) { too_long } else { undefined }),
             len: instruction.len().max(1),
             ends_block: true,
         };
     }
-    let action = if cpuid::has(target.model, &instruction) { select(&instruction) } else { None };
-    let action = action.map(|action| target.units.refusal(&instruction).map_or(action, |refusal| (called, refusal)));
-    let ends_block = action.is_none() || int::ends_block(&instruction);
+    let action = if cpuid::has(target.model, instruction) { select(instruction) } else { None };
+    let action = action.map(|action| target.units.refusal(instruction).map_or(action, |refusal| (called, refusal)));
+    let ends_block = action.is_none() || int::ends_block(instruction);
     let (step, exec) = action.unwrap_or((called, missing));
-    let mut op = pack(&instruction, step, exec);
+    let mut op = pack(instruction, step, exec);
     if let Some(place) = x87::place(ip, &bytes[..instruction.len()]) {
         op.imm = place;
     }
-    Decoded::Op { instruction, op, len: instruction.len(), ends_block }
+    Decoded::Op { op, len: instruction.len(), ends_block }
 }
 
 /// What executes an instruction, if it is one of ours.
