@@ -200,14 +200,15 @@ impl Machine {
             left = left.saturating_sub(user);
             kernel.stats.user_instructions.set(kernel.stats.user_instructions.get() + user);
             kernel.clock.advance(user);
-            turn = match exit {
+            // By reference: the processor waits where it copies what was just written in smaller parts.
+            turn = match &exit {
                 Exit::Budget => Turn::Continue,
                 Exit::Hypercall => task.handle_hypercall()?,
                 Exit::Halt => return Err(format!("the kernel image halted at {:#x}", task.cpu.rip)),
                 Exit::Exception(exception) if task.cpu.cpl == 0 => {
                     return Err(format!("{exception} in the kernel image at {:#x}", task.cpu.rip));
                 }
-                exit => task.handle_exit_direct(&exit),
+                exit => task.handle_exit_direct(exit),
             };
             if slack > 0 && !is_alone(task) {
                 // From here on it shares, and how long its turn lasts must not depend on when it began.

@@ -286,6 +286,8 @@ impl Native {
         // Another engine may have run in between.
         if is_news {
             self.gs.set(base);
+            // SAFETY: the context is ours, and translated code doesn't run yet.
+            unsafe { (*context).host_mxcsr = enter::host_mxcsr() };
         }
         // SAFETY: all fields are set: the entry is an instruction's start in verified code, the stack is the return
         // stack's, and `check` has seen that the host has AVX and a way to give gs its base.

@@ -1,6 +1,6 @@
 //! Into translated code and out of it.
 
-use std::arch::naked_asm;
+use std::arch::{asm, naked_asm};
 use std::mem::offset_of;
 
 use callgate_emulator::rflags;
@@ -17,7 +17,7 @@ const OF: u32 = rflags::OF.trailing_zeros();
 /// # Safety
 /// `context` must be the one that is mapped below the window `context.window`, and its fields must be set: the entry is
 /// the start of a verified instruction in the code cache, the stack lies in the return stack with the bottom entry in
-/// place, the vector pointers lead to 32 registers of 16 bytes each. gs must have the window as its base. The host must have
+/// place, the vector pointers lead to 32 registers of 16 bytes each, `host_mxcsr` is what this thread had. gs must have the window as its base. The host must have
 /// AVX.
 #[unsafe(naked)]
 pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context) {
@@ -28,13 +28,9 @@ pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context) {
         "push r13",
         "push r14",
         "push r15",
-        "stmxcsr [rdi + {host_mxcsr}]",
         "mov [rdi + {host_rsp}], rsp",
-        "mov eax, [rdi + {mxcsr}]",
-        "cmp eax, [rdi + {host_mxcsr}]",
-        "je 2f",
+        // Reading it takes ten times as long as writing it: the host's is read once a turn.
         "ldmxcsr [rdi + {mxcsr}]",
-        "2:",
         "mov rax, [rdi + {xmm}]",
         "mov rcx, [rdi + {ymm_high}]",
         ".irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
@@ -82,7 +78,6 @@ pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context) {
         "jmp 7b",
         df_high = const DF_HIGH,
         of = const OF,
-        host_mxcsr = const offset_of!(Context, host_mxcsr),
         host_rsp = const offset_of!(Context, host_rsp),
         mxcsr = const offset_of!(Context, mxcsr),
         xmm = const offset_of!(Context, xmm),
@@ -95,6 +90,14 @@ pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context) {
         budget = const offset_of!(Context, budget),
         entry = const crate::context::CONTEXT + offset_of!(Context, entry) as i32,
     )
+}
+
+/// What this thread has in MXCSR.
+pub(crate) fn host_mxcsr() -> u32 {
+    let mut value = 0u32;
+    // SAFETY: stores 32 bits where it is told.
+    unsafe { asm!("stmxcsr [{}]", in(reg) &mut value, options(nostack, preserves_flags)) };
+    value
 }
 
 /// Where all ways out of translated code end: what `enter` was called from goes on.
@@ -135,11 +138,7 @@ pub(crate) unsafe extern "sysv64" fn leave() {
         "mov [rdi + {flags}], rax",
         "7:",
         "stmxcsr [rdi + {mxcsr}]",
-        "mov eax, [rdi + {mxcsr}]",
-        "cmp eax, [rdi + {host_mxcsr}]",
-        "je 2f",
         "ldmxcsr [rdi + {host_mxcsr}]",
-        "2:",
         "mov rax, [rdi + {xmm}]",
         "mov rcx, [rdi + {ymm_high}]",
         ".irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::arch::asm;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Once;
@@ -12,6 +13,7 @@ use std::thread;
 
 use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, Privilege, Space, reg, rflags};
 
+use callgate_native::Native;
 use common::{Held, WINDOWS, Windows};
 
 const STACK: u64 = 0x70_0000;
@@ -212,4 +214,71 @@ fn gs_base() -> u64 {
     // SAFETY: ARCH_GET_GS writes the base where the second argument points to.
     assert_eq!(unsafe { libc::syscall(libc::SYS_arch_prctl, 0x1004, &raw mut base) }, 0);
     base
+}
+
+/// Adds 1 and 2^-60 in xmm0, which rounds, rax times.
+const ROUNDS: &[u8] = &[
+    0xf2, 0x0f, 0x58, 0xc1, // again: addsd xmm0, xmm1
+    0x48, 0xff, 0xc8, // dec rax
+    0x75, 0xf7, // jnz again
+    0xcd, 0x80, // int 0x80
+];
+
+#[test]
+fn rounding_and_its_flags_are_the_guests_own() {
+    const INEXACT: u32 = 0x20;
+    const ROUND_UP: u32 = 0x1f80 | 0x4000;
+    let memory = Memory::new(16 << 20).expect("memory");
+    let inexact = |mxcsr: u32| mxcsr & INEXACT != 0;
+    for windows in WINDOWS {
+        let Some(mut native) = engine(&memory, windows) else { continue };
+        let mut interp = Interp::new(&memory);
+        let mut run = |native: &mut Native, mxcsr: u32, small: f64| {
+            let [(mut ours, mut our_space), (mut theirs, mut their_space)] = [(); 2].map(|()| {
+                let (mut cpu, space) = common::guest(&memory, ROUNDS);
+                cpu.mxcsr = mxcsr;
+                cpu.gpr[reg::RAX] = 100;
+                (cpu.xmm[0], cpu.xmm[1]) = (u128::from(1f64.to_bits()), u128::from(small.to_bits()));
+                (cpu, space)
+            });
+            assert_eq!(native.run(&mut ours, &mut our_space, 1 << 20), Exit::Interrupt(0x80));
+            let host = host_mxcsr(None);
+            assert_eq!(interp.run(&mut theirs, &mut their_space, 1 << 20), Exit::Interrupt(0x80));
+            assert_eq!((ours.mxcsr, ours.xmm), (theirs.mxcsr, theirs.xmm));
+            (ours.mxcsr, host)
+        };
+        let small = 2f64.powi(-60);
+        let before = host_mxcsr(None);
+        for several in [false, true] {
+            if several {
+                native.begin(0);
+            }
+            for mxcsr in [0x1f80, ROUND_UP] {
+                // The host has rounded meanwhile: that is none of the guest's flags.
+                host_mxcsr(Some(before | INEXACT));
+                assert!(!inexact(run(&mut native, mxcsr, 1.).0));
+                // Nor is the guest's one of the host's, nor how it rounds.
+                host_mxcsr(Some(before & !INEXACT));
+                let (guest, host) = run(&mut native, mxcsr, small);
+                assert!(inexact(guest));
+                assert_eq!(host & !INEXACT, before & !INEXACT);
+                assert!(several || !inexact(host));
+            }
+            native.end();
+        }
+        host_mxcsr(Some(before));
+    }
+}
+
+/// What this thread has in MXCSR, after it was set.
+fn host_mxcsr(value: Option<u32>) -> u32 {
+    let mut now = 0u32;
+    // SAFETY: reads and writes 32 bits in memory of ours, and changes none but flags, which nothing here reads.
+    unsafe {
+        if let Some(value) = value {
+            asm!("ldmxcsr [{}]", in(reg) &value, options(nostack));
+        }
+        asm!("stmxcsr [{}]", in(reg) &mut now, options(nostack));
+    }
+    now
 }
