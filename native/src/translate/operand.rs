@@ -444,6 +444,10 @@ impl Translator<'_> {
         let Some(n) = number(register) else { return false };
         let Place::Home(home) = self.place(n) else { return false };
         let (size, written) = (register.size(), written >> n & 1 != 0);
+        if written && size == 4 {
+            // Its upper half would be a store of its own, and the processor waits where both are loaded at once.
+            return false;
+        }
         for code in [Some(instruction.code()), exchanged(instruction.code())].into_iter().flatten() {
             let mut changed = *instruction;
             changed.set_code(code);
@@ -461,9 +465,6 @@ impl Translator<'_> {
             // The encoder refuses where the operand can't be memory. iced could tell before, but makes its descriptions of
             // all instructions for that, which takes longer than translating a short program.
             if self.emit.instruction(&changed).is_ok() {
-                if written && size == 4 {
-                    self.emit.store_imm(home + 4, 0);
-                }
                 return true;
             }
         }
@@ -489,8 +490,10 @@ impl Translator<'_> {
             match self.place(n) {
                 Place::Host(register) => self.emit.mov_imm(register, value),
                 Place::Home(home) => {
-                    self.emit.store_imm(home, value as u32);
-                    self.emit.store_imm(home + 4, (value >> 32) as u32);
+                    let register = self.borrow(0, false)?;
+                    self.emit.mov_imm(register, value);
+                    self.emit.store(home, register);
+                    self.give_back();
                 }
             }
             return Ok(());
