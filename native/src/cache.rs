@@ -357,7 +357,7 @@ impl Cache {
             if (u64::from(block.start) ^ address) >= PAGE_SIZE as u64 {
                 return None;
             }
-            let insn = self.insns(block).iter().position(|insn| insn.guest == offset)?;
+            let insn = self.insns(block).iter().position(|insn| insn.guest() == offset)?;
             Some(self.at(*number, insn as u16))
         })
     }
@@ -449,7 +449,7 @@ impl Cache {
         self.figures.blocks += piece.blocks.len() as u64;
         let in_frame = InFrame::of(&mut self.by_frame, memory, frame);
         for insn in &piece.insns {
-            in_frame.starts[usize::from(insn.guest / 64)] |= 1 << (insn.guest % 64);
+            in_frame.starts[usize::from(insn.guest() / 64)] |= 1 << (insn.guest() % 64);
         }
         for block in &piece.blocks {
             let number = self.blocks.len() as u32;

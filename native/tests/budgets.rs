@@ -6,18 +6,45 @@
 
 mod common;
 
-use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory};
-use common::{WINDOWS, guest, native};
+use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, reg};
+use common::{CODE, WINDOWS, guest, native};
 
-/// A loop of a block that can't be counted at its start, where flags live and loads may fault: loads, then ADD and LEA in
-/// turn, and a jump back.
-fn code() -> Vec<u8> {
-    let (load, add, lea) = ([0x8b, 0x0d, 0, 0, 0, 0], [0x01, 0xd8], [0x8d, 0x5c, 0x43, 0x01]);
-    let mut code = [load.repeat(8), [&add[..], &lea].concat().repeat(9)].concat();
-    // JMP.
+/// Code, and a jump back to its start.
+fn looped(mut code: Vec<u8>) -> Vec<u8> {
     let back = -(code.len() as i64 + 2) as i8;
     code.extend([0xeb, back as u8]);
     code
+}
+
+/// A loop of a block that can't be counted at its start, where flags live and loads may fault: loads, then ADD and LEA in
+/// turn.
+fn computing() -> Vec<u8> {
+    let (load, add, lea) = ([0x8b, 0x0d, 0, 0, 0, 0], [0x01, 0xd8], [0x8d, 0x5c, 0x43, 0x01]);
+    looped([load.repeat(8), [&add[..], &lea].concat().repeat(9)].concat())
+}
+
+/// A loop of blocks that use r8, r9 or r11, for which there are no host registers, too seldom for them to be lent one.
+fn homing() -> Vec<u8> {
+    let blocks: [&[u8]; 8] = [
+        // mov rax, [r9]; add rbx, [r9 + 8]
+        &[0x49, 0x8b, 0x01, 0x49, 0x03, 0x59, 0x08],
+        // lea r8, [rbx + 1]; lea rdx, [r8 + rax]
+        &[0x4c, 0x8d, 0x43, 0x01, 0x49, 0x8d, 0x14, 0x00],
+        // mov r11d, eax; xor rbx, r11
+        &[0x41, 0x89, 0xc3, 0x4c, 0x31, 0xdb],
+        // add r8d, ebx; movzx edx, r8b
+        &[0x41, 0x01, 0xd8, 0x41, 0x0f, 0xb6, 0xd0],
+        // mov rcx, r11; shl r8, cl; add rax, r8
+        &[0x4c, 0x89, 0xd9, 0x49, 0xd3, 0xe0, 0x4c, 0x01, 0xc0],
+        // imul r11, r11, 3; sub rax, r11
+        &[0x4d, 0x6b, 0xdb, 0x03, 0x4c, 0x29, 0xd8],
+        // mov r11, [r9 + 5]; adc rdx, r11
+        &[0x4d, 0x8b, 0x59, 0x05, 0x4c, 0x11, 0xda],
+        // mov r8w, ax; rol r8, 5; add rbx, rdx
+        &[0x66, 0x41, 0x89, 0xc0, 0x49, 0xc1, 0xc0, 0x05, 0x48, 0x01, 0xd3],
+    ];
+    // A conditional jump to what follows ends each block.
+    looped(blocks.map(|block| [block, &[0x75, 0x00]].concat()).concat())
 }
 
 #[test]
@@ -26,14 +53,16 @@ fn each_budget_is_used_up_exactly() {
     for windows in WINDOWS {
         let Some(mut native) = native(&memory, windows) else { continue };
         let mut interp = Interp::new(&memory);
-        let ((mut ours, mut our_space), (mut theirs, mut their_space)) =
-            (guest(&memory, &code()), guest(&memory, &code()));
-        for n in 0..20_000u64 {
-            let budget = 1 + n * 379 % 1201;
-            assert_eq!(native.run(&mut ours, &mut our_space, budget), Exit::Budget);
-            assert_eq!(interp.run(&mut theirs, &mut their_space, budget), Exit::Budget);
-            let state = |cpu: &Cpu| (cpu.rip, cpu.instructions, cpu.gpr, cpu.rflags());
-            assert_eq!(state(&ours), state(&theirs), "after a budget of {budget}");
+        for code in [computing(), homing()] {
+            let [(mut ours, mut our_space), (mut theirs, mut their_space)] = [(); 2].map(|()| guest(&memory, &code));
+            (ours.gpr[reg::R9], theirs.gpr[reg::R9]) = (CODE, CODE);
+            for n in 0..20_000u64 {
+                let budget = 1 + n * 379 % 1201;
+                assert_eq!(native.run(&mut ours, &mut our_space, budget), Exit::Budget);
+                assert_eq!(interp.run(&mut theirs, &mut their_space, budget), Exit::Budget);
+                let state = |cpu: &Cpu| (cpu.rip, cpu.instructions, cpu.gpr, cpu.rflags());
+                assert_eq!(state(&ours), state(&theirs), "after a budget of {budget}");
+            }
         }
     }
 }

@@ -53,8 +53,9 @@ pub(crate) const MAX_PIECE: usize = 1 << 18;
 /// Where an instruction's code is, and what a fault in it has to put back. In eight bytes: there are many.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Insn {
-    /// The guest's instruction's place in its page.
-    pub(crate) guest: u16,
+    /// The guest's instruction's place in its page; and in the highest four bits, which guest register of the context the
+    /// scratch register has at its start, 0 for none.
+    place: u16,
     /// Its code's distance from its block's entry.
     host: u16,
     /// The host registers whose values are in the temporaries, four bits each; 0 where there is none.
@@ -64,6 +65,11 @@ pub(crate) struct Insn {
 }
 
 impl Insn {
+    /// The guest's instruction's place in its page.
+    pub(crate) fn guest(self) -> u16 {
+        self.place % PAGE_SIZE as u16
+    }
+
     /// The temporaries that are in use, and the host registers whose values they have.
     pub(crate) fn borrowed(self) -> impl Iterator<Item = (usize, u8)> {
         let places = (0..TEMPORARIES).map(move |place| (place, (self.borrowed >> (4 * place) & 15) as u8));
@@ -116,7 +122,7 @@ impl Block {
     /// The guest address of an instruction.
     pub(crate) fn address(&self, insn: Insn) -> u64 {
         let start = u64::from(self.start);
-        start - start % PAGE_SIZE as u64 + u64::from(insn.guest)
+        start - start % PAGE_SIZE as u64 + u64::from(insn.guest())
     }
 
     /// Puts registers into the places that they have at an instruction.
@@ -125,6 +131,10 @@ impl Block {
         *rsp = rsp.wrapping_sub(i64::from(insn.moved) as u64);
         if number < u16::from(self.lent_for) {
             loans::enter(&self.lent, context);
+        }
+        let held = usize::from(insn.place) / PAGE_SIZE;
+        if held != 0 {
+            context.scratch = context.gpr[held];
         }
     }
 
@@ -271,6 +281,8 @@ struct Translator<'a> {
     /// Of the instruction at hand.
     borrowed: [u8; TEMPORARIES],
     scratch_free: bool,
+    /// The guest register of the context that the scratch register has, too.
+    held: Option<u8>,
     /// Of the block at hand.
     moved: i32,
     lends_scratch: bool,
@@ -354,6 +366,7 @@ pub(crate) fn translate(
         unchecked: None,
         borrowed: [NONE; TEMPORARIES],
         scratch_free: true,
+        held: None,
         moved: 0,
         lends_scratch: true,
         lent: [None; HOMED.len()],
@@ -506,7 +519,7 @@ impl Translator<'_> {
         let end = instructions[instructions.len() - 1].instruction.next_ip();
         let count = instructions.len() as u8;
         let number = self.request.first_block + index;
-        self.moved = 0;
+        (self.moved, self.held) = (0, None);
         let mut entry = self.here();
         let mut checked = Some(self.here());
         let mut place = None;
@@ -548,7 +561,7 @@ impl Translator<'_> {
             if self.moved != 0 && self.needs_stack(decoded) {
                 self.move_stack();
             }
-            let moved = self.moved;
+            let (moved, held) = (self.moved, self.held.unwrap_or(0));
             let mut host = self.here();
             self.borrowed = [NONE; TEMPORARIES];
             self.scratch_free = !self.is_lent(SCRATCH);
@@ -564,9 +577,9 @@ impl Translator<'_> {
             if last || decoded.class != Class::Branch {
                 ending = self.one(decoded, number).map_err(|Untranslated| index)?;
             }
-            let guest = (decoded.instruction.ip() % PAGE_SIZE as u64) as u16;
+            let place = (decoded.instruction.ip() % PAGE_SIZE as u64) as u16 | u16::from(held) << 12;
             let borrowed = self.borrowed.iter().rev().fold(0, |all, register| all << 4 | u16::from(*register));
-            self.piece.insns.push(Insn { guest, host: (host - entry) as u16, borrowed, moved: moved as i16 });
+            self.piece.insns.push(Insn { place, host: (host - entry) as u16, borrowed, moved: moved as i16 });
         }
         self.move_stack();
         if body == instructions.len() || loops {

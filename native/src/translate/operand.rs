@@ -6,7 +6,7 @@ use iced_x86::{Code, Instruction, MemorySize, Mnemonic, OpKind, Register};
 use super::facts::{Class, Decoded, Registers};
 use super::loans::{Place, RCX, RSP};
 use super::{LONGEST, NONE, Translator, Untranslated};
-use crate::context::{SCRATCH, STACK, slot};
+use crate::context::{HOMED, SCRATCH, STACK, slot};
 use crate::window::Origin;
 
 /// Host registers that are borrowed if the scratch register isn't enough. Not rax, which stands for none; nor those that instructions use without naming
@@ -228,6 +228,7 @@ impl Translator<'_> {
     /// goes to a temporary.
     pub(super) fn borrow(&mut self, used: u32, high_byte: bool) -> Result<u8, Untranslated> {
         if std::mem::take(&mut self.scratch_free) {
+            self.held = None;
             return Ok(SCRATCH);
         }
         let taken = self.borrowed;
@@ -240,6 +241,31 @@ impl Translator<'_> {
         self.borrowed[place] = register;
         self.emit.store(slot::temporary(place), register);
         Ok(register)
+    }
+
+    /// A borrowed register with what a guest register has that is in the context.
+    pub(super) fn borrow_for(&mut self, guest: u8, home: i32) -> Result<u8, Untranslated> {
+        if self.holds(guest) {
+            self.scratch_free = false;
+            return Ok(SCRATCH);
+        }
+        let register = self.borrow(0, false)?;
+        self.emit.load(register, home);
+        self.note_held(register, guest);
+        Ok(register)
+    }
+
+    /// Whether the scratch register has what a guest register has, and may be used for it.
+    fn holds(&self, guest: u8) -> bool {
+        self.scratch_free && self.held == Some(guest)
+    }
+
+    /// Notes that a borrowed register has the same as a guest register of the context has, or will have after the
+    /// instruction at hand.
+    pub(super) fn note_held(&mut self, register: u8, guest: u8) {
+        if register == SCRATCH && HOMED.contains(&guest) && self.place(guest) == Place::Home(slot::gpr(guest)) {
+            self.held = Some(guest);
+        }
     }
 
     /// Gives all borrowed registers back.
@@ -308,6 +334,12 @@ impl Translator<'_> {
         if needs_rcx && !std::mem::take(&mut self.scratch_free) {
             return Err(Untranslated);
         }
+        let held = self.held.filter(|n| self.holds(*n) && elsewhere >> n & 1 != 0);
+        if needs_rcx {
+            self.held = None;
+        }
+        // Nobody else may borrow it.
+        self.scratch_free &= held.is_none();
         for n in (0..16u8).filter(|n| elsewhere >> n & 1 != 0) {
             let place = self.place(n);
             let register = match place {
@@ -318,12 +350,16 @@ impl Translator<'_> {
                     names[usize::from(n)] = register;
                     continue;
                 }
+                Place::Home(_) if held == Some(n) => SCRATCH,
                 Place::Home(_) => self.borrow(used, high)?,
             };
             match place {
                 Place::Host(own) => self.emit.mov(register, own),
-                Place::Home(_) if replaced >> n & 1 != 0 => {}
+                Place::Home(_) if replaced >> n & 1 != 0 || held == Some(n) => {}
                 Place::Home(home) => self.emit.load(register, home),
+            }
+            if let Place::Home(_) = place {
+                self.note_held(register, n);
             }
             used |= 1 << register;
             names[usize::from(n)] = register;
@@ -444,8 +480,9 @@ impl Translator<'_> {
         let Some(n) = number(register) else { return false };
         let Place::Home(home) = self.place(n) else { return false };
         let (size, written) = (register.size(), written >> n & 1 != 0);
-        if written && size == 4 {
-            // Its upper half would be a store of its own, and the processor waits where both are loaded at once.
+        // What is written in two stores, of which one would be the upper half's, the processor waits for where it is loaded
+        // at once.
+        if self.holds(n) || written && size == 4 {
             return false;
         }
         for code in [Some(instruction.code()), exchanged(instruction.code())].into_iter().flatten() {
@@ -465,6 +502,9 @@ impl Translator<'_> {
             // The encoder refuses where the operand can't be memory. iced could tell before, but makes its descriptions of
             // all instructions for that, which takes longer than translating a short program.
             if self.emit.instruction(&changed).is_ok() {
+                if written && self.held == Some(n) {
+                    self.held = None;
+                }
                 return true;
             }
         }
@@ -493,6 +533,7 @@ impl Translator<'_> {
                     let register = self.borrow(0, false)?;
                     self.emit.mov_imm(register, value);
                     self.emit.store(home, register);
+                    self.note_held(register, n);
                     self.give_back();
                 }
             }

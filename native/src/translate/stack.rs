@@ -61,6 +61,7 @@ impl Translator<'_> {
             return Err(Untranslated);
         }
         let stub = self.stubs.string(prefix, opcode, size).ok_or(Untranslated)?.start;
+        self.held = None;
         self.branch_to_stub(CALL, stub);
         Ok(())
     }
@@ -73,11 +74,7 @@ impl Translator<'_> {
                 let n = number(instruction.op0_register()).ok_or(Untranslated)?;
                 let register = match self.place(n) {
                     Place::Host(register) => register,
-                    Place::Home(home) => {
-                        let register = self.borrow(0, false)?;
-                        self.emit.load(register, home);
-                        register
-                    }
+                    Place::Home(home) => self.borrow_for(n, home)?,
                 };
                 self.emit.store_stack(below, register);
             }
@@ -109,6 +106,7 @@ impl Translator<'_> {
                         let register = self.borrow(0, false)?;
                         self.emit.load_stack(register, self.moved);
                         self.emit.store(home, register);
+                        self.note_held(register, n);
                     }
                 }
             }
@@ -165,6 +163,7 @@ impl Translator<'_> {
         if instruction.code() != Code::Leaveq || self.is_lent(SCRATCH) {
             return Err(Untranslated);
         }
+        self.held = None;
         // mov rcx, rbp; mov rbp, gs:[ecx]; lea r11, [rcx + 8]
         self.emit.mov(SCRATCH, RBP);
         self.emit.load_window(RBP, SCRATCH);

@@ -60,6 +60,7 @@ impl Translator<'_> {
             let lea = Instruction::with2(Code::Lea_r32_m, Register::ECX, operand).map_err(|_| Untranslated)?;
             self.emit.instruction(&lea)?;
             self.emit.store_32(slot::UNIT_OPERAND, SCRATCH);
+            self.held = None;
         } else {
             self.emit.store_imm(slot::UNIT_OPERAND, operand.memory_displacement64() as u32);
         }
