@@ -3,6 +3,7 @@
 use std::io;
 use std::ptr::NonNull;
 
+use callgate_emulator::PAGE_SIZE;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
@@ -12,7 +13,6 @@ pub(crate) const CODE_BYTES: usize = 64 << 20;
 const CACHE_LINE: usize = 64;
 /// Bytes that are given memory at once.
 const PROVIDED: usize = 64 << 10;
-const _: () = assert!(CODE_BYTES.is_multiple_of(PROVIDED));
 /// Bytes of the return stack, and of the guard below it.
 const STACK_BYTES: usize = 1 << 20;
 const STACK_GUARD: usize = 64 << 10;
@@ -22,7 +22,7 @@ pub(crate) struct Code {
     write: NonNull<u8>,
     execute: NonNull<u8>,
     len: usize,
-    /// Bytes from the start on that have memory.
+    /// Bytes from the start on that have memory: the first page when it is touched, which is all that most programs need.
     provided: usize,
 }
 
@@ -44,7 +44,7 @@ impl Code {
                 return Err(error);
             }
         };
-        Ok(Self { write, execute, len: 0, provided: 0 })
+        Ok(Self { write, execute, len: 0, provided: PAGE_SIZE })
     }
 
     /// The address that offset 0 is executed at.
@@ -86,10 +86,10 @@ impl Code {
     /// executed.
     fn provide(&mut self, end: usize) {
         while self.provided < end {
+            let len = PROVIDED.min(CODE_BYTES - self.provided);
             // SAFETY: advice about the mapping, of which this is a part; without it, each page is a fault.
-            let _ =
-                unsafe { madvise(self.write.as_ptr().add(self.provided).cast(), PROVIDED, Advice::LinuxPopulateWrite) };
-            self.provided += PROVIDED;
+            let _ = unsafe { madvise(self.write.as_ptr().add(self.provided).cast(), len, Advice::LinuxPopulateWrite) };
+            self.provided += len;
         }
     }
 

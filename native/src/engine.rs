@@ -21,7 +21,7 @@ use crate::{enter, host};
 const HOT: u8 = 6;
 /// How many instructions the interpreter runs before it is assumed that this one doesn't: then all is translated at once.
 /// The first translation takes as long as some 100,000 instructions: iced's encoder and the jump table.
-const SOON: u64 = 30_000;
+const SOON: u64 = 15_000;
 /// Instructions that the interpreter runs before it decodes for speed.
 const QUICK: u64 = 50_000;
 /// Instructions that the interpreter runs when it has met cold code.
