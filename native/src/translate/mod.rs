@@ -4,7 +4,8 @@
 //! becomes a few host instructions; at the start of each of them the guest's state is complete: its registers are in the
 //! host registers of the same names, except that
 //! - the guest's rsp is in r11, since rsp points to the return stack, and its rcx in r9, since rcx is free for whatever
-//!   an instruction needs, above all for tests that don't touch the flags;
+//!   an instruction needs, above all for tests that don't touch the flags; if it has what a register of the context has,
+//!   [`Insn`] says so, since the next instruction may count on it;
 //! - r8 counts the budget down;
 //! - the guest's r8, r9 and r11 live in the context, or for a block in registers that it doesn't use ([`loans`]).
 //!
