@@ -16,9 +16,9 @@ use crate::{EntryRoute, Result};
 
 /// Instructions in ring 3 that a task runs before another gets its turn.
 const SLICE: u64 = 1_000_000;
-/// How many it runs before anything else is looked at, if nobody else can run or waits for a time. The program can't tell
-/// when that is, and so it may be a few less.
-const SLICE_ALONE: u64 = 4 * SLICE;
+/// How many it runs before anything else is looked at, if nobody else can run or waits for a time: what the user wants, some
+/// hundredths of a second later. The program can't tell when that is, and so it may be a few less.
+const SLICE_ALONE: u64 = 16 * SLICE;
 const SLACK: u64 = 1024;
 
 /// How a run ended.
@@ -188,7 +188,7 @@ impl Machine {
         }
         let mut wants_steps = false;
         kernel.observe(|observer| wants_steps = observer.wants_steps());
-        let alone = is_alone(task) && self.until_limit() > SLICE_ALONE;
+        let alone = !wants_steps && is_alone(task) && self.until_limit() > SLICE_ALONE;
         let (mut left, mut slack) = if alone { (SLICE_ALONE, SLACK) } else { (SLICE.min(self.until_limit()), 0) };
         self.engine.begin(slack);
         while turn == Turn::Continue && left > slack && task.link.state.get() == TaskState::Running {
