@@ -17,8 +17,8 @@ const OF: u32 = rflags::OF.trailing_zeros();
 /// # Safety
 /// `context` must be the one that is mapped below the window `context.window`, and its fields must be set: the entry is
 /// the start of a verified instruction in the code cache, the stack lies in the return stack with the bottom entry in
-/// place, the vector pointers lead to 32 registers of 16 bytes each, `host_mxcsr` is what this thread had. gs must have the window as its base. The host must have
-/// AVX.
+/// place, the vector pointers lead to 32 registers of 16 bytes each, `host_mxcsr` is what this thread has in MXCSR when it
+/// runs Rust. gs must have the window as its base. The host must have AVX.
 #[unsafe(naked)]
 pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context) {
     naked_asm!(

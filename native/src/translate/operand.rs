@@ -9,8 +9,8 @@ use super::{LONGEST, NONE, Translator, Untranslated};
 use crate::context::{HOMED, SCRATCH, STACK, slot};
 use crate::window::Origin;
 
-/// Host registers that are borrowed if the scratch register isn't enough. Not rax, which stands for none; nor those that instructions use without naming
-/// them, nor those that hold other registers than their namesakes.
+/// Host registers that are borrowed if the scratch register isn't enough. Not rax, which stands for none; nor those that
+/// instructions use without naming them, nor those that hold other registers than their namesakes.
 const LENDERS: [u8; 9] = [15, 14, 13, 12, 10, 7, 6, 5, 3];
 
 /// The guest's number of a general register of any size.
