@@ -238,6 +238,7 @@ impl Native {
         }
         Exit::Budget
     }
+
     /// Runs translated code from a start on, and finds out what comes next.
     fn enter(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64, start: Start, window: usize) -> Next {
         // At the address that translated code has it at: processors are slow to find in their caches what was stored by

@@ -297,6 +297,9 @@ impl Window {
     /// each page otherwise: little for programs that end soon.
     pub(crate) fn allow_more(&mut self) {
         let ready = self.checks;
+        if ready == CHECK_BYTES {
+            return;
+        }
         self.checks = (ready * 8).clamp(FIRST_CHECKS, CHECK_BYTES);
         let at = self.base().wrapping_add_signed(CHECK.into()) as usize + ready;
         // SAFETY: advice about the window's own addresses; without it, each page is a fault.
