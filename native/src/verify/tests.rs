@@ -381,6 +381,7 @@ impl Numbers {
 fn what_is_accepted_of_random_code_is_tame() {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let mut accepted = 0;
+    let mut verifier = Verifier::new();
     let good: [&[u8]; 9] = [
         &[0x65, 0x67, 0x48, 0x8b, 0x43, 0x08],
         &[0x65, 0x67, 0x89, 0x44, 0x8b, 0xfc],
@@ -406,7 +407,7 @@ fn what_is_accepted_of_random_code_is_tame() {
             code
         };
         code.extend(END);
-        if Verifier::new().verify(&code, START, origin, &|target| target == ENTRY).is_err() {
+        if verifier.verify(&code, START, origin, &|target| target == ENTRY).is_err() {
             continue;
         }
         accepted += 1;
