@@ -15,7 +15,8 @@ use crate::emit::{CALL, JMP};
 use crate::window::Origin;
 
 impl Translator<'_> {
-    pub(super) fn branch(&mut self, instruction: &Instruction, decoded: &Decoded) -> Result<Ending, Untranslated> {
+    pub(super) fn branch(&mut self, decoded: &Decoded) -> Result<Ending, Untranslated> {
+        let instruction = &decoded.instruction;
         let is_near = match instruction.flow_control() {
             FlowControl::IndirectBranch | FlowControl::IndirectCall => {
                 matches!(instruction.code(), Code::Jmp_rm64 | Code::Call_rm64)
@@ -33,7 +34,7 @@ impl Translator<'_> {
                 Ok(Ending::Closed)
             }
             FlowControl::IndirectBranch => {
-                let target = self.target(instruction, decoded)?;
+                let target = self.target(decoded)?;
                 self.emit.jump_table(target, false);
                 Ok(Ending::Closed)
             }
@@ -46,7 +47,7 @@ impl Translator<'_> {
                 Ok(Ending::Open)
             }
             FlowControl::IndirectCall => {
-                let target = self.target(instruction, decoded)?;
+                let target = self.target(decoded)?;
                 self.emit.store_stack_imm(-8, instruction.next_ip());
                 self.emit.add(STACK, -8);
                 self.emit.jump_table(target, true);

@@ -9,11 +9,8 @@ use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAcc
 use super::loans::RSP;
 use super::operand::{is_odd, like, number, plain_memory};
 use super::{stack, unit};
-use crate::verify;
+use crate::verify::{self, CODES};
 use crate::window::WINDOW;
-
-/// Codes of iced's, and some to spare.
-const CODES: usize = 5000;
 
 /// How an instruction is translated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +82,7 @@ struct Entry {
 }
 
 /// What is known of codes so far. The entries are made with the first.
-pub(crate) struct Uses {
+pub(crate) struct Facts {
     model: CpuModel,
     info: InstructionInfoFactory,
     entries: Vec<Entry>,
@@ -95,7 +92,7 @@ fn writes(access: OpAccess) -> bool {
     !matches!(access, OpAccess::None | OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess)
 }
 
-impl Uses {
+impl Facts {
     pub(crate) fn new(model: CpuModel) -> Self {
         Self { model, info: InstructionInfoFactory::new(), entries: Vec::new() }
     }
@@ -243,7 +240,7 @@ mod tests {
 
     #[test]
     fn nothing_that_iced_says_is_missing() {
-        let (mut uses, mut info) = (Uses::new(CpuModel::default()), InstructionInfoFactory::new());
+        let (mut facts, mut info) = (Facts::new(CpuModel::default()), InstructionInfoFactory::new());
         let mut state = 0x9e37_79b9_7f4a_7c15u64;
         let (mut compared, mut replaced) = (0, 0);
         for _ in 0..2_000_000 {
@@ -263,7 +260,7 @@ mod tests {
             if instruction.is_invalid() {
                 continue;
             }
-            let (ours, theirs) = (uses.of(&instruction), asked(&mut info, &instruction));
+            let (ours, theirs) = (facts.of(&instruction), asked(&mut info, &instruction));
             assert_eq!(theirs.used & !ours.used, 0, "{instruction:?}");
             assert_eq!(theirs.written & !ours.written, 0, "{instruction:?}");
             assert_eq!(ours.replaced & !theirs.replaced, 0, "{instruction:?}");

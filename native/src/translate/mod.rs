@@ -31,7 +31,7 @@ use crate::context::{Context, HOMED, Reason, SCRATCH, TEMPORARIES, slot};
 use crate::emit::{CALL, Emit, JMP, JS};
 use crate::stubs::Stubs;
 use crate::window::Origin;
-use facts::{Class, Decoded, Uses};
+use facts::{Class, Decoded, Facts};
 use loans::Lent;
 
 /// Most instructions in a block: their count must fit in a signed byte.
@@ -66,19 +66,38 @@ pub(crate) struct Insn {
 }
 
 impl Insn {
+    const PAGE: u16 = PAGE_SIZE as u16;
+
+    /// Of a guest address, with what the scratch register has, the distance from the block's entry, borrowed registers, and
+    /// how rsp was moved.
+    fn new(address: u64, held: Option<u8>, host: u32, borrowed: [u8; TEMPORARIES], moved: i32) -> Self {
+        debug_assert!(host <= u16::MAX.into(), "a block whose code is long");
+        Self {
+            place: (address % PAGE_SIZE as u64) as u16 + u16::from(held.unwrap_or(NONE)) * Self::PAGE,
+            host: host as u16,
+            borrowed: borrowed.into_iter().rev().fold(0, |all, register| all << 4 | u16::from(register)),
+            moved: moved as i16,
+        }
+    }
+
     /// The guest's instruction's place in its page.
     pub(crate) fn guest(self) -> u16 {
-        self.place % PAGE_SIZE as u16
+        self.place % Self::PAGE
+    }
+
+    /// The guest register of the context that the scratch register has at its start.
+    fn held(self) -> Option<u8> {
+        Some((self.place / Self::PAGE) as u8).filter(|register| *register != NONE)
     }
 
     /// The temporaries that are in use, and the host registers whose values they have.
     pub(crate) fn borrowed(self) -> impl Iterator<Item = (usize, u8)> {
         let places = (0..TEMPORARIES).map(move |place| (place, (self.borrowed >> (4 * place) & 15) as u8));
-        places.filter(|(_, register)| *register != 0)
+        places.filter(|(_, register)| *register != NONE)
     }
 }
 
-/// Not a register.
+/// Not a register: rax is neither borrowed nor in the context.
 const NONE: u8 = 0;
 
 /// A translated block. There are many: offsets in the cache and guest addresses have 32 bits.
@@ -133,9 +152,8 @@ impl Block {
         if number < u16::from(self.lent_for) {
             loans::enter(&self.lent, context);
         }
-        let held = usize::from(insn.place) / PAGE_SIZE;
-        if held != 0 {
-            context.scratch = context.gpr[held];
+        if let Some(held) = insn.held() {
+            context.scratch = context.gpr[usize::from(held)];
         }
     }
 
@@ -199,7 +217,7 @@ impl Piece {
 
 /// What translations leave to those after them.
 pub(crate) struct Workshop {
-    uses: Uses,
+    facts: Facts,
     /// The memory of an earlier piece.
     pub(crate) spare: Piece,
     plan: Plan,
@@ -208,7 +226,7 @@ pub(crate) struct Workshop {
 impl Workshop {
     /// For guests that have the instructions of a model.
     pub(crate) fn new(model: CpuModel) -> Self {
-        Self { uses: Uses::new(model), spare: Piece::default(), plan: Plan::default() }
+        Self { facts: Facts::new(model), spare: Piece::default(), plan: Plan::default() }
     }
 }
 
@@ -274,7 +292,7 @@ pub(crate) fn crosses(bytes: &[u8]) -> bool {
 struct Translator<'a> {
     request: &'a Request<'a>,
     stubs: &'a Stubs,
-    uses: &'a mut Uses,
+    facts: &'a mut Facts,
     emit: Emit,
     piece: Piece,
     /// The guest addresses of the block at hand, if the budget isn't checked when it is counted.
@@ -361,7 +379,7 @@ pub(crate) fn translate(
     let mut translator = Translator {
         request,
         stubs,
-        uses: &mut shop.uses,
+        facts: &mut shop.facts,
         emit: std::mem::take(&mut piece.emit),
         piece,
         unchecked: None,
@@ -403,7 +421,7 @@ impl Translator<'_> {
             let decoded = list.push_mut(Decoded::default());
             // In place: copying what was just written in small parts takes as long as decoding.
             decoder.decode_out(&mut decoded.instruction);
-            self.uses.look_at(decoded);
+            self.facts.look_at(decoded);
             if decoded.class == Class::Left {
                 list.pop();
                 break;
@@ -562,7 +580,7 @@ impl Translator<'_> {
             if self.moved != 0 && self.needs_stack(decoded) {
                 self.move_stack();
             }
-            let (moved, held) = (self.moved, self.held.unwrap_or(0));
+            let (moved, held) = (self.moved, self.held);
             let mut host = self.here();
             self.borrowed = [NONE; TEMPORARIES];
             self.scratch_free = !self.is_lent(SCRATCH);
@@ -578,9 +596,8 @@ impl Translator<'_> {
             if last || decoded.class != Class::Branch {
                 ending = self.one(decoded, number).map_err(|Untranslated| index)?;
             }
-            let place = (decoded.instruction.ip() % PAGE_SIZE as u64) as u16 | u16::from(held) << 12;
-            let borrowed = self.borrowed.iter().rev().fold(0, |all, register| all << 4 | u16::from(*register));
-            self.piece.insns.push(Insn { place, host: (host - entry) as u16, borrowed, moved: moved as i16 });
+            let insn = Insn::new(decoded.instruction.ip(), held, host - entry, self.borrowed, moved);
+            self.piece.insns.push(insn);
         }
         self.move_stack();
         if body == instructions.len() || loops {
@@ -696,7 +713,7 @@ impl Translator<'_> {
     /// Translates one instruction; says how the block ends if it ends there.
     fn one(&mut self, decoded: &Decoded, block: usize) -> Result<Option<Ending>, Untranslated> {
         let moved = self.with_moved_stack(decoded);
-        let instruction = moved.as_ref().unwrap_or(&decoded.instruction);
+        let decoded = moved.as_ref().unwrap_or(decoded);
         match decoded.class {
             Class::Left => return Err(Untranslated),
             Class::Nothing => {}
@@ -704,14 +721,14 @@ impl Translator<'_> {
                 self.leave(Reason::Syscall, block);
                 return Ok(Some(Ending::Closed));
             }
-            Class::Push => self.push(instruction, decoded)?,
-            Class::Pop => self.pop(instruction, decoded)?,
-            Class::Leave => self.leave_frame(instruction)?,
-            Class::Lea => self.lea(instruction, decoded)?,
-            Class::String => self.string(instruction)?,
-            Class::Branch => return self.branch(instruction, decoded).map(Some),
-            Class::Noted => self.noted(instruction, decoded)?,
-            Class::Plain => self.plain(instruction, decoded)?,
+            Class::Push => self.push(decoded)?,
+            Class::Pop => self.pop(decoded)?,
+            Class::Leave => self.leave_frame(&decoded.instruction)?,
+            Class::Lea => self.lea(decoded)?,
+            Class::String => self.string(&decoded.instruction)?,
+            Class::Branch => return self.branch(decoded).map(Some),
+            Class::Noted => self.noted(decoded)?,
+            Class::Plain => self.plain(decoded)?,
         }
         Ok(None)
     }

@@ -77,10 +77,14 @@ pub(super) fn is_odd(instruction: &Instruction) -> bool {
     !usual || is_moffs(instruction) || instruction.is_vsib() || is_bit_string(instruction)
 }
 
+/// Whether an instruction tests a bit, and may change it.
+fn tests_bits(instruction: &Instruction) -> bool {
+    matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc)
+}
+
 /// Whether an instruction takes a bit by a register, and so reaches as far as that says if the other operand is in memory.
 fn is_bit_string(instruction: &Instruction) -> bool {
-    let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
-    bits && instruction.op1_kind() == OpKind::Register
+    tests_bits(instruction) && instruction.op1_kind() == OpKind::Register
 }
 
 /// Whether memory operands, if any, are of the kind that can be confined by a prefix.
@@ -416,11 +420,11 @@ impl Translator<'_> {
     }
 
     /// An instruction that does what it does with its operands, wherever they are.
-    pub(super) fn plain(&mut self, original: &Instruction, decoded: &Decoded) -> Result<(), Untranslated> {
-        if self.copied(original, decoded) || self.homed_in_place(original, decoded) {
+    pub(super) fn plain(&mut self, decoded: &Decoded) -> Result<(), Untranslated> {
+        if self.copied(decoded) || self.homed_in_place(decoded) {
             return Ok(());
         }
-        let mut instruction = *original;
+        let mut instruction = decoded.instruction;
         let back = self.with_host_registers(&mut instruction, decoded.registers)?;
         if decoded.memory {
             self.with_segment(&mut instruction, decoded.registers.used)?;
@@ -434,7 +438,8 @@ impl Translator<'_> {
 
     /// Copies the bytes of an instruction whose registers are all where it looks for them, and whose operand in memory, if
     /// it has one, takes no more than prefixes to confine. Most are so. False if this one isn't.
-    fn copied(&mut self, original: &Instruction, decoded: &Decoded) -> bool {
+    fn copied(&mut self, decoded: &Decoded) -> bool {
+        let original = &decoded.instruction;
         if decoded.registers.used & self.elsewhere != 0 || original.segment_prefix() != Register::None {
             return false;
         }
@@ -460,7 +465,8 @@ impl Translator<'_> {
 
     /// Uses the home of a register as memory operand, if that is the only such operand and the encoding has a place for
     /// it.
-    fn homed_in_place(&mut self, instruction: &Instruction, decoded: &Decoded) -> bool {
+    fn homed_in_place(&mut self, decoded: &Decoded) -> bool {
+        let instruction = &decoded.instruction;
         let Registers { used, written, .. } = decoded.registers;
         if used & self.at_home == 0 || decoded.memory {
             return false;
@@ -470,10 +476,9 @@ impl Translator<'_> {
         let registers = (0..operands).filter(|i| instruction.op_kind(*i) == OpKind::Register);
         let mut homed = registers.filter(|i| is_homed(instruction.op_register(*i)));
         let (Some(operand), None) = (homed.next(), homed.next()) else { return false };
-        let bits = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
         // xchg with memory locks, and what cmpxchg does to an upper half depends on how it ends.
         let others = matches!(instruction.mnemonic(), Mnemonic::Xchg | Mnemonic::Cmpxchg);
-        if bits || others || Self::needs_rcx(instruction, used) {
+        if tests_bits(instruction) || others || Self::needs_rcx(instruction, used) {
             return false;
         }
         let register = instruction.op_register(operand);
@@ -512,11 +517,11 @@ impl Translator<'_> {
     }
 
     /// An address, which isn't accessed.
-    pub(super) fn lea(&mut self, original: &Instruction, decoded: &Decoded) -> Result<(), Untranslated> {
-        if self.copied(original, decoded) {
+    pub(super) fn lea(&mut self, decoded: &Decoded) -> Result<(), Untranslated> {
+        if self.copied(decoded) {
             return Ok(());
         }
-        let mut instruction = *original;
+        let mut instruction = decoded.instruction;
         let target = instruction.op0_register();
         let Some(n) = number(target) else { return Err(Untranslated) };
         if instruction.memory_base().is_ip() {
@@ -549,7 +554,8 @@ impl Translator<'_> {
 
     /// The host register that has what a branch's operand names: the scratch register, unless it is one that the guest's is
     /// in and stays in.
-    pub(super) fn target(&mut self, original: &Instruction, decoded: &Decoded) -> Result<u8, Untranslated> {
+    pub(super) fn target(&mut self, decoded: &Decoded) -> Result<u8, Untranslated> {
+        let original = &decoded.instruction;
         self.scratch_free = false;
         if original.op0_kind() == OpKind::Register {
             let Some(n) = number(original.op0_register()).filter(|_| original.op0_register().is_gpr64()) else {
@@ -564,7 +570,7 @@ impl Translator<'_> {
         }
         // The address may need a register of its own, which the scratch register can be until it is loaded.
         self.scratch_free = true;
-        self.load_operand(original, decoded.registers.used, SCRATCH)?;
+        self.load_operand(decoded, SCRATCH)?;
         self.scratch_free = false;
         // The temporaries keep what they have: a fault of what follows finds the same values there.
         self.give_back();
@@ -572,20 +578,13 @@ impl Translator<'_> {
     }
 
     /// `mov register, operand` for a memory operand of 64 bits.
-    pub(super) fn load_operand(&mut self, original: &Instruction, used: u32, register: u8) -> Result<(), Untranslated> {
-        self.move_operand(original, used, register, Code::Mov_r64_rm64)
+    pub(super) fn load_operand(&mut self, decoded: &Decoded, register: u8) -> Result<(), Untranslated> {
+        self.move_operand(decoded, register, Code::Mov_r64_rm64)
     }
 
-    /// Moves between a host register and the memory operand of an instruction, which uses some of the guest's registers:
-    /// loads it, or stores it for a pop.
-    pub(super) fn move_operand(
-        &mut self,
-        original: &Instruction,
-        used: u32,
-        register: u8,
-        code: Code,
-    ) -> Result<(), Untranslated> {
-        let mut mov = *original;
+    /// Moves between a host register and the memory operand of an instruction: loads it, or stores it for a pop.
+    pub(super) fn move_operand(&mut self, decoded: &Decoded, register: u8, code: Code) -> Result<(), Untranslated> {
+        let mut mov = decoded.instruction;
         mov.set_code(code);
         let (memory, other) = if code == Code::Mov_r64_rm64 { (1, 0) } else { (0, 1) };
         mov.set_op_kind(memory, OpKind::Memory);
@@ -596,10 +595,10 @@ impl Translator<'_> {
             // pop works an address by rsp out when it has moved rsp already.
             move_displacement(&mut mov, 8);
         }
-        let registers = self.uses.of(&mov);
+        let registers = self.facts.of(&mov);
         let back = self.with_host_registers(&mut mov, registers)?;
         debug_assert!(back.0.iter().all(Option::is_none));
-        self.with_segment(&mut mov, used)?;
+        self.with_segment(&mut mov, decoded.registers.used)?;
         mov.set_op_register(other, like(Register::RAX, register));
         confine(&mut mov, self.emit.origin);
         self.emit.instruction(&mov)?;

@@ -66,7 +66,8 @@ impl Translator<'_> {
         Ok(())
     }
 
-    pub(super) fn push(&mut self, instruction: &Instruction, decoded: &Decoded) -> Result<(), Untranslated> {
+    pub(super) fn push(&mut self, decoded: &Decoded) -> Result<(), Untranslated> {
+        let instruction = &decoded.instruction;
         let below = self.moved - 8;
         match instruction.code() {
             Code::Pushq_imm8 | Code::Pushq_imm32 => self.emit.store_stack_imm(below, instruction.immediate(0)),
@@ -79,9 +80,8 @@ impl Translator<'_> {
                 self.emit.store_stack(below, register);
             }
             Code::Push_rm64 if instruction.memory_size() == MemorySize::UInt64 => {
-                let used = decoded.registers.used;
-                let register = self.borrow(used, false)?;
-                self.load_operand(instruction, used, register)?;
+                let register = self.borrow(decoded.registers.used, false)?;
+                self.load_operand(decoded, register)?;
                 self.emit.store_stack(below, register);
             }
             _ => return Err(Untranslated),
@@ -91,7 +91,8 @@ impl Translator<'_> {
         Ok(())
     }
 
-    pub(super) fn pop(&mut self, instruction: &Instruction, decoded: &Decoded) -> Result<(), Untranslated> {
+    pub(super) fn pop(&mut self, decoded: &Decoded) -> Result<(), Untranslated> {
+        let instruction = &decoded.instruction;
         match instruction.code() {
             Code::Pop_r64 | Code::Pop_rm64 if instruction.op0_kind() == OpKind::Register => {
                 let n = number(instruction.op0_register()).ok_or(Untranslated)?;
@@ -119,7 +120,7 @@ impl Translator<'_> {
                 }
                 let register = self.borrow(used, false)?;
                 self.emit.load_stack(register, self.moved);
-                self.move_operand(instruction, used, register, Code::Mov_rm64_r64)?;
+                self.move_operand(decoded, register, Code::Mov_rm64_r64)?;
             }
             _ => return Err(Untranslated),
         }
@@ -148,13 +149,13 @@ impl Translator<'_> {
         }
     }
 
-    /// An instruction whose memory operand by rsp, if it has one, allows for how rsp has moved.
-    pub(super) fn with_moved_stack(&self, decoded: &Decoded) -> Option<Instruction> {
+    /// An instruction whose memory operand by rsp allows for how rsp has moved, if it has one and rsp has.
+    pub(super) fn with_moved_stack(&self, decoded: &Decoded) -> Option<Decoded> {
         let moves = self.moved != 0 && number(decoded.instruction.memory_base()) == Some(RSP);
         moves.then(|| {
-            let mut instruction = decoded.instruction;
-            move_displacement(&mut instruction, self.moved.into());
-            instruction
+            let mut decoded = *decoded;
+            move_displacement(&mut decoded.instruction, self.moved.into());
+            decoded
         })
     }
 

@@ -34,10 +34,11 @@ impl Translator<'_> {
     }
 
     /// An instruction that the unit's pointers tell of.
-    pub(super) fn noted(&mut self, original: &Instruction, decoded: &Decoded) -> Result<(), Untranslated> {
+    pub(super) fn noted(&mut self, decoded: &Decoded) -> Result<(), Untranslated> {
+        let original = &decoded.instruction;
         let address = original.ip() as u32;
         if !decoded.memory {
-            self.plain(original, decoded)?;
+            self.plain(decoded)?;
             self.emit.store_imm(slot::UNIT_LAST, address);
             return Ok(());
         }

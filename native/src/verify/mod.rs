@@ -308,8 +308,8 @@ fn is_bit_string(instruction: &Instruction) -> bool {
     bits && instruction.op0_kind() == OpKind::Memory && instruction.op1_kind() == OpKind::Register
 }
 
-/// Codes of iced's.
-const CODES: usize = 5000;
+/// Codes of iced's, and some to spare.
+pub(crate) const CODES: usize = 5000;
 
 /// Whether an instruction is one that may run in the sandbox at all, whatever its operands in memory.
 pub(crate) fn permitted(instruction: &Instruction) -> bool {
