@@ -70,10 +70,11 @@ impl Plan {
     }
 
     /// Makes it: the interpreter, where the host refuses what the native engine needs. `check` tells whether that will do.
-    pub(crate) fn engine(&mut self, kernel: &Kernel) -> Box<dyn Engine> {
+    /// It `counts` instructions if that is wanted, or costs nothing.
+    pub(crate) fn engine(&mut self, kernel: &Kernel, counts: bool) -> Box<dyn Engine> {
         if self.is_native() {
             let warm_up = if self.choice == EngineChoice::Auto { WARM_UP } else { 0 };
-            match native::engine(kernel, warm_up) {
+            match native::engine(kernel, warm_up, counts) {
                 Ok(engine) => return engine,
                 Err(why) => {
                     if self.choice == EngineChoice::Auto {
@@ -101,8 +102,9 @@ mod native {
         callgate_native::provide_heap();
     }
 
-    pub(super) fn engine(kernel: &Kernel, warm_up: u64) -> io::Result<Box<dyn Engine>> {
-        let mut engine = callgate_native::Native::in_low_memory(&kernel.memory, kernel.cpu)?;
+    pub(super) fn engine(kernel: &Kernel, warm_up: u64, counts: bool) -> io::Result<Box<dyn Engine>> {
+        let setup = callgate_native::Setup { low_memory: true, counts };
+        let mut engine = callgate_native::Native::new(&kernel.memory, kernel.cpu, setup)?;
         engine.warm_up(warm_up);
         Ok(Box::new(engine))
     }
@@ -118,7 +120,7 @@ mod native {
 
     pub(super) fn provide_heap() {}
 
-    pub(super) fn engine(_: &Kernel, _: u64) -> io::Result<Box<dyn Engine>> {
+    pub(super) fn engine(_: &Kernel, _: u64, _: bool) -> io::Result<Box<dyn Engine>> {
         Err(check().err().unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
     }
 }

@@ -72,7 +72,9 @@ impl<'a> Run<'a> {
             timeout: guest.timeout,
             console,
         };
-        let machine = Machine::new(config, |kernel| plan.engine(kernel))
+        // Who doesn't ask for the count doesn't pay for it.
+        let counts = guest.deterministic.is_some() || guest.max_instructions.is_some() || guest.stats;
+        let machine = Machine::new(config, |kernel| plan.engine(kernel, counts))
             .map_err(|errno| Failure::own(format!("the machine can't be made: {}", errno.description())))?;
         plan.check()?;
         Ok(Run { machine, guest, entry, plan })

@@ -1,6 +1,7 @@
 //! How a run ends, and the trait of whatever runs.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::{Cpu, Space};
 
@@ -132,10 +133,17 @@ pub trait Engine {
         Vec::new()
     }
 
+    /// Whether it counts instructions. What doesn't keeps no budgets either, but those of the few instructions that it counts
+    /// all the same: time ends its runs, with [`Exit::Budget`].
+    fn counts(&self) -> bool {
+        true
+    }
+
     /// Several runs in a row begin, until they [end](Self::end). Each may end with [`Exit::Budget`] when it has come a part
-    /// of its way and no more than `slack` instructions are left. And the engine may keep registers of the thread that
-    /// neither Rust nor C uses, such as the base of gs; else `run` leaves all as it was.
-    fn begin(&mut self, _slack: u64) {}
+    /// of its way and no more than `slack` instructions are left, or, if the engine doesn't count, soon after the time
+    /// `within` is over. And the engine may keep registers of the thread that neither Rust nor C uses, such as the base of gs;
+    /// else `run` leaves all as it was.
+    fn begin(&mut self, _slack: u64, _within: Duration) {}
 
     /// They end.
     fn end(&mut self) {}

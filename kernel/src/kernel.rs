@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::rc::{Rc, Weak};
+use std::time::Instant;
 
 use callgate_abi::Handler;
 use callgate_emulator::{CpuModel, Memory};
@@ -39,9 +40,9 @@ pub struct Config {
     pub entry: EntryRoute,
     /// Where the parts of address spaces go.
     pub layout: Layout,
-    /// Virtual clock and seeded randomness, for runs that can be repeated.
+    /// Virtual clock and seeded randomness, for runs that can be repeated. Needs an engine that counts instructions.
     pub deterministic: Option<u64>,
-    /// Instructions in user mode after which the run is ended.
+    /// Instructions in user mode after which the run is ended. Needs an engine that counts them.
     pub max_instructions: Option<u64>,
     /// Time after which the run is ended.
     pub timeout: Option<std::time::Duration>,
@@ -67,9 +68,9 @@ impl Default for Config {
 /// Figures of a run.
 #[derive(Debug, Default)]
 pub struct Stats {
-    /// Instructions executed, in user mode and in the image.
+    /// Instructions executed and counted, in user mode and in the image.
     pub instructions: Cell<u64>,
-    /// Instructions executed in user mode.
+    /// Instructions executed and counted in user mode.
     pub user_instructions: Cell<u64>,
     /// Handlers run, re-runs of parked calls included.
     pub syscalls: Cell<u64>,
@@ -122,6 +123,8 @@ pub struct Kernel {
     pub timers: Timers,
     /// Who waits on futexes.
     pub futexes: crate::futex::Futexes,
+    /// When the turn of the task that runs began, if time is counted and not instructions.
+    pub(crate) turn: Cell<Option<Instant>>,
     /// The files.
     pub vfs: crate::fs::Vfs,
     /// nodename and domainname of uname(2).
@@ -163,6 +166,7 @@ impl Kernel {
             run_queue: RunQueue::default(),
             timers: Timers::default(),
             futexes: Default::default(),
+            turn: Cell::new(None),
             vfs,
             uts: RefCell::default(),
             init: RefCell::default(),

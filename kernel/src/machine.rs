@@ -20,6 +20,11 @@ const SLICE: u64 = 1_000_000;
 /// hundredths of a second later. The program can't tell when that is, and so it may be a few less.
 const SLICE_ALONE: u64 = 16 * SLICE;
 const SLACK: u64 = 1024;
+/// The same as times, for engines that don't count: turns are for others, and who is alone is looked after as often as said.
+const SLICE_TIME: Duration = Duration::from_millis(2);
+const SLICE_TIME_ALONE: Duration = Duration::from_millis(10);
+/// A turn up to a deadline lasts at least so long.
+const LEAST_SLICE_TIME: Duration = Duration::from_micros(50);
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub struct Machine {
     /// The kernel.
     pub kernel: Rc<Kernel>,
     engine: Box<dyn Engine>,
+    /// The engine counts instructions.
+    counts: bool,
     entry: EntryRoute,
     max_instructions: u64,
     deadline: Option<Instant>,
@@ -63,6 +70,7 @@ impl Machine {
         Ok(Machine {
             host_signals: HostSignals::of(&kernel),
             kernel,
+            counts: engine.counts(),
             engine,
             entry: config.entry,
             max_instructions: config.max_instructions.unwrap_or(u64::MAX),
@@ -135,8 +143,11 @@ impl Machine {
             // Whoever is runnable and has no body has exited meanwhile.
             let body = link.body.borrow_mut().take();
             if let Some(mut task) = body {
+                kernel.turn.set((!self.counts).then(Instant::now));
                 let turn = self.run_task(&mut task);
                 self.engine.end();
+                task.cputime = task.own_cputime();
+                kernel.turn.set(None);
                 if let Err(message) = turn {
                     return Outcome::Broken(message);
                 }
@@ -190,19 +201,27 @@ impl Machine {
         kernel.observe(|observer| wants_steps = observer.wants_steps());
         let alone = !wants_steps && is_alone(task) && self.until_limit() > SLICE_ALONE;
         let (mut left, mut slack) = if alone { (SLICE_ALONE, SLACK) } else { (SLICE.min(self.until_limit()), 0) };
-        self.engine.begin(slack);
+        self.engine.begin(slack, self.within(alone));
         while turn == Turn::Continue && left > slack && task.link.state.get() == TaskState::Running {
             let (all, user) = (task.cpu.instructions, task.cpu.user_instructions);
             let exit = if wants_steps { self.step(task) } else { self.engine_run(task, left) };
             kernel.stats.instructions.set(kernel.stats.instructions.get() + task.cpu.instructions - all);
             // Slices and virtual time are the program's own: they pass alike on both routes.
             let user = task.cpu.user_instructions - user;
+            if self.counts {
+                task.cputime += user;
+            }
             left = left.saturating_sub(user);
             kernel.stats.user_instructions.set(kernel.stats.user_instructions.get() + user);
             kernel.clock.advance(user);
             // By reference: the processor waits where it copies what was just written in smaller parts.
             turn = match &exit {
-                Exit::Budget => Turn::Continue,
+                Exit::Budget => {
+                    if !self.counts {
+                        left = 0;
+                    }
+                    Turn::Continue
+                }
                 Exit::Hypercall => task.handle_hypercall()?,
                 Exit::Halt => return Err(format!("the kernel image halted at {:#x}", task.cpu.rip)),
                 Exit::Exception(exception) if task.cpu.cpl == 0 => {
@@ -213,10 +232,21 @@ impl Machine {
             if slack > 0 && !is_alone(task) {
                 // From here on it shares, and how long its turn lasts must not depend on when it began.
                 (left, slack) = (SLICE.min(self.until_limit()), 0);
-                self.engine.begin(slack);
+                self.engine.begin(slack, self.within(false));
             }
         }
         Ok(())
+    }
+
+    /// How long a turn may last, by the host's clock.
+    fn within(&self, alone: bool) -> Duration {
+        match self.kernel.timers.next_deadline().filter(|_| !self.counts) {
+            Some(deadline) => {
+                deadline.saturating_sub(self.kernel.clock.monotonic()).clamp(LEAST_SLICE_TIME, SLICE_TIME)
+            }
+            None if alone => SLICE_TIME_ALONE,
+            None => SLICE_TIME,
+        }
     }
 
     fn engine_run(&mut self, task: &mut Task, budget: u64) -> Exit {

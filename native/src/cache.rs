@@ -13,6 +13,7 @@ use callgate_emulator::{CpuModel, Memory, NumberMap, PAGE_SIZE, PageFlags, Space
 use crate::code::{Code, ReturnStack};
 use crate::context::{Reason, TABLE_ENTRIES};
 use crate::emit::{Emit, JMP};
+use crate::kind::Kind;
 use crate::stubs::Stubs;
 use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, Workshop, crosses, translate};
 use crate::verify::Verifier;
@@ -109,8 +110,7 @@ impl InFrame {
 
 /// All translated code of an engine.
 pub(crate) struct Cache {
-    /// Where the windows are that the code accesses.
-    origin: Origin,
+    kind: Kind,
     code: Code,
     pub(crate) stubs: Stubs,
     shop: Workshop,
@@ -156,14 +156,14 @@ const MANY: usize = 1 << 14;
 const NOWHERE: (u64, Start) = (u64::MAX, Start { block: 0, insn: 0, host: 0, deduct: 0 });
 
 impl Cache {
-    pub(crate) fn new(model: CpuModel, origin: Origin) -> io::Result<Self> {
-        let stubs = Stubs::new(origin);
+    pub(crate) fn new(model: CpuModel, kind: Kind) -> io::Result<Self> {
+        let stubs = Stubs::new(kind);
         let mut code = Code::new()?;
         code.append(&stubs.bytes);
         let mut stack = ReturnStack::new()?;
         stack.set_bottom(code.base() + stubs.bottom as u64);
         Ok(Self {
-            origin,
+            kind,
             code,
             stubs,
             shop: Workshop::new(model),
@@ -374,6 +374,13 @@ impl Cache {
         Some((number as u32, insn as u16, insns[insn]))
     }
 
+    /// Whether the guest's state is whole at an offset: at an instruction's start, or between the rounds of a string
+    /// instruction. Asked by a handler of signals.
+    pub(crate) fn is_whole_at(&self, offset: usize) -> bool {
+        let starts = |(number, _, insn): (u32, u16, Insn)| self.blocks[number as usize].host(insn) as usize == offset;
+        self.instruction_at(offset).is_some_and(starts) || self.stubs.string_at(offset).is_some()
+    }
+
     /// Translates from an address on. None if that can't be: the interpreter finds out why.
     pub(crate) fn translate(&mut self, shared: &Shared, space: &Space, address: u64) -> Option<Start> {
         self.make(shared, space, address, false).map(|(start, _)| start)
@@ -389,7 +396,7 @@ impl Cache {
     ) -> Option<(Start, Option<Landing>)> {
         let began = std::time::Instant::now();
         let frame = fetch(space, address).filter(|_| address < WINDOW)?;
-        if self.origin == Origin::Gs && !std::mem::replace(&mut self.has_table, true) {
+        if self.kind.origin == Origin::Gs && !std::mem::replace(&mut self.has_table, true) {
             let miss = self.miss();
             (0..TABLE_ENTRIES).for_each(|index| shared.set_jump(index, miss, miss));
         }
@@ -427,7 +434,7 @@ impl Cache {
         let request = Request {
             address,
             page: if second.is_some() { &page[..] } else { &page[..PAGE_SIZE] },
-            origin: self.origin,
+            kind: self.kind,
             offset: self.code.len(),
             first_block: self.blocks.len(),
             landing,
@@ -484,7 +491,7 @@ impl Cache {
     fn verify(&mut self, bytes: &[u8]) -> Result<(), crate::verify::Refused> {
         let base = self.code.base();
         let (stubs, blocks) = (&self.stubs, &self.blocks);
-        self.verifier.verify(bytes, base + self.code.len() as u64, self.origin, &|target| {
+        self.verifier.verify(bytes, base + self.code.len() as u64, self.kind, &|target| {
             let offset = target.wrapping_sub(base);
             stubs.is_entry(offset) || blocks.binary_search_by_key(&offset, |block| block.entry.into()).is_ok()
         })
@@ -507,7 +514,7 @@ impl Cache {
             return checked;
         }
         let at = self.code.len();
-        let mut emit = Emit::new(self.origin);
+        let mut emit = Emit::new(self.kind);
         emit.check_budget();
         let branch = emit.branch(JMP);
         emit.resolve(branch, (entry as usize).wrapping_sub(at));
@@ -551,7 +558,7 @@ impl Cache {
                 landing
             }
         };
-        let index = self.origin.jump_index(address);
+        let index = self.kind.origin.jump_index(address);
         shared.set_jump(index, self.host(landing.entry), self.miss());
         // Another address that has the same entry is looked for next.
         if let Some(before) = self.jumps.insert(index as u32, landing.entry) {

@@ -6,6 +6,8 @@
 
 use std::mem::offset_of;
 
+use crate::cache::Cache;
+
 /// The context's distance from the window's base.
 pub(crate) const CONTEXT: i32 = -0x2_0000;
 /// The jump table's distance from the window's base.
@@ -42,8 +44,8 @@ pub(crate) const BUDGET: u8 = 8;
 pub(crate) const STACK: u8 = 11;
 /// The guest registers that live in the context while translated code runs: those whose host registers are taken. They
 /// are ones that compiled code uses little, and r10 isn't among them, in which interpreters' large functions keep what they
-/// use most.
-pub(crate) const HOMED: [u8; 3] = [COUNTER, BUDGET, STACK];
+/// use most. The last of them only if the code counts ([`Kind`](crate::kind::Kind)).
+pub(crate) const HOMED: [u8; 3] = [COUNTER, STACK, BUDGET];
 
 /// Why translated code was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +65,21 @@ pub(crate) enum Reason {
     Fault = 5,
     /// The block `argument` needs the x87 unit, which is the host's.
     Unit = 6,
+    /// A tick of the host's timer came.
+    Stopped = 7,
 }
 
 /// All of them, by number.
-pub(crate) const REASONS: [Reason; 7] =
-    [Reason::Link, Reason::Miss, Reason::Budget, Reason::Syscall, Reason::Interpret, Reason::Fault, Reason::Unit];
+pub(crate) const REASONS: [Reason; 8] = [
+    Reason::Link,
+    Reason::Miss,
+    Reason::Budget,
+    Reason::Syscall,
+    Reason::Interpret,
+    Reason::Fault,
+    Reason::Unit,
+    Reason::Stopped,
+];
 
 /// The state that is shared with translated code, and what entering and leaving it need.
 #[repr(C)]
@@ -75,6 +87,7 @@ pub(crate) struct Context {
     /// The guest's registers while translated code doesn't run; those of `HOMED` always.
     pub(crate) gpr: [u64; 16],
     pub(crate) flags: u64,
+    /// Of code that doesn't count, the guest's r8.
     pub(crate) budget: u64,
     /// The scratch register's content.
     pub(crate) scratch: u64,
@@ -120,6 +133,8 @@ pub(crate) struct Context {
     pub(crate) fault_trap: u64,
     pub(crate) fault_address: u64,
     pub(crate) fault_code: u64,
+    /// The cache whose code runs.
+    pub(crate) cache: *const Cache,
 }
 
 const _: () = assert!(size_of::<Context>() <= CONTEXT_BYTES);

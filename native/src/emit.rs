@@ -3,6 +3,7 @@
 use iced_x86::{Encoder, Instruction};
 
 use crate::context::{BUDGET, CHECK, SCRATCH, STACK, TABLE, slot};
+use crate::kind::Kind;
 use crate::window::Origin;
 
 /// A host register by number, as instructions encode it.
@@ -12,8 +13,7 @@ pub(crate) const RSP: u8 = 4;
 #[derive(Default)]
 pub(crate) struct Emit {
     pub(crate) bytes: Vec<u8>,
-    /// Where the window is that it accesses.
-    pub(crate) origin: Origin,
+    pub(crate) kind: Kind,
     /// Made when it is first needed: it brings tables of half a megabyte.
     encoder: Option<Encoder>,
 }
@@ -23,9 +23,9 @@ pub(crate) struct Emit {
 pub(crate) struct Unencodable;
 
 impl Emit {
-    /// Nothing yet, of code that accesses a kind of window.
-    pub(crate) fn new(origin: Origin) -> Self {
-        Self { origin, ..Self::default() }
+    /// Nothing yet, of code of a kind.
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self { kind, ..Self::default() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -144,7 +144,7 @@ impl Emit {
 
     /// The prefixes that confine an operand in memory.
     pub(crate) fn confine(&mut self) {
-        self.put(self.origin.prefixes());
+        self.put(self.kind.origin.prefixes());
     }
 
     /// `opcode window:[r11d + distance], field`: the guest's stack.
@@ -222,7 +222,7 @@ impl Emit {
     /// `jmp gs:[ecx * 8]`, by its low 29 bits, with the target in rcx.
     pub(crate) fn jump_table(&mut self, target: u8, call: bool) {
         let modrm = if call { 0x14 } else { 0x24 };
-        match self.origin {
+        match self.kind.origin {
             Origin::Gs => {
                 self.store(slot::TARGET, target);
                 self.low_16_to_ecx(target);

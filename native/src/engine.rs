@@ -1,17 +1,19 @@
 //! The engine: translated code where code is hot, the interpreter for the rest, one processor state between them.
 
 use std::io;
+use std::time::Duration;
 
 use callgate_emulator::{
     Cpu, CpuModel, Delivery, Engine, Exit, Interp, Memory, NumberMap, PAGE_SIZE, Space, dr7, reg, rflags, seg,
 };
 
 use crate::cache::{Cache, Start};
-use crate::context::{CONTEXT_BYTES, Context, REASONS, Reason};
+use crate::context::{BUDGET, CONTEXT_BYTES, Context, REASONS, Reason};
 use crate::host::GsBase;
 use crate::side::Sides;
 use crate::signal::{self, Active};
 use crate::stubs::{SAVED_RDI, SAVED_RSI};
+use crate::tick::Tick;
 use crate::translate::MARGIN;
 use crate::unit::Area;
 use crate::window::{Origin, WINDOW};
@@ -28,6 +30,10 @@ const QUICK: u64 = 50_000;
 const CHUNK: u64 = 64;
 /// The usual least budget.
 const LEAST: u64 = 32;
+/// After what time a run ends on its own that isn't one of several.
+const TICK: Duration = Duration::from_millis(10);
+/// Instructions that a tick stands for.
+const IN_A_TICK: u64 = 5_000_000;
 /// Spaces whose warmth is known.
 const MOST_SPACES: usize = 4096;
 /// Counters of addresses that came up.
@@ -39,9 +45,29 @@ const ODD_FLAGS: u64 = rflags::TF | rflags::AC | rflags::RF | rflags::NT | rflag
 /// The trap number of a page fault.
 const PAGE_FAULT: u64 = 14;
 
+/// How an engine is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The program has nothing in the host's first 4 GiB, nor will have: one space at a time is there, where its code is
+    /// faster. Not before Linux's own least address, 64 KiB. As without if something is there all the same.
+    pub low_memory: bool,
+    /// Instructions are counted, and budgets kept. What doesn't count is faster, and its runs end by a timer of the host's,
+    /// for which the engine takes a real-time signal that nobody uses; if that can't be had, it counts.
+    pub counts: bool,
+}
+
+impl Default for Setup {
+    /// Anywhere, counting.
+    fn default() -> Self {
+        Self { low_memory: false, counts: true }
+    }
+}
+
 /// The engine for x86-64 guests on x86-64 hosts.
 pub struct Native {
     interp: Interp,
+    /// What ends runs, if that isn't the count of instructions.
+    tick: Option<Tick>,
     memory: Memory,
     sides: Sides,
     /// gs, which is given back after each run, or at the end of several.
@@ -83,28 +109,17 @@ impl Native {
     ///
     /// # Errors
     /// If the host lacks something, with what.
-    pub fn new(memory: &Memory, model: CpuModel) -> io::Result<Self> {
-        Self::with(memory, model, false)
-    }
-
-    /// The same for a program that has nothing in the host's first 4 GiB, nor will have: one space at a time is there, where
-    /// its code is faster. Not before Linux's own least address, 64 KiB. As `new` if something is there all the same.
-    ///
-    /// # Errors
-    /// As `new`.
-    pub fn in_low_memory(memory: &Memory, model: CpuModel) -> io::Result<Self> {
-        Self::with(memory, model, true)
-    }
-
-    fn with(memory: &Memory, model: CpuModel, low: bool) -> io::Result<Self> {
+    pub fn new(memory: &Memory, model: CpuModel, setup: Setup) -> io::Result<Self> {
         host::check()?;
         signal::install()?;
+        let tick = if setup.counts { None } else { Tick::new().ok() };
         let mut interp = Interp::with_model(memory, model);
         interp.start_quickly(QUICK);
         Ok(Self {
             interp,
             memory: memory.clone(),
-            sides: Sides::new(model, low)?,
+            sides: Sides::new(model, setup.low_memory, tick.is_none())?,
+            tick,
             gs: GsBase::new(),
             keeps_gs: false,
             slack: 0,
@@ -172,6 +187,12 @@ impl Native {
         (exit != Exit::Budget).then_some(exit)
     }
 
+    /// Whether the tick came that ends the turn.
+    #[inline]
+    fn is_due(&self) -> bool {
+        self.tick.as_ref().is_some_and(Tick::is_due)
+    }
+
     /// Whether an address came up often enough.
     fn is_hot(&mut self, address: u64) -> bool {
         if self.interpreted > SOON {
@@ -207,12 +228,12 @@ impl Native {
         if let Some((address, write)) = self.faulted.take() {
             self.sides.now.windows.get(window).fill(space, address, write);
         }
-        while *left > 0 {
+        while *left > 0 && !self.is_due() {
             let mut interpret = CHUNK;
             if Self::suits(cpu, space) {
                 self.sides.now.cache.sync(&self.sides.now.shared, space);
                 if let Ok(start) = self.start(space, cpu.rip)
-                    && *left > MARGIN + u64::from(start.deduct.max(0).unsigned_abs())
+                    && (self.tick.is_some() || *left > MARGIN + u64::from(start.deduct.max(0).unsigned_abs()))
                 {
                     if self.sides.now.windows.get(window).is_stale(space) {
                         window = self.sides.now.windows.of(&self.sides.now.shared, space);
@@ -246,8 +267,9 @@ impl Native {
         let side = &mut self.sides.now;
         let shown = side.windows.get(window);
         let (base, origin, context) = (shown.base(), shown.origin(), shown.context());
-        let wanted = *left - MARGIN;
-        let given = shown.allow(wanted);
+        let counts = side.kind.counts;
+        let wanted = if counts { *left - MARGIN } else { 0 };
+        let given = if counts { shown.allow(wanted) } else { 0 };
         let before = cpu.rflags();
         let with_unit;
         {
@@ -256,7 +278,6 @@ impl Native {
             fields.this = context as u64;
             fields.gpr = cpu.gpr;
             fields.flags = before & FLAGS | rflags::FIXED | rflags::IF;
-            fields.budget = given.wrapping_add_signed(-i64::from(start.deduct));
             fields.fs_base = cpu.seg[seg::FS].base;
             fields.gs_base = cpu.seg[seg::GS].base;
             fields.window = origin;
@@ -270,6 +291,11 @@ impl Native {
             if let Some(block) = block.filter(|_| start.insn > 0) {
                 block.enter(start.insn, side.cache.insns(block)[usize::from(start.insn)], fields);
             }
+            fields.budget = match counts {
+                true => given.wrapping_add_signed(-i64::from(start.deduct)),
+                false => fields.gpr[usize::from(BUDGET)],
+            };
+            fields.cache = &raw const side.cache;
             with_unit = block.is_some_and(|block| block.unit);
             fields.unit_absent = u64::from(!with_unit);
             (fields.unit_last, fields.unit_accessed) = (0, 0);
@@ -280,6 +306,7 @@ impl Native {
         let is_news = signal::tell(context, || Active {
             code: side.cache.range(),
             way_out: side.cache.host(side.cache.stubs.reason(Reason::Fault)),
+            stopped: side.cache.host(side.cache.stubs.reason(Reason::Stopped)),
             miss: side.cache.miss(),
             guard: side.cache.stack.guard(),
             stack_base: side.cache.stack.empty(),
@@ -306,6 +333,9 @@ impl Native {
         let fields = unsafe { &mut *context };
         self.exits[reason(fields.reason) as usize] += 1;
         cpu.mxcsr = fields.mxcsr;
+        if !counts {
+            fields.gpr[usize::from(BUDGET)] = fields.budget;
+        }
         let mut budget = i64::from(fields.budget as i32);
         let number = fields.argument;
         let mut next = Next::Again;
@@ -322,7 +352,7 @@ impl Native {
         let mut fault = None;
         cpu.rip = match reason(fields.reason) {
             Reason::Link => site.map_or(0, |site| side.cache.target(site)),
-            Reason::Miss => match side.origin {
+            Reason::Miss => match side.kind.origin {
                 Origin::Gs => fields.target,
                 Origin::Zero => fields.scratch,
             },
@@ -349,6 +379,10 @@ impl Native {
                 next = Next::Interpret(CHUNK);
                 side.cache.block(number).map_or(0, |block| block.end.into())
             }
+            Reason::Stopped => {
+                next = Next::End(Exit::Budget);
+                mend(&side.cache, fields).0
+            }
             Reason::Fault => match side.cache.check_at(fields.fault_rip.wrapping_sub(side.cache.host(0)) as usize) {
                 Some(block) => {
                     next = used_up();
@@ -365,7 +399,7 @@ impl Native {
         cpu.gpr = fields.gpr;
         let flags = before & !FLAGS | fields.flags & FLAGS;
         cpu.set_rflags(flags);
-        let done = (given as i64 - budget).max(0) as u64;
+        let done = if counts { (given as i64 - budget).max(0) as u64 } else { 0 };
         cpu.instructions += done;
         cpu.user_instructions += done;
         *left -= done;
@@ -409,7 +443,7 @@ fn reason(number: u32) -> Reason {
     REASONS.get(number as usize).copied().unwrap_or(Reason::Fault)
 }
 
-/// After a fault: puts the registers back as they were before the instruction, and gives its address and how many
+/// After a fault, or where it was stopped: puts the registers back as they were before the instruction, and gives its address and how many
 /// instructions were counted but not executed.
 fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
     let mut offset = context.fault_rip.wrapping_sub(cache.host(0)) as usize;
@@ -432,11 +466,12 @@ fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
         debug_assert!(false, "a fault outside of blocks, at {offset:#x}");
         return (0, 0);
     };
-    for (place, register) in insn.borrowed() {
-        context.gpr[usize::from(register)] = context.temporary[place];
-    }
     let block = cache.block(number);
     if let Some(block) = block {
+        // Nothing is borrowed yet where it starts.
+        for (place, register) in insn.borrowed().filter(|_| block.host(insn) as usize != offset) {
+            context.gpr[usize::from(register)] = context.temporary[place];
+        }
         block.leave(index, insn, context);
     }
     let address = block.map_or(0, |block| block.address(insn));
@@ -464,6 +499,7 @@ impl Engine for Native {
             ("syscalls", self.exits[Reason::Syscall as usize]),
             ("untranslated", self.exits[Reason::Interpret as usize]),
             ("faults", self.exits[Reason::Fault as usize]),
+            ("stopped", self.exits[Reason::Stopped as usize]),
             ("blocks", figures.blocks),
             ("translated", figures.translated),
             ("links", figures.links),
@@ -475,12 +511,22 @@ impl Engine for Native {
         ]
     }
 
-    fn begin(&mut self, slack: u64) {
+    fn counts(&self) -> bool {
+        self.tick.is_none()
+    }
+
+    fn begin(&mut self, slack: u64, within: Duration) {
         self.keeps_gs = true;
         self.slack = slack;
+        if let Some(tick) = &self.tick {
+            tick.begin(within);
+        }
     }
 
     fn end(&mut self) {
+        if let Some(tick) = &self.tick {
+            tick.end();
+        }
         self.keeps_gs = false;
         self.slack = 0;
         self.gs.give_back();
@@ -490,6 +536,12 @@ impl Engine for Native {
     /// If `space` is of another memory than the engine.
     fn run(&mut self, cpu: &mut Cpu, space: &mut Space, budget: u64) -> Exit {
         assert!(self.memory.same(space.memory()), "a space of another memory");
+        if !self.keeps_gs && self.tick.is_some() {
+            self.begin(0, TICK);
+            let exit = self.run(cpu, space, budget);
+            self.end();
+            return exit;
+        }
         let mut left = budget;
         if budget < self.least || !Self::suits(cpu, space) && cpu.cpl == 3 {
             return self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);
@@ -503,7 +555,8 @@ impl Engine for Native {
             return self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);
         }
         let exit = self.go(cpu, space, &mut left);
-        self.sides.note(space.id(), budget - left);
+        let ticked = self.tick.is_some() && exit == Exit::Budget;
+        self.sides.note(space.id(), if ticked { IN_A_TICK } else { budget - left });
         exit
     }
 }

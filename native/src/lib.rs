@@ -15,13 +15,15 @@ mod emit;
 mod engine;
 mod enter;
 mod host;
+mod kind;
 mod side;
 mod signal;
 mod stubs;
+mod tick;
 mod translate;
 mod unit;
 mod verify;
 mod window;
 
-pub use engine::Native;
+pub use engine::{Native, Setup};
 pub use host::{check, provide_heap};

@@ -10,6 +10,7 @@ use callgate_emulator::CpuModel;
 
 use crate::cache::{Cache, Figures};
 use crate::enter;
+use crate::kind::Kind;
 use crate::window::{Origin, Shared, Windows};
 
 /// Instructions that others execute without the owner of the window at 0 before one of them gets it: many times what it
@@ -18,26 +19,27 @@ const PATIENCE: u64 = 50_000_000;
 
 /// One side.
 pub(crate) struct Side {
-    pub(crate) origin: Origin,
+    pub(crate) kind: Kind,
     pub(crate) shared: Shared,
     pub(crate) windows: Windows,
     pub(crate) cache: Cache,
 }
 
 impl Side {
-    fn new(model: CpuModel, origin: Origin) -> io::Result<Self> {
+    fn new(model: CpuModel, kind: Kind) -> io::Result<Self> {
         let mut shared = Shared::new()?;
         // SAFETY: all zeros is a valid context, and nobody else has a reference.
         let fields = unsafe { &mut *shared.context() };
         fields.leave = enter::leave as *const () as u64;
-        let windows = Windows::new(&mut shared, origin)?;
-        Ok(Self { origin, shared, windows, cache: Cache::new(model, origin)? })
+        let windows = Windows::new(&mut shared, kind.origin)?;
+        Ok(Self { kind, shared, windows, cache: Cache::new(model, kind)? })
     }
 }
 
 /// The sides that there are.
 pub(crate) struct Sides {
     model: CpuModel,
+    counts: bool,
     /// The one that code runs on.
     pub(crate) now: Side,
     /// Made when it is first needed, unless the host refuses it.
@@ -54,14 +56,14 @@ impl Sides {
     ///
     /// # Errors
     /// What the host says.
-    pub(crate) fn new(model: CpuModel, low: bool) -> io::Result<Self> {
-        let zero = if low { Side::new(model, Origin::Zero).ok() } else { None };
+    pub(crate) fn new(model: CpuModel, low: bool, counts: bool) -> io::Result<Self> {
+        let zero = if low { Side::new(model, Kind { origin: Origin::Zero, counts }).ok() } else { None };
         let owner = zero.is_some().then_some(0);
         let now = match zero {
             Some(side) => side,
-            None => Side::new(model, Origin::Gs)?,
+            None => Side::new(model, Kind { origin: Origin::Gs, counts })?,
         };
-        Ok(Self { model, now, other: None, refused: false, owner, others: 0 })
+        Ok(Self { model, counts, now, other: None, refused: false, owner, others: 0 })
     }
 
     /// Turns to the side of a space. False if it can't be had.
@@ -69,7 +71,7 @@ impl Sides {
     pub(crate) fn turn_to(&mut self, space: u64) -> bool {
         match self.owner {
             None => true,
-            Some(owner) if owner == space && self.now.origin == Origin::Zero => true,
+            Some(owner) if owner == space && self.now.kind.origin == Origin::Zero => true,
             Some(owner) => self.turn_slowly(owner, space),
         }
     }
@@ -86,11 +88,11 @@ impl Sides {
                 side.windows.release(owner);
             }
         }
-        if self.now.origin == origin {
+        if self.now.kind.origin == origin {
             return true;
         }
         if self.other.is_none() && !self.refused {
-            self.other = Side::new(self.model, origin).ok();
+            self.other = Side::new(self.model, Kind { origin, counts: self.counts }).ok();
             self.refused = self.other.is_none();
         }
         match &mut self.other {

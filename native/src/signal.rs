@@ -17,8 +17,9 @@ use crate::context::{Context, Reason};
 pub(crate) struct Active {
     /// First and last address of the code cache.
     pub(crate) code: (u64, u64),
-    /// The way out for faults.
+    /// The ways out for faults, and where the code is stopped.
     pub(crate) way_out: u64,
+    pub(crate) stopped: u64,
     /// The way out for targets that the jump table doesn't know.
     pub(crate) miss: u64,
     /// The return stack's guard, from its first address to the stack's.
@@ -31,7 +32,12 @@ thread_local! {
     static ACTIVE: Cell<Option<Active>> = const { Cell::new(None) };
     /// Its context, or null: the handler notes there what has happened.
     static TOLD: Cell<*mut Context> = const { Cell::new(ptr::null_mut()) };
+    /// The code is to stop, and is executed instruction by instruction up to where it can.
+    static STOPPING: Cell<bool> = const { Cell::new(false) };
 }
+
+/// The trap flag: after the next instruction SIGTRAP comes.
+const TF: i64 = 1 << 8;
 
 /// The signals that the processor's exceptions become.
 const SIGNALS: [libc::c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP];
@@ -139,7 +145,16 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         registers[libc::REG_RIP as usize] = active.miss as i64;
         return;
     }
-    if !(active.code.0..active.code.1).contains(&rip) {
+    let is_ours = (active.code.0..active.code.1).contains(&rip);
+    if signal == libc::SIGTRAP && STOPPING.get() {
+        registers[libc::REG_EFL as usize] &= !TF;
+        STOPPING.set(false);
+        // Else it has left by itself.
+        return if is_ours {
+            stop(registers)
+        };
+    }
+    if !is_ours {
         return pass_on(signal, info, context);
     }
     // SAFETY: as for the registers.
@@ -160,7 +175,33 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         (*context).fault_address = address;
         (*context).fault_code = registers[libc::REG_ERR as usize] as u64;
     }
-    registers[libc::REG_RIP as usize] = active.way_out as i64;
+    leave(registers, active.way_out);
+}
+
+/// Lets execution go on at a way out.
+fn leave(registers: &mut [libc::greg_t; 23], way_out: u64) {
+    registers[libc::REG_RIP as usize] = way_out as i64;
+    registers[libc::REG_EFL as usize] &= !TF;
+    STOPPING.set(false);
+}
+
+/// Has translated code, if that is what was interrupted, leave as soon as the guest's state is whole. Called by handlers of
+/// signals.
+pub(crate) fn stop(registers: &mut [libc::greg_t; 23]) {
+    let rip = registers[libc::REG_RIP as usize] as u64;
+    let active = ACTIVE.get().filter(|active| (active.code.0..active.code.1).contains(&rip));
+    let Some(active) = active else { return };
+    let context = TOLD.get();
+    // SAFETY: `ACTIVE` is set only while its context lives, and while rip is in the code, nobody has a reference to the context
+    // or changes the cache, which `Native::enter` has set there.
+    unsafe {
+        if (*(*context).cache).is_whole_at((rip - active.code.0) as usize) {
+            (*context).fault_rip = rip;
+            return leave(registers, active.stopped);
+        }
+    }
+    STOPPING.set(true);
+    registers[libc::REG_EFL as usize] |= TF;
 }
 
 /// Does what was done with the signal before we came.

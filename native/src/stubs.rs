@@ -6,7 +6,7 @@
 
 use crate::context::{COUNTER, REASONS, Reason, SCRATCH, slot};
 use crate::emit::{Emit, RSP};
-use crate::window::Origin;
+use crate::kind::Kind;
 
 const RSI: u8 = 6;
 const RDI: u8 = 7;
@@ -48,9 +48,9 @@ pub(crate) struct Stubs {
 }
 
 impl Stubs {
-    /// For windows of a kind.
-    pub(crate) fn new(origin: Origin) -> Self {
-        let mut emit = Emit::new(origin);
+    /// For code of a kind.
+    pub(crate) fn new(kind: Kind) -> Self {
+        let mut emit = Emit::new(kind);
         let reasons = REASONS.map(|reason| {
             let start = emit.len();
             emit.store_imm(slot::REASON, reason as u32);

@@ -7,19 +7,20 @@ mod common;
 
 use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, reg, rflags};
 
-use common::{WINDOWS, Windows};
+use callgate_native::Setup;
+use common::SETUPS;
 
 const STACK: u64 = 0x70_0000;
 
 /// Runs code up to its `int 0x80`, translated or not.
-fn run(code: &[u8], translated: Option<Windows>) -> Option<Cpu> {
+fn run(code: &[u8], translated: Option<Setup>) -> Option<Cpu> {
     let memory = Memory::new(16 << 20).expect("memory");
     let (mut cpu, mut space) = common::guest(&memory, code);
     space.map(STACK, memory.alloc().expect("a frame"), PageFlags::USER | PageFlags::WRITE);
     cpu.gpr[reg::RSP] = STACK + 0x800;
     cpu.set_rflags(rflags::FIXED | rflags::IF);
     let exit = match translated {
-        Some(windows) => common::native(&memory, windows)?.run(&mut cpu, &mut space, 100_000),
+        Some(setup) => common::run(&mut *common::native(&memory, setup)?, &mut cpu, &mut space, 100_000),
         None => Interp::new(&memory).run(&mut cpu, &mut space, 100_000),
     };
     assert_eq!(exit, Exit::Interrupt(0x80));
@@ -28,9 +29,11 @@ fn run(code: &[u8], translated: Option<Windows>) -> Option<Cpu> {
 
 fn both(code: &[u8]) -> Option<Cpu> {
     let theirs = run(code, None)?;
-    let state = |cpu: &Cpu| (cpu.rip, cpu.gpr, cpu.rflags(), cpu.instructions);
-    for ours in WINDOWS.into_iter().filter_map(|windows| run(code, Some(windows))) {
-        assert_eq!(state(&ours), state(&theirs));
+    for setup in SETUPS {
+        let Some(ours) = run(code, Some(setup)) else { continue };
+        let count = |cpu: &Cpu| if setup.counts { cpu.instructions } else { 0 };
+        let state = |cpu: &Cpu| (cpu.rip, cpu.gpr, cpu.rflags(), count(cpu));
+        assert_eq!(state(&ours), state(&theirs), "{setup:?}");
     }
     Some(theirs)
 }
@@ -82,18 +85,17 @@ fn a_guest_that_branches_everywhere_finds_its_way() {
             space.map(FIRST + n * PAGE_SIZE as u64, frame.clone(), PageFlags::USER | PageFlags::EXEC);
         }
         cpu.gpr[15] = FIRST;
-        assert_eq!(engine.run(&mut cpu, &mut space, 1_000_000), Exit::Interrupt(0x80));
-        (cpu.rip, cpu.gpr, cpu.instructions)
+        assert_eq!(common::run(engine, &mut cpu, &mut space, 1_000_000), Exit::Interrupt(0x80));
+        (cpu.rip, cpu.gpr)
     };
     let memory = Memory::new(16 << 20).expect("memory");
     let expected = run(&memory, &mut Interp::new(&memory));
-    assert!(expected.2 > 2 * 16 * PAGES);
-    for windows in WINDOWS {
-        let Some(mut native) = common::native(&memory, windows) else { continue };
-        assert_eq!(run(&memory, &mut *native), expected, "{windows:?}");
+    for setup in SETUPS {
+        let Some(mut native) = common::native(&memory, setup) else { continue };
+        assert_eq!(run(&memory, &mut *native), expected, "{setup:?}");
         // It is more than a wide table holds.
         let resets = native.figures().into_iter().find(|(name, _)| *name == "resets");
-        assert!(windows != Windows::Low || resets.is_some_and(|(_, resets)| resets > 0), "{resets:?}");
+        assert!(!setup.low_memory || resets.is_some_and(|(_, resets)| resets > 0), "{resets:?}");
     }
 }
 

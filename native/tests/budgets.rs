@@ -7,7 +7,7 @@
 mod common;
 
 use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, reg};
-use common::{CODE, WINDOWS, guest, native};
+use common::{CODE, COUNTING, guest, native};
 
 /// Code, and a jump back to its start.
 fn looped(mut code: Vec<u8>) -> Vec<u8> {
@@ -50,8 +50,8 @@ fn homing() -> Vec<u8> {
 #[test]
 fn each_budget_is_used_up_exactly() {
     let memory = Memory::new(16 << 20).expect("memory");
-    for windows in WINDOWS {
-        let Some(mut native) = native(&memory, windows) else { continue };
+    for setup in COUNTING {
+        let Some(mut native) = native(&memory, setup) else { continue };
         let mut interp = Interp::new(&memory);
         for code in [computing(), homing()] {
             let [(mut ours, mut our_space), (mut theirs, mut their_space)] = [(); 2].map(|()| guest(&memory, &code));

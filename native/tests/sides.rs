@@ -5,9 +5,11 @@
 
 mod common;
 
+use std::time::Duration;
+
 use callgate_emulator::{Cpu, Engine, Exit, Frame, Memory, PageFlags, Space, reg};
 
-use common::{CODE, WINDOWS, Windows, native};
+use common::{CODE, COUNTING, native};
 
 const DATA: u64 = 0x60_0000;
 /// add qword [rbx], 1; jmp to that
@@ -54,9 +56,9 @@ impl Counter {
 
 #[test]
 fn spaces_change_sides_and_keep_their_memory() {
-    for windows in WINDOWS {
+    for setup in COUNTING {
         let memory = Memory::new(16 << 20).expect("memory");
-        let Some(mut native) = native(&memory, windows) else { continue };
+        let Some(mut native) = native(&memory, setup) else { continue };
         let (mut one, mut other) = (Counter::new(&memory), Counter::new(&memory));
         for round in 0..6 {
             let before = (one.count(), other.count());
@@ -79,12 +81,12 @@ fn spaces_change_sides_and_keep_their_memory() {
 #[test]
 fn engines_that_share_a_thread_keep_apart() {
     let (memory, others) = (Memory::new(16 << 20).expect("memory"), Memory::new(16 << 20).expect("memory"));
-    let Some(mut native) = native(&memory, Windows::Low) else { return };
-    let Some(mut other) = common::native(&others, Windows::Anywhere) else { return };
+    let Some(mut native) = native(&memory, COUNTING[1]) else { return };
+    let Some(mut other) = common::native(&others, COUNTING[0]) else { return };
     let (mut ours, mut theirs) = (Counter::new(&memory), Counter::new(&others));
-    native.begin(0);
+    native.begin(0, Duration::MAX);
     ours.go(&mut *native, 1000);
-    other.begin(0);
+    other.begin(0, Duration::MAX);
     for _ in 0..3 {
         theirs.go(&mut *other, 1000);
         ours.go(&mut *native, 1000);

@@ -10,11 +10,12 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, Privilege, Space, reg, rflags};
 
-use callgate_native::Native;
-use common::{Held, WINDOWS, Windows};
+use callgate_native::{Native, Setup};
+use common::{Held, SETUPS};
 
 const STACK: u64 = 0x70_0000;
 const STACK_PAGES: u64 = 512;
@@ -63,10 +64,10 @@ fn install(signal: libc::c_int, handler: usize, flags: libc::c_int) {
 }
 
 /// The engine, made after the embedding program has installed its handler for faults. None where it can't run.
-fn engine(memory: &Memory, windows: Windows) -> Option<Held> {
+fn engine(memory: &Memory, setup: Setup) -> Option<Held> {
     static HANDLER: Once = Once::new();
     HANDLER.call_once(|| install(libc::SIGSEGV, mend as *const () as usize, libc::SA_SIGINFO | libc::SA_ONSTACK));
-    common::native(memory, windows)
+    common::native(memory, setup)
 }
 
 fn guest(memory: &Memory, rounds: u64) -> (Cpu, Space) {
@@ -81,23 +82,23 @@ fn guest(memory: &Memory, rounds: u64) -> (Cpu, Space) {
     (cpu, space)
 }
 
-/// How a run ends, with its registers, its count and a hash of its stack.
-fn run(engine: &mut dyn Engine, memory: &Memory, rounds: u64) -> (Exit, [u64; 16], u64, u64, u64) {
+/// How a run ends, with its registers and a hash of its stack.
+fn run(engine: &mut dyn Engine, memory: &Memory, rounds: u64) -> (Exit, [u64; 16], u64, u64) {
     let (mut cpu, mut space) = guest(memory, rounds);
-    let exit = engine.run(&mut cpu, &mut space, u64::MAX);
+    let exit = common::run(engine, &mut cpu, &mut space, u64::MAX);
     let mut hash = 0u64;
     for page in 0..STACK_PAGES {
         let mut bytes = [0; PAGE_SIZE];
         space.read(STACK + page * PAGE_SIZE as u64, &mut bytes, Privilege::User).expect("a mapped page");
         hash = bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
     }
-    (exit, cpu.gpr, cpu.rip, cpu.instructions, hash)
+    (exit, cpu.gpr, cpu.rip, hash)
 }
 
 /// Runs the guest while another thread sends this one signals, until some hundreds have come.
-fn under_fire(flags: libc::c_int, windows: Windows) {
+fn under_fire(flags: libc::c_int, setup: Setup) {
     let memory = Memory::new(16 << 20).expect("memory");
-    let Some(mut native) = engine(&memory, windows) else { return };
+    let Some(mut native) = engine(&memory, setup) else { return };
     let expected = run(&mut Interp::new(&memory), &memory, 1);
     install(libc::SIGUSR1, count as *const () as usize, flags | libc::SA_RESTART);
     let stop = AtomicBool::new(false);
@@ -128,17 +129,17 @@ fn under_fire(flags: libc::c_int, windows: Windows) {
 
 #[test]
 fn handlers_of_the_program_run_beside_translated_code() {
-    for windows in WINDOWS {
-        under_fire(0, windows);
-        under_fire(libc::SA_ONSTACK, windows);
+    for setup in SETUPS {
+        under_fire(0, setup);
+        under_fire(libc::SA_ONSTACK, setup);
     }
 }
 
 #[test]
 fn faults_of_other_threads_go_to_the_program() {
     let memory = Memory::new(16 << 20).expect("memory");
-    for windows in WINDOWS {
-        let Some(mut native) = engine(&memory, windows) else { continue };
+    for setup in SETUPS {
+        let Some(mut native) = engine(&memory, setup) else { continue };
         let expected = run(&mut Interp::new(&memory), &memory, 2);
         const PAGES: usize = 64;
         // SAFETY: a fresh reservation, which nobody else knows.
@@ -176,8 +177,8 @@ fn faults_of_other_threads_go_to_the_program() {
 #[test]
 fn system_calls_give_gs_its_base_where_instructions_cannot() {
     let memory = Memory::new(16 << 20).expect("memory");
-    for windows in WINDOWS {
-        let Some(mut native) = engine(&memory, windows) else { continue };
+    for setup in SETUPS {
+        let Some(mut native) = engine(&memory, setup) else { continue };
         native.without_fsgsbase();
         let expected = run(&mut Interp::new(&memory), &memory, 3);
         let gs = gs_base();
@@ -191,18 +192,18 @@ fn system_calls_give_gs_its_base_where_instructions_cannot() {
 #[test]
 fn gs_is_given_back_after_several_runs() {
     let memory = Memory::new(16 << 20).expect("memory");
-    for windows in WINDOWS {
-        let Some(mut native) = engine(&memory, windows) else { continue };
+    for setup in SETUPS {
+        let Some(mut native) = engine(&memory, setup) else { continue };
         let expected = run(&mut Interp::new(&memory), &memory, 3);
         let gs = gs_base();
-        native.begin(0);
+        native.begin(0, Duration::MAX);
         for _ in 0..3 {
             assert_eq!(run(&mut *native, &memory, 3), expected);
         }
         assert_ne!(gs_base(), gs);
         native.end();
         assert_eq!(gs_base(), gs);
-        native.begin(0);
+        native.begin(0, Duration::MAX);
         assert_eq!(run(&mut *native, &memory, 3), expected);
         drop(native);
         assert_eq!(gs_base(), gs);
@@ -230,8 +231,8 @@ fn rounding_and_its_flags_are_the_guests_own() {
     const ROUND_UP: u32 = 0x1f80 | 0x4000;
     let memory = Memory::new(16 << 20).expect("memory");
     let inexact = |mxcsr: u32| mxcsr & INEXACT != 0;
-    for windows in WINDOWS {
-        let Some(mut native) = engine(&memory, windows) else { continue };
+    for setup in SETUPS {
+        let Some(mut native) = engine(&memory, setup) else { continue };
         let mut interp = Interp::new(&memory);
         let mut run = |native: &mut Native, mxcsr: u32, small: f64| {
             let [(mut ours, mut our_space), (mut theirs, mut their_space)] = [(); 2].map(|()| {
@@ -241,7 +242,7 @@ fn rounding_and_its_flags_are_the_guests_own() {
                 (cpu.xmm[0], cpu.xmm[1]) = (u128::from(1f64.to_bits()), u128::from(small.to_bits()));
                 (cpu, space)
             });
-            assert_eq!(native.run(&mut ours, &mut our_space, 1 << 20), Exit::Interrupt(0x80));
+            assert_eq!(common::run(native, &mut ours, &mut our_space, 1 << 20), Exit::Interrupt(0x80));
             let host = host_mxcsr(None);
             assert_eq!(interp.run(&mut theirs, &mut their_space, 1 << 20), Exit::Interrupt(0x80));
             assert_eq!((ours.mxcsr, ours.xmm), (theirs.mxcsr, theirs.xmm));
@@ -251,7 +252,7 @@ fn rounding_and_its_flags_are_the_guests_own() {
         let before = host_mxcsr(None);
         for several in [false, true] {
             if several {
-                native.begin(0);
+                native.begin(0, Duration::MAX);
             }
             for mxcsr in [0x1f80, ROUND_UP] {
                 // The host has rounded meanwhile: that is none of the guest's flags.

@@ -12,7 +12,7 @@ use callgate_emulator::{CpuModel, Interp, rflags};
 use callgate_kernel::fs::tty::Console;
 use callgate_kernel::mm::{Layout, TASK_SIZE};
 use callgate_kernel::{Config, EntryRoute, Machine, Observer, Outcome, Task};
-use callgate_native::Native;
+use callgate_native::{Native, Setup};
 use callgate_tests::compile::{Compiler, compile};
 use callgate_tests::skip;
 
@@ -90,7 +90,7 @@ fn run(program: &str, way: Way) -> Course {
     let config = Config { entry: way.entry, layout: way.layout, deterministic: Some(1), console, ..Config::default() };
     let mut machine = Machine::new(config, |kernel| {
         if way.native {
-            let mut native = Native::new(&kernel.memory, CpuModel::default()).unwrap();
+            let mut native = Native::new(&kernel.memory, CpuModel::default(), Setup::default()).unwrap();
             native.translate_at_once();
             Box::new(native)
         } else {

@@ -1,7 +1,9 @@
 //! Resource usage: getrusage(2), and what wait4(2) tells about a child.
 //!
-//! Quirk: processor time is instructions, see [`crate::time`]; of the other figures only the size of
+//! Quirk: all processor time is user time, see [`crate::time`]; of the other figures only the size of
 //! memory is kept, and it is that of now, not the largest.
+
+use std::time::Duration;
 
 use callgate_abi::{Errno, SYSCALL_DEFINE2};
 use callgate_uapi::resource::{Rusage, Who};
@@ -9,12 +11,11 @@ use callgate_uapi::time::Timeval;
 use callgate_uapi::traced::Out;
 
 use crate::mm::PAGE_SIZE;
-use crate::time::cputime;
 use crate::{Result, Task};
 
-/// The usage of somebody who has executed so many instructions.
-pub fn of_instructions(instructions: u64) -> Rusage {
-    Rusage { ru_utime: Timeval::from_duration(cputime::of_instructions(instructions)), ..Rusage::default() }
+/// The usage of somebody who has run for so many nanoseconds.
+pub fn of_cputime(nanoseconds: u64) -> Rusage {
+    Rusage { ru_utime: Timeval::from_duration(Duration::from_nanos(nanoseconds)), ..Rusage::default() }
 }
 
 /// getrusage(2): what a process, its children or a thread have used.
@@ -42,7 +43,7 @@ mod tests {
     #[test]
     fn usage_has_linuxs_size() {
         assert_eq!(size_of::<Rusage>(), 144);
-        let usage = of_instructions(1_500_000_000);
+        let usage = of_cputime(1_500_000_000);
         assert_eq!(usage.ru_utime, Timeval { tv_sec: 1, tv_usec: 500_000 });
     }
 }

@@ -92,7 +92,7 @@ impl Task {
         let signal = Rc::clone(self.signal());
         signal.threads.borrow_mut().retain(|thread| thread.pid != self.pid());
         kernel.pids.remove_task(self.pid());
-        signal.instructions.set(signal.instructions.get() + self.cpu.user_instructions);
+        signal.cputime.set(signal.cputime.get() + self.own_cputime());
         if signal.threads.borrow().is_empty() {
             let status = signal.group_exit.get().unwrap_or(wait_status);
             exit_notify(self, &signal, status);
@@ -225,7 +225,7 @@ fn do_wait(task: &mut Task, which: Which, options: WaitOptions) -> Result<Option
             pid: child.tgid,
             uid: child.uid.get(),
             status,
-            usage: rusage::of_instructions(child.instructions.get() + child.child_instructions.get()),
+            usage: rusage::of_cputime(child.cputime.get() + child.child_cputime.get()),
         };
         if let Some(status) = child.exit_status.get() {
             if !options.contains(WaitOptions::WEXITED) {
@@ -233,8 +233,8 @@ fn do_wait(task: &mut Task, which: Which, options: WaitOptions) -> Result<Option
             }
             let event = event(status);
             if !keep {
-                let used = child.instructions.get() + child.child_instructions.get();
-                signal.child_instructions.set(signal.child_instructions.get() + used);
+                let used = child.cputime.get() + child.child_cputime.get();
+                signal.child_cputime.set(signal.child_cputime.get() + used);
                 signal.children.borrow_mut().retain(|other| !Rc::ptr_eq(other, child));
                 task.kernel.pids.remove_group(child.tgid);
             }

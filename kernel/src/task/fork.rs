@@ -215,6 +215,7 @@ fn copy_process(task: &mut Task, flags: CloneFlags, args: CloneArgs) -> Result<B
     }
     let mut child = Box::new(Task {
         cpu: task.cpu.clone(),
+        cputime: 0,
         regs,
         regs_changed: false,
         mm,

@@ -65,6 +65,7 @@ impl Task {
             kernel: Rc::clone(kernel),
             link,
             cpu,
+            cputime: 0,
             regs: PtRegs::default(),
             regs_changed: false,
             mm,

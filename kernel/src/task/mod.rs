@@ -43,6 +43,8 @@ pub struct Task {
     pub link: Rc<TaskLink>,
     /// Its processor state while it doesn't run on the core.
     pub cpu: Cpu,
+    /// Its processor time up to now, in nanoseconds, or up to the turn that is on if time is counted and not instructions.
+    pub cputime: u64,
     /// The user registers at kernel entry (`task_pt_regs`).
     pub regs: PtRegs,
     /// Set by whoever changes [`Task::regs`] other than `ax`: they are all written back.
@@ -165,10 +167,10 @@ pub struct SignalStruct {
     pub rlimits: RefCell<Rlimits>,
     /// Real user id, for who waits or signals.
     pub uid: Cell<u32>,
-    /// User instructions executed by all threads so far.
-    pub instructions: Cell<u64>,
-    /// The same of children that were waited for.
-    pub child_instructions: Cell<u64>,
+    /// Processor time of threads that have exited, in nanoseconds.
+    pub cputime: Cell<u64>,
+    /// That of children that were waited for.
+    pub child_cputime: Cell<u64>,
     /// Start, on the monotonic clock.
     pub start_time: Duration,
     /// ITIMER_REAL and alarm(2): deadline, interval, and a generation that outdates old timers.

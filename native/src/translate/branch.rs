@@ -72,13 +72,13 @@ impl Translator<'_> {
     /// Where indirect branches land: makes sure that this is the address that was looked for.
     pub(super) fn land(&mut self) -> usize {
         let address = self.request.address;
-        if self.emit.origin == Origin::Gs {
+        if self.emit.kind.origin == Origin::Gs {
             self.emit.load(SCRATCH, slot::TARGET);
         }
         self.emit.add_address(address, true);
         self.emit.skip_if_rcx_0(0);
         let skipped = self.emit.len();
-        if self.emit.origin == Origin::Zero {
+        if self.emit.kind.origin == Origin::Zero {
             self.emit.add_address(address, false);
         }
         self.branch_to_stub(JMP, self.stubs.reason(Reason::Miss));

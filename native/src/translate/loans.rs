@@ -1,11 +1,12 @@
 //! Where the guest's registers are while a block runs.
 //!
-//! Three of the guest's registers have no host register of their own. A block that uses one of them often borrows it a
+//! Two or three of the guest's registers have no host register of their own. A block that uses one of them often borrows it a
 //! host register whose own guest register the block doesn't use: a loan.
 
 use super::Translator;
 use super::facts::Decoded;
-use crate::context::{COUNTER, Context, HOMED, SCRATCH, STACK, slot};
+use crate::context::{BUDGET, COUNTER, Context, HOMED, SCRATCH, STACK, slot};
+use crate::kind::Kind;
 
 /// Guest registers with names of their own here.
 pub(super) const RCX: u8 = 1;
@@ -36,11 +37,11 @@ pub(super) enum Place {
 }
 
 /// The host register that holds a guest's register when it isn't lent.
-fn host_of(guest: u8) -> Option<u8> {
+fn host_of(kind: Kind, guest: u8) -> Option<u8> {
     match guest {
         RCX => Some(COUNTER),
         RSP => Some(STACK),
-        guest => (!HOMED.contains(&guest)).then_some(guest),
+        guest => (!kind.homed().contains(&guest)).then_some(guest),
     }
 }
 
@@ -73,11 +74,8 @@ pub(crate) fn leave(lent: &Lent, context: &mut Context) {
     }
 }
 
-/// The guest's registers that are usually in the context, one bit each.
-const AT_HOME: u32 = 1 << HOMED[0] | 1 << HOMED[1] | 1 << HOMED[2];
-
-/// Host registers that may be lent, by preference.
-const LENDERS: [u8; 11] = [15, 14, 13, 12, 10, STACK, COUNTER, 5, 3, 7, 6];
+/// Host registers that may be lent, by preference; the last one unless it counts.
+const LENDERS: [u8; 12] = [15, 14, 13, 12, 10, STACK, COUNTER, 5, 3, 7, 6, BUDGET];
 
 impl Translator<'_> {
     /// Where a guest's register is, with the loans of the block at hand.
@@ -86,7 +84,7 @@ impl Translator<'_> {
         if let Some((_, loan)) = loans.clone().find(|(_, loan)| loan.guest == guest) {
             return Place::Host(loan.host);
         }
-        match host_of(guest) {
+        match host_of(self.emit.kind, guest) {
             None => Place::Home(slot::gpr(guest)),
             Some(host) => match loans.find(|(_, loan)| loan.host == host) {
                 Some((place, _)) => Place::Home(slot::lent(place)),
@@ -111,19 +109,23 @@ impl Translator<'_> {
     /// Notes that all registers are where they usually are.
     pub(super) fn set_usual(&mut self) {
         self.lent = [None; HOMED.len()];
-        (self.at_home, self.elsewhere) = (AT_HOME, AT_HOME | 1 << RCX | 1 << RSP);
+        self.at_home = self.emit.kind.homed().iter().fold(0, |set, n| set | 1 << n);
+        self.elsewhere = self.at_home | 1 << RCX | 1 << RSP;
     }
 
     /// What registers of the context that a block uses often are lent, by host registers that it doesn't use at all; those
     /// that it uses in each round, if it `loops`, for which the scratch register may be lent, too.
-    pub(super) fn loans(body: &[Decoded], loops: bool, scratch: bool) -> Lent {
+    pub(super) fn loans(&self, body: &[Decoded], loops: bool) -> Lent {
+        let kind = self.emit.kind;
         let worthwhile = if loops { 1 } else { WORTHWHILE };
         let taken = body.iter().fold(0, |all, one| all | one.registers.used);
         let written = body.iter().fold(0, |all, one| all | one.registers.written);
-        let free = |host: &u8| (0..16).all(|guest| host_of(guest) != Some(*host) || taken >> guest & 1 == 0);
-        let mut lenders = LENDERS.into_iter().filter(free).chain((loops && scratch).then_some(SCRATCH));
+        let free = |host: &u8| (0..16).all(|guest| host_of(kind, guest) != Some(*host) || taken >> guest & 1 == 0);
+        let lenders = &LENDERS[..LENDERS.len() - usize::from(kind.counts)];
+        let scratch = (loops && self.lends_scratch).then_some(SCRATCH);
+        let mut lenders = lenders.iter().copied().filter(free).chain(scratch);
         let mut lent = [None; HOMED.len()];
-        for (loan, guest) in lent.iter_mut().zip(HOMED) {
+        for (loan, guest) in lent.iter_mut().zip(kind.homed().iter().copied()) {
             let uses = body.iter().filter(|one| one.registers.used >> guest & 1 != 0).count();
             if uses < worthwhile {
                 continue;

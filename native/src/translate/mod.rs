@@ -29,8 +29,8 @@ use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, OpKind};
 
 use crate::context::{Context, HOMED, Reason, SCRATCH, TEMPORARIES, slot};
 use crate::emit::{CALL, Emit, JMP, JS};
+use crate::kind::Kind;
 use crate::stubs::Stubs;
-use crate::window::Origin;
 use facts::{Class, Decoded, Facts};
 use loans::Lent;
 
@@ -262,8 +262,7 @@ pub(crate) struct Request<'a> {
     /// Its page's content; with the start of the next page for an instruction that crosses into it, which becomes a
     /// piece of its own.
     pub(crate) page: &'a [u8],
-    /// Where the window is that the piece accesses.
-    pub(crate) origin: Origin,
+    pub(crate) kind: Kind,
     /// Offset in the cache that the piece will have, and the number of its first block.
     pub(crate) offset: usize,
     pub(crate) first_block: usize,
@@ -375,7 +374,7 @@ pub(crate) fn translate(
 ) -> Option<Piece> {
     let mut piece = std::mem::take(&mut shop.spare);
     piece.clear();
-    piece.emit.origin = request.origin;
+    piece.emit.kind = request.kind;
     let mut translator = Translator {
         request,
         stubs,
@@ -543,9 +542,12 @@ impl Translator<'_> {
         let mut checked = Some(self.here());
         let mut place = None;
         let mut counted = None;
-        let goes_unchecked = may_go_unchecked(instructions);
+        let counts = self.emit.kind.counts;
+        let goes_unchecked = counts && may_go_unchecked(instructions);
         // What comes before in line, without a check of its own, may only go on to this if that is in its line.
-        if !is_head && goes_unchecked && self.unchecked.is_none_or(|from| is_near(from, start)) {
+        if !counts {
+            checked = None;
+        } else if !is_head && goes_unchecked && self.unchecked.is_none_or(|from| is_near(from, start)) {
             checked = None;
         } else {
             place = liveness::first_setter(instructions);
@@ -561,14 +563,16 @@ impl Translator<'_> {
             self.check_unit(number);
         }
         if place.is_none() {
-            self.emit.count(count);
+            if counts {
+                self.emit.count(count);
+            }
             counted = Some(self.here());
         }
         self.unchecked = (place.is_none() && goes_unchecked).then_some((start, end));
         let body = instructions.len() - usize::from(instructions.last().is_some_and(Decoded::ends));
         // A block that branches back to its own start lends once for all its rounds.
-        let loops = place.is_some() && branches_to(instructions, start);
-        let lent = Self::loans(&instructions[..body], loops, self.lends_scratch);
+        let loops = (place.is_some() || !counts) && branches_to(instructions, start);
+        let lent = self.loans(&instructions[..body], loops);
         self.lend(lent);
         self.round = loops.then_some((start, self.emit.len()));
         let first = self.piece.insns.len();

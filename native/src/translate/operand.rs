@@ -6,7 +6,7 @@ use iced_x86::{Code, Instruction, MemorySize, Mnemonic, OpKind, Register};
 use super::facts::{Class, Decoded, Registers};
 use super::loans::{Place, RCX, RSP};
 use super::{LONGEST, NONE, Translator, Untranslated};
-use crate::context::{HOMED, SCRATCH, STACK, slot};
+use crate::context::{SCRATCH, STACK, slot};
 use crate::window::Origin;
 
 /// Host registers that are borrowed if the scratch register isn't enough. Not rax, which stands for none; nor those that
@@ -267,7 +267,10 @@ impl Translator<'_> {
     /// Notes that a borrowed register has the same as a guest register of the context has, or will have after the
     /// instruction at hand.
     pub(super) fn note_held(&mut self, register: u8, guest: u8) {
-        if register == SCRATCH && HOMED.contains(&guest) && self.place(guest) == Place::Home(slot::gpr(guest)) {
+        if register == SCRATCH
+            && self.emit.kind.homed().contains(&guest)
+            && self.place(guest) == Place::Home(slot::gpr(guest))
+        {
             self.held = Some(guest);
         }
     }
@@ -428,7 +431,7 @@ impl Translator<'_> {
         let back = self.with_host_registers(&mut instruction, decoded.registers)?;
         if decoded.memory {
             self.with_segment(&mut instruction, decoded.registers.used)?;
-            confine(&mut instruction, self.emit.origin);
+            confine(&mut instruction, self.emit.kind.origin);
         }
         self.emit.instruction(&instruction)?;
         self.put_back(back);
@@ -452,7 +455,11 @@ impl Translator<'_> {
             let (base, index) = (original.memory_base(), original.memory_index());
             let wide = |register: Register| register == Register::None || register.is_gpr64();
             let addressed = base.is_gpr64() || index.is_gpr64();
-            if !(wide(base) && wide(index) && addressed && bytes.len() + self.emit.origin.prefixes().len() <= LONGEST) {
+            if !(wide(base)
+                && wide(index)
+                && addressed
+                && bytes.len() + self.emit.kind.origin.prefixes().len() <= LONGEST)
+            {
                 return false;
             }
             self.emit.confine();
@@ -600,7 +607,7 @@ impl Translator<'_> {
         debug_assert!(back.0.iter().all(Option::is_none));
         self.with_segment(&mut mov, decoded.registers.used)?;
         mov.set_op_register(other, like(Register::RAX, register));
-        confine(&mut mov, self.emit.origin);
+        confine(&mut mov, self.emit.kind.origin);
         self.emit.instruction(&mov)?;
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Translator<'_> {
         let _ = self.with_host_registers(&mut instruction, decoded.registers)?;
         let (base, index) = (instruction.memory_base(), instruction.memory_index());
         let operand = instruction;
-        confine(&mut instruction, self.emit.origin);
+        confine(&mut instruction, self.emit.kind.origin);
         self.emit.instruction(&instruction)?;
         self.emit.store_imm(slot::UNIT_LAST, address);
         self.emit.store_imm(slot::UNIT_ACCESSED, address);

@@ -21,6 +21,7 @@ use iced_x86::{
 };
 
 use crate::context::{BUDGET, CHECK, HOMED, TABLE, TEMPORARIES, slot};
+use crate::kind::Kind;
 use crate::window::Origin;
 
 /// The budget's register.
@@ -262,9 +263,9 @@ fn code_permitted(code: Code) -> bool {
 /// Whether an instruction touches its operands and nothing else that this is about: it doesn't branch, names neither rsp nor
 /// the budget's register and uses neither without naming it, and the only memory it touches, if any, is an operand in the
 /// window. Most instructions are so, and whether they use registers or memory beside their operands depends on their code.
-fn is_simple(instruction: &Instruction, origin: Origin, info: &mut InstructionInfoFactory) -> bool {
+fn is_simple(instruction: &Instruction, kind: Kind, info: &mut InstructionInfoFactory) -> bool {
     static OPERANDS_ONLY: Known = Known::new();
-    let special = |register: Register| matches!(register.full_register(), Register::RSP | COUNT);
+    let special = |register: Register| is_ours(kind, register.full_register());
     let mut memory = 0;
     for i in 0..instruction.op_count() {
         match instruction.op_kind(i) {
@@ -279,7 +280,8 @@ fn is_simple(instruction: &Instruction, origin: Origin, info: &mut InstructionIn
     if memory > 0 {
         let narrow = |register: Register| register == Register::None || register.is_gpr32() && !special(register);
         let addressed = base != Register::None || index != Register::None;
-        let confined = is_based(origin, instruction.memory_segment()) && narrow(base) && narrow(index) && addressed;
+        let confined =
+            is_based(kind.origin, instruction.memory_segment()) && narrow(base) && narrow(index) && addressed;
         let computed = instruction.mnemonic() == Mnemonic::Lea && !base.is_ip() && !special(base) && !special(index);
         if !(computed || confined && instruction.memory_size().size() <= MAX_ACCESS) {
             return false;
@@ -289,9 +291,16 @@ fn is_simple(instruction: &Instruction, origin: Origin, info: &mut InstructionIn
     instruction.flow_control() == FlowControl::Next
         && !is_bit_string(instruction)
         && OPERANDS_ONLY.or_find(instruction.code(), || {
+            // Found for all kinds of code at once.
+            let special = |register: Register| is_ours(Kind { counts: true, ..kind }, register.full_register());
             let info = info.info(instruction);
             info.used_memory().len() <= memory && !info.used_registers().iter().any(|used| special(used.register()))
         })
+}
+
+/// Whether a register isn't the guest's in code of a kind: rsp, and the budget's if it counts.
+fn is_ours(kind: Kind, register: Register) -> bool {
+    register == Register::RSP || kind.counts && register == COUNT
 }
 
 /// Whether an operand's segment is the one whose base is the window's. Those of ds and ss are 0.
@@ -365,13 +374,12 @@ impl Verifier {
         Self { info: InstructionInfoFactory::new(), starts: Vec::new(), targets: Vec::new() }
     }
 
-    /// Verifies code that will lie at `start` and access a window of some kind. `is_entry` says whether other code may be
-    /// branched to at a place.
+    /// Verifies code of a kind that will lie at `start`. `is_entry` says whether other code may be branched to at a place.
     pub(crate) fn verify(
         &mut self,
         code: &[u8],
         start: u64,
-        origin: Origin,
+        kind: Kind,
         is_entry: &dyn Fn(u64) -> bool,
     ) -> Result<(), Refused> {
         let Self { info, starts, targets } = self;
@@ -391,7 +399,7 @@ impl Verifier {
             if instruction.is_invalid() || !permitted(&instruction) {
                 return refuse(Refusal::Instruction);
             }
-            if is_simple(&instruction, origin, info) || counts(&instruction) {
+            if is_simple(&instruction, kind, info) || kind.counts && counts(&instruction) {
                 starts[at] = true;
                 index_ready = leaves_index(&instruction);
                 last_falls_through = true;
@@ -406,15 +414,15 @@ impl Verifier {
                 continue;
             }
             let info = info.info(&instruction);
-            if !registers_allowed(info, &instruction) {
+            if !registers_allowed(info, &instruction, kind) {
                 return refuse(Refusal::Register);
             }
-            if !flow_allowed(&instruction, origin, index_ready) {
+            if !flow_allowed(&instruction, kind.origin, index_ready) {
                 return refuse(Refusal::Branch);
             }
             let indexes = matches!(flow, FlowControl::IndirectBranch | FlowControl::IndirectCall);
-            starts[at] = !indexes || origin == Origin::Zero;
-            if !memory_allowed(info, &instruction, origin) {
+            starts[at] = !indexes || kind.origin == Origin::Zero;
+            if !memory_allowed(info, &instruction, kind) {
                 return refuse(Refusal::Memory);
             }
             index_ready = leaves_index(&instruction);
@@ -457,14 +465,14 @@ fn counts(instruction: &Instruction) -> bool {
     }
 }
 
-/// Whether an instruction leaves alone the registers that are not the guest's: rsp and the budget.
-fn registers_allowed(info: &InstructionInfo, instruction: &Instruction) -> bool {
+/// Whether an instruction leaves alone the registers that are not the guest's.
+fn registers_allowed(info: &InstructionInfo, instruction: &Instruction, kind: Kind) -> bool {
     let uses_stack = matches!(instruction.flow_control(), FlowControl::IndirectCall | FlowControl::Return);
     info.used_registers().iter().all(|used| {
         let reads = matches!(used.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
         match used.register().full_register() {
             Register::RSP => uses_stack,
-            COUNT => reads,
+            COUNT => reads || !kind.counts,
             _ => true,
         }
     })
@@ -503,7 +511,7 @@ fn flow_allowed(instruction: &Instruction, origin: Origin, index_ready: bool) ->
 }
 
 /// Whether all memory that an instruction touches is the window, a slot, or the return stack by call and return.
-fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, origin: Origin) -> bool {
+fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, kind: Kind) -> bool {
     let flow = instruction.flow_control();
     if flow == FlowControl::Return {
         // The stack, and nothing else.
@@ -515,7 +523,7 @@ fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, origin: Ori
     }
     if instruction.is_vsib() {
         // Each element's address is cut to 32 bits, and so the base says.
-        return is_based(origin, instruction.memory_segment()) && instruction.memory_base().is_gpr32();
+        return is_based(kind.origin, instruction.memory_segment()) && instruction.memory_base().is_gpr32();
     }
     // What is relative to rip is the host's code, and none of the guest's business even as an address.
     if instruction.is_string_instruction() || instruction.is_ip_rel_memory_operand() {
@@ -524,8 +532,9 @@ fn memory_allowed(info: &InstructionInfo, instruction: &Instruction, origin: Ori
     if is_bit_string(instruction) {
         return false;
     }
-    let checks = instruction.code() == Code::Movzx_r32_rm8 && instruction.op0_register() == Register::ECX;
-    let allowed = |used: &UsedMemory| in_window(used, origin) || in_slot(used) || checks && is_check(used);
+    let checks =
+        kind.counts && instruction.code() == Code::Movzx_r32_rm8 && instruction.op0_register() == Register::ECX;
+    let allowed = |used: &UsedMemory| in_window(used, kind.origin) || in_slot(used) || checks && is_check(used);
     info.used_memory().iter().all(|used| instruction.mnemonic() == Mnemonic::Lea || allowed(used))
 }
 

@@ -8,10 +8,10 @@ use callgate_emulator::{CpuModel, PAGE_SIZE};
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
 
 use super::Verifier;
-use super::tests::{Numbers, is_tame};
+use super::tests::{KINDS, Numbers, is_tame};
+use crate::kind::Kind;
 use crate::stubs::Stubs;
 use crate::translate::{Request, Workshop, translate};
-use crate::window::Origin;
 
 /// Where the code cache is.
 const BASE: u64 = 0x7000_0000;
@@ -35,7 +35,7 @@ fn pages() -> Vec<Vec<u8>> {
 }
 
 /// Translated code, as it would lie behind the stubs.
-fn pieces(stubs: &Stubs, origin: Origin, numbers: &mut Numbers) -> Vec<Vec<u8>> {
+fn pieces(stubs: &Stubs, kind: Kind, numbers: &mut Numbers) -> Vec<Vec<u8>> {
     let pages = pages();
     let mut pieces = Vec::new();
     let mut shop = Workshop::new(CpuModel::default());
@@ -45,7 +45,7 @@ fn pieces(stubs: &Stubs, origin: Origin, numbers: &mut Numbers) -> Vec<Vec<u8>> 
         let request = Request {
             address: 0x40_0000 + offset,
             page,
-            origin,
+            kind,
             offset: stubs.bytes.len(),
             first_block: 0,
             landing: numbers.next().is_multiple_of(4),
@@ -78,15 +78,12 @@ fn mutate(code: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
 }
 
 /// The slower check: instruction by instruction, and every branch.
-fn check(code: &[u8], start: u64, origin: Origin, is_entry: &dyn Fn(u64) -> bool) {
+fn check(code: &[u8], start: u64, kind: Kind, is_entry: &dyn Fn(u64) -> bool) {
     let mut decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
     let (mut previous, mut starts, mut targets) = (Instruction::default(), HashSet::new(), Vec::new());
     while decoder.can_decode() {
         let instruction = decoder.decode();
-        assert!(
-            !instruction.is_invalid() && is_tame(&instruction, &previous, origin),
-            "{instruction:?} in {code:02x?}"
-        );
+        assert!(!instruction.is_invalid() && is_tame(&instruction, &previous, kind), "{instruction:?} in {code:02x?}");
         starts.insert(instruction.ip());
         if instruction.op_count() > 0 && instruction.op0_kind() == OpKind::NearBranch64 {
             targets.push(instruction.near_branch_target());
@@ -98,18 +95,18 @@ fn check(code: &[u8], start: u64, origin: Origin, is_entry: &dyn Fn(u64) -> bool
     }
 }
 
-fn mistakes(origin: Origin, cases: u64) {
-    let stubs = Stubs::new(origin);
+fn mistakes(kind: Kind, cases: u64) {
+    let stubs = Stubs::new(kind);
     let is_entry = |target: u64| stubs.is_entry(target.wrapping_sub(BASE));
     let start = BASE + stubs.bytes.len() as u64;
     // One for all, as an engine has it.
     let mut verifier = Verifier::new();
-    let mut verify = |code: &[u8]| verifier.verify(code, start, origin, &is_entry);
+    let mut verify = |code: &[u8]| verifier.verify(code, start, kind, &is_entry);
     let mut numbers = Numbers(setting("CALLGATE_SEED", 0x9e37_79b9_7f4a_7c15));
-    let pieces = pieces(&stubs, origin, &mut numbers);
+    let pieces = pieces(&stubs, kind, &mut numbers);
     for piece in &pieces {
         assert_eq!(verify(piece), Ok(()), "{piece:02x?}");
-        check(piece, start, origin, &is_entry);
+        check(piece, start, kind, &is_entry);
     }
     let mut accepted = 0u64;
     for case in 0..cases {
@@ -125,16 +122,16 @@ fn mistakes(origin: Origin, cases: u64) {
         }
         if verify(&code).is_ok() {
             accepted += 1;
-            check(&code, start, origin, &is_entry);
+            check(&code, start, kind, &is_entry);
         }
     }
-    eprintln!("{origin:?}: {cases} cases, {accepted} accepted");
+    eprintln!("{kind:?}: {cases} cases, {accepted} accepted");
     assert!(accepted > cases / 50, "{accepted} of {cases} accepted");
 }
 
 #[test]
 fn what_is_accepted_of_code_with_mistakes_is_tame() {
-    for origin in [Origin::Gs, Origin::Zero] {
-        mistakes(origin, setting("CALLGATE_CASES", CASES) / 2);
+    for kind in KINDS {
+        mistakes(kind, setting("CALLGATE_CASES", CASES) / KINDS.len() as u64);
     }
 }

@@ -4,6 +4,7 @@ use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic
 
 use super::{Refusal, Verifier};
 use crate::context::{CHECK, TABLE, slot};
+use crate::kind::Kind;
 use crate::window::Origin;
 
 const START: u64 = 0x7000_0000;
@@ -13,15 +14,28 @@ const ENTRY: u64 = 0x6fff_f000;
 const END: [u8; 2] = [0xeb, 0xfe];
 
 const ORIGINS: [Origin; 2] = [Origin::Gs, Origin::Zero];
+const AT_GS: Kind = Kind { origin: Origin::Gs, counts: true };
+/// All that there are.
+pub(super) const KINDS: [Kind; 4] = [
+    AT_GS,
+    Kind { origin: Origin::Zero, counts: true },
+    Kind { origin: Origin::Gs, counts: false },
+    Kind { origin: Origin::Zero, counts: false },
+];
 
-/// Of code for a window at gs.
+/// Of code for a window at gs, which counts.
 fn check(code: &[u8]) -> Result<(), Refusal> {
-    check_for(Origin::Gs, code)
+    check_of(AT_GS, code)
 }
 
+/// Of code that counts.
 fn check_for(origin: Origin, code: &[u8]) -> Result<(), Refusal> {
+    check_of(Kind { origin, counts: true }, code)
+}
+
+fn check_of(kind: Kind, code: &[u8]) -> Result<(), Refusal> {
     let code: Vec<u8> = code.iter().chain(&END).copied().collect();
-    Verifier::new().verify(&code, START, origin, &|target| target == ENTRY).map_err(|refused| refused.why)
+    Verifier::new().verify(&code, START, kind, &|target| target == ENTRY).map_err(|refused| refused.why)
 }
 
 /// The bytes of an absolute operand at `gs:[slot]`, after opcode and with a register field.
@@ -158,6 +172,11 @@ fn the_budget_is_checked_in_one_way() {
     for (code, distance) in bad {
         assert_eq!(at(code, distance), Err(Refusal::Memory), "{code:02x?}");
     }
+    // Where r8 is the guest's, it may have any value.
+    let good = [&[0x65, 0x42, 0x0f, 0xb6, 0x0c, 0x45][..], &CHECK.to_le_bytes()].concat();
+    for kind in KINDS {
+        assert_eq!(check_of(kind, &good), if kind.counts { Ok(()) } else { Err(Refusal::Memory) });
+    }
 }
 
 #[test]
@@ -219,8 +238,12 @@ fn the_stack_pointer_and_the_budget_are_nobodys() {
         &[0x49, 0x87, 0xc8],       // xchg r8, rcx
         &[0x49, 0x89, 0xc8],       // mov r8, rcx
     ];
-    for code in bad {
-        assert_eq!(check(code), Err(Refusal::Register), "{code:02x?}");
+    for (n, code) in bad.into_iter().enumerate() {
+        for kind in KINDS {
+            // What is about r8 is the guest's where nothing is counted.
+            let permitted = n >= 4 && !kind.counts;
+            assert_eq!(check_of(kind, code), if permitted { Ok(()) } else { Err(Refusal::Register) }, "{code:02x?}");
+        }
     }
 }
 
@@ -289,14 +312,14 @@ fn the_wide_table_is_read_in_one_way() {
 
 #[test]
 fn code_may_not_run_out() {
-    assert!(Verifier::new().verify(&[0x90, 0x48, 0x01, 0xc8], START, Origin::Gs, &|_| false).is_err());
-    assert!(Verifier::new().verify(&[0x48, 0x01, 0xc8], START, Origin::Gs, &|_| false).is_err());
-    assert!(Verifier::new().verify(&[0x48, 0x01], START, Origin::Gs, &|_| false).is_err());
+    assert!(Verifier::new().verify(&[0x90, 0x48, 0x01, 0xc8], START, AT_GS, &|_| false).is_err());
+    assert!(Verifier::new().verify(&[0x48, 0x01, 0xc8], START, AT_GS, &|_| false).is_err());
+    assert!(Verifier::new().verify(&[0x48, 0x01], START, AT_GS, &|_| false).is_err());
 }
 
 /// What an accepted instruction must at least be, found in another way: from its operands, not from what iced says that
 /// it uses.
-pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction, origin: Origin) -> bool {
+pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction, kind: Kind) -> bool {
     let memory = (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory);
     let (base, index) = (instruction.memory_base(), instruction.memory_index());
     let gathers = instruction.is_vsib() && (index.is_xmm() || index.is_ymm()) && base.is_gpr32();
@@ -324,7 +347,7 @@ pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction, origin:
     let displacement = instruction.memory_displacement64() as i64;
     let addressed = base != Register::None || index != Register::None;
     let segment = instruction.memory_segment();
-    let in_window = (origin == Origin::Gs) == (segment == Register::GS)
+    let in_window = (kind.origin == Origin::Gs) == (segment == Register::GS)
         && segment != Register::FS
         && narrow(base)
         && (narrow(index) || gathers)
@@ -334,11 +357,12 @@ pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction, origin:
         && ((i64::from(slot::gpr(8))..i64::from(slot::REASON) + 8).contains(&displacement)
             || (i64::from(slot::UNIT_ABSENT)..=i64::from(slot::UNIT_OPERAND)).contains(&displacement));
     // Between the guards, whatever 32 bits say.
-    let checks = instruction.memory_segment() == Register::GS
+    let checks = kind.counts
+        && instruction.memory_segment() == Register::GS
         && (instruction.code(), instruction.op0_register()) == (Code::Movzx_r32_rm8, Register::ECX)
         && (base, index, instruction.memory_index_scale()) == (Register::None, Register::R8, 2)
         && displacement == i64::from(CHECK);
-    let through_table = match origin {
+    let through_table = match kind.origin {
         Origin::Gs => previous.mnemonic() == Mnemonic::Movzx && displacement == i64::from(TABLE),
         Origin::Zero => segment == Register::GS && index == Register::ECX && displacement == 0,
     };
@@ -394,7 +418,7 @@ fn what_is_accepted_of_random_code_is_tame() {
         &[0x65, 0x67, 0xff, 0x24, 0xcd, 0, 0, 0, 0],
     ];
     for round in 0..500_000 {
-        let origin = ORIGINS[numbers.next() as usize % 2];
+        let kind = KINDS[numbers.next() as usize % KINDS.len()];
         let mut code: Vec<u8> = if round % 2 == 0 {
             (0..1 + numbers.next() % 12).map(|_| numbers.next() as u8).collect()
         } else {
@@ -407,7 +431,7 @@ fn what_is_accepted_of_random_code_is_tame() {
             code
         };
         code.extend(END);
-        if verifier.verify(&code, START, origin, &|target| target == ENTRY).is_err() {
+        if verifier.verify(&code, START, kind, &|target| target == ENTRY).is_err() {
             continue;
         }
         accepted += 1;
@@ -415,7 +439,7 @@ fn what_is_accepted_of_random_code_is_tame() {
         let mut previous = Instruction::default();
         while decoder.can_decode() {
             let instruction = decoder.decode();
-            assert!(is_tame(&instruction, &previous, origin), "{instruction:?} in {code:02x?}");
+            assert!(is_tame(&instruction, &previous, kind), "{instruction:?} in {code:02x?}");
             previous = instruction;
         }
     }

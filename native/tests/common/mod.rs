@@ -3,8 +3,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use callgate_emulator::{Cpu, CpuModel, Memory, PageFlags, Space};
-use callgate_native::Native;
+use callgate_emulator::{Cpu, CpuModel, Engine, Exit, Memory, PageFlags, Space};
+use callgate_native::{Native, Setup};
 
 /// Where a guest's code is.
 pub(crate) const CODE: u64 = 0x40_0000;
@@ -20,16 +20,25 @@ pub(crate) fn guest(memory: &Memory, code: &[u8]) -> (Cpu, Space) {
     (cpu, space)
 }
 
-/// Where an engine has its windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Windows {
-    Anywhere,
-    /// The first of them in the host's first 4 GiB.
-    Low,
-}
+/// Engines whose budgets are kept.
+#[allow(dead_code, reason = "not of interest in each test program")]
+pub(crate) const COUNTING: [Setup; 2] =
+    [Setup { low_memory: false, counts: true }, Setup { low_memory: true, counts: true }];
+/// And those whose runs end by time.
+#[allow(dead_code, reason = "not of interest in each test program")]
+pub(crate) const SETUPS: [Setup; 4] =
+    [COUNTING[0], COUNTING[1], Setup { low_memory: false, counts: false }, Setup { low_memory: true, counts: false }];
 
-/// All that there are.
-pub(crate) const WINDOWS: [Windows; 2] = [Windows::Anywhere, Windows::Low];
+/// Runs as many instructions as said, or until something happens, however often time is over until then.
+#[allow(dead_code, reason = "not of interest in each test program")]
+pub(crate) fn run(engine: &mut dyn Engine, cpu: &mut Cpu, space: &mut Space, budget: u64) -> Exit {
+    loop {
+        match engine.run(cpu, space, budget) {
+            Exit::Budget if !engine.counts() => {}
+            exit => return exit,
+        }
+    }
+}
 
 /// An engine, and what keeps others from the host's first 4 GiB while it may have them.
 pub(crate) struct Held {
@@ -52,23 +61,22 @@ impl DerefMut for Held {
 }
 
 /// An engine that translates whatever comes up. None where it can't run, and says why.
-pub(crate) fn native(memory: &Memory, windows: Windows) -> Option<Held> {
+pub(crate) fn native(memory: &Memory, setup: Setup) -> Option<Held> {
     static LOW: Mutex<()> = Mutex::new(());
-    let is_low = windows == Windows::Low;
     // What a test has panicked with is that test's affair.
-    let low = is_low.then(|| LOW.lock().unwrap_or_else(PoisonError::into_inner));
-    let made = if is_low { Native::in_low_memory } else { Native::new }(memory, CpuModel::default());
-    let mut native = match made {
+    let low = setup.low_memory.then(|| LOW.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut native = match Native::new(memory, CpuModel::default(), setup) {
         Ok(native) => native,
         Err(error) => {
             eprintln!("skipped: {error}");
             return None;
         }
     };
-    if is_low && !native.has_low_window() {
+    if setup.low_memory && !native.has_low_window() {
         eprintln!("skipped: something is in the host's first 4 GiB");
         return None;
     }
+    assert_eq!(native.counts(), setup.counts);
     native.translate_at_once();
     Some(Held { native, _low: low })
 }

@@ -1,10 +1,12 @@
 //! Runs cases on the core.
 
+use std::time::Duration;
+
 use callgate_emulator::{
     Cpu, CpuModel, DescriptorTable, Engine, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFlags, Space, seg,
 };
 
-use callgate_native::Native;
+use callgate_native::{Native, Setup};
 
 use crate::native::is_intel;
 use crate::report::Options;
@@ -21,6 +23,10 @@ const END: [u8; 2] = [0xcd, 0x80];
 const END_VECTOR: u8 = 0x80;
 /// More instructions than a case executes.
 const BUDGET: u64 = 1_000_000;
+
+/// What ends runs that count nothing, and more of that than a case meets.
+const TICK: Duration = Duration::from_micros(100);
+const MOST_TICKS: u32 = 100_000;
 
 /// Where its descriptor table is, for ring 0 only.
 pub(crate) const GDT_BASE: u64 = 0x0f00_0000;
@@ -84,9 +90,9 @@ impl Ours {
         fresh.seg[seg::CS].selector = USER_CS;
         fresh.seg[seg::SS].selector = USER_DS;
         let engine: Box<dyn Engine> = if options.translated {
-            let new = if options.low { Native::in_low_memory } else { Native::new };
-            let mut native = new(&memory, CpuModel::default()).ok()?;
-            if options.low && !native.has_low_window() {
+            let setup = Setup { low_memory: options.low, counts: !options.uncounted };
+            let mut native = Native::new(&memory, CpuModel::default(), setup).ok()?;
+            if options.low && !native.has_low_window() || native.counts() != setup.counts {
                 return None;
             }
             native.translate_at_once();
@@ -121,17 +127,25 @@ impl Ours {
             Pace::Parts(seed) => Some((Rng::new(seed, 0), 1 + seed % 13)),
             _ => None,
         };
+        // What doesn't count has no budgets: its pace is the timer's.
+        let counts = self.engine.counts();
+        let mut ticks = 0;
         let exit = loop {
+            if !counts {
+                self.engine.begin(0, TICK);
+            }
             let budget = match (pace, &mut rng) {
                 (_, Some((rng, most))) => 1 + rng.below(*most),
                 (Pace::Steps, _) => 1,
                 _ => BUDGET,
             };
             let exit = self.engine.run(&mut cpu, &mut self.space, budget);
-            if exit != Exit::Budget || cpu.instructions >= BUDGET {
+            ticks += u32::from(!counts);
+            if exit != Exit::Budget || cpu.instructions >= BUDGET || ticks == MOST_TICKS {
                 break exit;
             }
         };
+        self.engine.end();
         state.branched = 0;
         state.trap = match exit {
             Exit::Interrupt(END_VECTOR) => {

@@ -20,6 +20,8 @@ pub struct Options {
     pub translated: bool,
     /// And has its window in the host's first 4 GiB, as one job of a process can.
     pub low: bool,
+    /// And counts no instructions: a timer stops it anywhere, now and then.
+    pub uncounted: bool,
     /// At most so many mismatches of one code are kept.
     pub keep: usize,
     /// How many work at it at a time.
@@ -28,7 +30,8 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, cases: 300_000, first: 0, only: None, translated: false, low: false, keep: 2, jobs: 1 }
+        let (translated, low, uncounted) = (false, false, false);
+        Self { seed: 1, cases: 300_000, first: 0, only: None, translated, low, uncounted, keep: 2, jobs: 1 }
     }
 }
 
@@ -131,7 +134,7 @@ pub struct Report {
     pub cases: u64,
     /// Of these, programs of many instructions.
     pub programs: u64,
-    /// Instructions that the core executed for all of them.
+    /// Instructions that the core executed for all of them, as far as it counted.
     pub executed: u64,
     /// Of these, cases that ended in an exception.
     pub exceptions: u64,

@@ -21,6 +21,12 @@ fn translated_code_in_low_memory_is_too() {
     check(Options { seed: 3, cases: 100_000, translated: true, low: true, ..Options::default() });
 }
 
+#[test]
+fn translated_code_that_counts_nothing_is_too() {
+    check(Options { seed: 4, cases: 50_000, translated: true, uncounted: true, ..Options::default() });
+    check(Options { seed: 5, cases: 50_000, translated: true, uncounted: true, low: true, ..Options::default() });
+}
+
 fn check(options: Options) {
     match run(&options) {
         Ok(report) => {

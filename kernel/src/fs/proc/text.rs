@@ -148,8 +148,8 @@ pub(super) fn status(link: &TaskLink, mm: Option<&Mm>, umask: u32, fd_size: usiz
 pub(super) fn stat(link: &TaskLink, mm: Option<&Mm>) -> String {
     let signal = &link.signal;
     let parent = signal.parent.borrow().upgrade().map_or(0, |parent| parent.tgid);
-    // Clock ticks of 10 ms; an instruction counts as a nanosecond.
-    let ticks = |instructions: u64| instructions / 10_000_000;
+    // Clock ticks of 10 ms.
+    let ticks = |nanoseconds: u64| nanoseconds / 10_000_000;
     let start = signal.start_time.as_millis() / 10;
     let (vsize, rss) = mm.map_or((0, 0), |mm| (mm.total_vm() * PAGE_SIZE, mm.resident()));
     let code = mm.and_then(|mm| mm.vmas().find(|vma| vma.prot.contains(Prot::EXEC)).map(|vma| (vma.start, vma.end)));
@@ -170,9 +170,9 @@ pub(super) fn stat(link: &TaskLink, mm: Option<&Mm>) -> String {
         0,
         0,
         0,
-        ticks(signal.instructions.get()).into(),
+        ticks(signal.cputime.get()).into(),
         0,
-        ticks(signal.child_instructions.get()).into(),
+        ticks(signal.child_cputime.get()).into(),
         0,
         20,
         0,

@@ -1,0 +1,20 @@
+//! The kinds of translated code. A cache is all of one.
+
+use crate::context::HOMED;
+use crate::window::Origin;
+
+/// What the code of a cache has in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// Where the window is that it accesses.
+    pub(crate) origin: Origin,
+    /// It counts its instructions, in a register that the guest's r8 has otherwise. What doesn't is stopped by a signal.
+    pub(crate) counts: bool,
+}
+
+impl Kind {
+    /// The guest's registers that have no host register of their own.
+    pub(crate) fn homed(self) -> &'static [u8] {
+        if self.counts { &HOMED } else { &HOMED[..HOMED.len() - 1] }
+    }
+}
