@@ -545,9 +545,8 @@ impl Translator<'_> {
         let counts = self.emit.kind.counts;
         let goes_unchecked = counts && may_go_unchecked(instructions);
         // What comes before in line, without a check of its own, may only go on to this if that is in its line.
-        if !counts {
-            checked = None;
-        } else if !is_head && goes_unchecked && self.unchecked.is_none_or(|from| is_near(from, start)) {
+        let follows = !is_head && goes_unchecked && self.unchecked.is_none_or(|from| is_near(from, start));
+        if !counts || follows {
             checked = None;
         } else {
             place = liveness::first_setter(instructions);
