@@ -141,15 +141,15 @@ impl Native {
         self.warm_up = instructions;
     }
 
-    /// Whether a space is still to be left to the interpreter.
-    fn is_cold(&mut self, space: &Space) -> bool {
+    /// How many instructions of a space are still to be left to the interpreter.
+    fn cold(&mut self, space: &Space) -> u64 {
         if self.warm_up == 0 {
-            return false;
+            return 0;
         }
         if self.warmth.len() > MOST_SPACES {
             self.warmth.clear();
         }
-        *self.warmth.entry(space.id()).or_default() < self.warm_up
+        self.warm_up.saturating_sub(*self.warmth.entry(space.id()).or_default())
     }
 
     /// Translates whatever comes up, at once, whatever the budget: for tests of translated code.
@@ -546,10 +546,13 @@ impl Engine for Native {
         if budget < self.least || !Self::suits(cpu, space) && cpu.cpl == 3 {
             return self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);
         }
-        if cpu.cpl == 3 && self.is_cold(space) {
-            let exit = self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);
+        let cold = if cpu.cpl == 3 { self.cold(space) } else { 0 };
+        if cold > 0 {
+            let exit = self.interpret(cpu, space, &mut left, cold);
             *self.warmth.entry(space.id()).or_default() += budget - left;
-            return exit;
+            if exit.is_some() || left == 0 {
+                return exit.unwrap_or(Exit::Budget);
+            }
         }
         if !self.sides.turn_to(space.id()) {
             return self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);

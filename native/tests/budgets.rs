@@ -66,3 +66,19 @@ fn each_budget_is_used_up_exactly() {
         }
     }
 }
+
+#[test]
+fn what_is_left_to_the_interpreter_at_first_ends_within_a_run() {
+    const BUDGET: u64 = 1_000_000;
+    const WARM_UP: u64 = 10_000;
+    let memory = Memory::new(16 << 20).expect("memory");
+    for setup in COUNTING {
+        let Some(mut native) = native(&memory, setup) else { continue };
+        native.warm_up(WARM_UP);
+        let (mut cpu, mut space) = guest(&memory, &looped(vec![0x90; 50]));
+        assert_eq!(native.run(&mut cpu, &mut space, BUDGET), Exit::Budget);
+        assert_eq!(cpu.instructions, BUDGET);
+        let count = native.figures().into_iter().find(|(name, _)| *name == "interpreted").map_or(0, |(_, count)| count);
+        assert!((WARM_UP..2 * WARM_UP).contains(&count), "{count} interpreted");
+    }
+}
