@@ -135,7 +135,7 @@ pub(crate) struct GuestArgs {
     /// End the run after so many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) timeout: Option<Duration>,
-    /// Print figures of the run on standard error: `callgate: stats: key=value …`.
+    /// Count instructions, and print figures of the run on standard error: `callgate: stats: key=value …`.
     #[arg(long)]
     pub(crate) stats: bool,
     /// The program, as a path or as a name to be found in PATH, and its arguments.

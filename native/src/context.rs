@@ -38,7 +38,8 @@ pub(crate) const TEMPORARIES: usize = 4;
 pub(crate) const SCRATCH: u8 = 1;
 /// The host register that holds the guest's rcx.
 pub(crate) const COUNTER: u8 = 9;
-/// The host register that counts the budget down, in 32 bits: its upper half is always 0.
+/// The host register that counts the budget down, in 32 bits: its upper half is always 0. In code that doesn't count it is
+/// the guest's register of the same name.
 pub(crate) const BUDGET: u8 = 8;
 /// The host register that holds the guest's rsp.
 pub(crate) const STACK: u8 = 11;

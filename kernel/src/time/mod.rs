@@ -5,8 +5,8 @@
 //!
 //! Quirks:
 //! - Monotonic time counts from the machine's start, and boot time is the same.
-//! - Processor time is the number of instructions executed, a nanosecond each, all of it user time:
-//!   it is the same in every run, whatever the engine.
+//! - Processor time is the number of instructions executed, a nanosecond each, if the engine counts them: it is the same in
+//!   every run, whatever the engine. Else it is the host's time. All of it is user time.
 //! - Nobody can set a clock: EPERM.
 
 mod clock;

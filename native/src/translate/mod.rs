@@ -6,13 +6,13 @@
 //! - the guest's rsp is in r11, since rsp points to the return stack, and its rcx in r9, since rcx is free for whatever
 //!   an instruction needs, above all for tests that don't touch the flags; if it has what a register of the context has,
 //!   [`Insn`] says so, since the next instruction may count on it;
-//! - r8 counts the budget down;
-//! - the guest's r8, r9 and r11 live in the context, or for a block in registers that it doesn't use ([`loans`]).
+//! - the guest's r9 and r11 live in the context, or for a block in registers that it doesn't use ([`loans`]);
+//! - in code that counts so does r8, where it counts the budget down.
 //!
-//! So every instruction's start can be entered, and a fault finds the state from before the instruction but for a few
-//! borrowed registers, which [`Insn`] names. Flags are the host's. Subtracting from the budget changes them: so a block
-//! counts where the instructions that follow set them all, and leaves if there was not enough. Or else it counts by `lea`,
-//! and what checks is a load before it that faults.
+//! So every instruction's start can be entered, and code can be stopped there; a fault finds the state from before the
+//! instruction but for a few borrowed registers, which [`Insn`] names. Flags are the host's. Subtracting from the budget
+//! changes them: so a block counts where the instructions that follow set them all, and leaves if there was not enough. Or
+//! else it counts by `lea`, and what checks is a load before it that faults.
 
 mod branch;
 mod facts;
