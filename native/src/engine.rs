@@ -542,6 +542,9 @@ impl Engine for Native {
             self.end();
             return exit;
         }
+        if let Some(tick) = &self.tick {
+            tick.go_on();
+        }
         let mut left = budget;
         if budget < self.least || !Self::suits(cpu, space) && cpu.cpl == 3 {
             return self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);

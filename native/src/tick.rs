@@ -25,7 +25,11 @@ thread_local! {
 }
 
 /// The timer of an engine.
-pub(crate) struct Tick(libc::timer_t);
+pub(crate) struct Tick {
+    timer: libc::timer_t,
+    /// Nanoseconds that the turn at hand may last.
+    within: Cell<u64>,
+}
 
 impl Tick {
     /// For the thread that calls.
@@ -46,19 +50,35 @@ impl Tick {
             return Err(io::Error::last_os_error());
         }
         unblock(signal)?;
-        Ok(Self(timer))
+        Ok(Self { timer, within: Cell::new(0) })
     }
 
     /// A turn begins that is to end after some time, or soon after it.
     #[inline]
     pub(crate) fn begin(&self, within: Duration) {
-        let within = u64::try_from(within.as_nanos()).unwrap_or(u64::MAX).max(1);
+        self.within.set(u64::try_from(within.as_nanos()).unwrap_or(u64::MAX).max(1));
+        self.start();
+    }
+
+    /// Goes on with it, if another engine has had a turn in between.
+    #[inline]
+    pub(crate) fn go_on(&self) {
+        if TIMER.get() != self.timer || !ON.get() {
+            self.start();
+        }
+    }
+
+    fn start(&self) {
+        let within = self.within.get();
         DUE.set(false);
         WANTED.set(within);
+        let last = TIMER.replace(self.timer);
+        if last != self.timer && !last.is_null() {
+            set(last, 0);
+        }
         // What ticks more often than it is wanted is slowed down by its next tick.
-        if PERIOD.get() == 0 || PERIOD.get() > within || TIMER.get() != self.0 {
-            TIMER.set(self.0);
-            set(self.0, within);
+        if last != self.timer || PERIOD.get() == 0 || PERIOD.get() > within {
+            set(self.timer, within);
         }
         ON.set(true);
     }
@@ -78,13 +98,13 @@ impl Tick {
 
 impl Drop for Tick {
     fn drop(&mut self) {
-        if TIMER.get() == self.0 {
+        if TIMER.get() == self.timer {
             ON.set(false);
             PERIOD.set(0);
             TIMER.set(ptr::null_mut());
         }
         // SAFETY: it is ours, and nobody else has its name now.
-        unsafe { libc::timer_delete(self.0) };
+        unsafe { libc::timer_delete(self.timer) };
     }
 }
 

@@ -144,6 +144,29 @@ fn a_string_instruction_stops_between_its_rounds() {
 }
 
 #[test]
+fn engines_that_share_a_thread_have_a_tick_each() {
+    let (memory, others) = (Memory::new(16 << 20).expect("memory"), Memory::new(16 << 20).expect("memory"));
+    let (Some(mut native), Some(mut other)) = (native(&memory, SETUPS[3]), common::native(&others, SETUPS[2])) else {
+        return;
+    };
+    let period = Duration::from_millis(2);
+    // jmp to itself, in both
+    let (mut ours, mut our_space) = common::guest(&memory, &[0xeb, 0xfe]);
+    let (mut theirs, mut their_space) = common::guest(&others, &[0xeb, 0xfe]);
+    native.begin(0, period);
+    for _ in 0..3 {
+        other.begin(0, period);
+        assert_eq!(other.run(&mut theirs, &mut their_space, u64::MAX), Exit::Budget);
+        // Each of them goes on with its own turn.
+        assert_eq!(native.run(&mut ours, &mut our_space, u64::MAX), Exit::Budget);
+        assert_eq!(other.run(&mut theirs, &mut their_space, u64::MAX), Exit::Budget);
+        other.end();
+        assert_eq!(native.run(&mut ours, &mut our_space, u64::MAX), Exit::Budget);
+    }
+    native.end();
+}
+
+#[test]
 fn a_tick_that_nobody_waits_for_ends_nothing() {
     // jmp to itself
     let memory = Memory::new(16 << 20).expect("memory");
