@@ -15,10 +15,8 @@ const QUICK: u64 = 50_000;
 /// Instructions of a program before it is translated: some two milliseconds.
 const WARM_UP: u64 = 400_000;
 
-/// Gets what a short run allocates from the host at once, where that can be done.
-pub(crate) fn provide_heap() {
-    native::provide_heap();
-}
+/// The heap, and what gets from the host at once what a short run allocates, where that can be done.
+pub(crate) use native::{Heap, provide_heap};
 
 /// The engine that was chosen, and why.
 #[derive(Debug)]
@@ -98,8 +96,10 @@ mod native {
         callgate_native::check()
     }
 
-    pub(super) fn provide_heap() {
-        callgate_native::provide_heap();
+    pub(crate) use callgate_native::Heap;
+
+    pub(crate) fn provide_heap() {
+        Heap::provide();
     }
 
     pub(super) fn engine(kernel: &Kernel, warm_up: u64, counts: bool) -> io::Result<Box<dyn Engine>> {
@@ -118,7 +118,9 @@ mod native {
         Err(io::Error::new(io::ErrorKind::Unsupported, "the host is no x86-64 Linux"))
     }
 
-    pub(super) fn provide_heap() {}
+    pub(crate) use std::alloc::System as Heap;
+
+    pub(crate) fn provide_heap() {}
 
     pub(super) fn engine(_: &Kernel, _: u64, _: bool) -> io::Result<Box<dyn Engine>> {
         Err(check().err().unwrap_or_else(|| io::ErrorKind::Unsupported.into()))

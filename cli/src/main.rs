@@ -40,7 +40,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
+use engine::Heap;
 use exit::{Failure, Result};
+
+#[global_allocator]
+static HEAP: Heap = Heap;
 
 fn main() -> ExitCode {
     report_panics();

@@ -101,33 +101,3 @@ pub fn check() -> io::Result<()> {
     needs!("avx2" "fma" "f16c" "bmi1" "bmi2" "lzcnt" "movbe" "popcnt" "aes" "pclmulqdq" "sha" "adx" "cmpxchg16b");
     Ok(())
 }
-
-/// Has the C library's heap go on in a huge page, where the host gives them to who asks: one fault provides 2 MiB in a sixth
-/// of the time that 350 faults take for the memory which a short run needs. For a program at its start.
-pub fn provide_heap() {
-    #[cfg(target_env = "gnu")]
-    {
-        /// Bytes of a huge page.
-        const HUGE: usize = 2 << 20;
-        /// Larger blocks than this are mapped on their own, and more than `SPARE` at the heap's end is given back.
-        const MAPPED: libc::c_int = 1 << 20;
-        const SPARE: libc::c_int = 4 * HUGE as libc::c_int;
-        // SAFETY: mallopt only sets parameters of malloc. The first block, freed at once, says where the heap's end is, and
-        // makes it so long that it has a whole huge page; the second, of which nothing is used, takes what lies before
-        // that. Advice leaves contents alone, and a host that doesn't know it refuses.
-        unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, SPARE);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, SPARE);
-            // A block that is only freed would not be allocated by an optimised program.
-            let end = std::hint::black_box(libc::malloc(2 * HUGE));
-            libc::free(end);
-            let before = (end as usize).next_multiple_of(HUGE) - end as usize;
-            if !end.is_null() {
-                // Before malloc writes there what it knows of the rest.
-                libc::madvise((end as usize + before) as *mut _, HUGE, libc::MADV_HUGEPAGE);
-                std::hint::black_box(libc::malloc(before));
-            }
-            libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED);
-        }
-    }
-}

@@ -14,6 +14,7 @@ mod context;
 mod emit;
 mod engine;
 mod enter;
+mod heap;
 mod host;
 mod kind;
 mod side;
@@ -26,4 +27,5 @@ mod verify;
 mod window;
 
 pub use engine::{Native, Setup};
-pub use host::{check, provide_heap};
+pub use heap::Heap;
+pub use host::check;

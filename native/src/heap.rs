@@ -1,0 +1,163 @@
+//! Memory for a program that mostly runs for some milliseconds, as the command does.
+//!
+//! A page of fresh memory costs more than a microsecond on Linux, whether a fault brings it or advice, and 512 of them as
+//! one huge page a tenth of that. So what a short run needs comes from one huge page, block after block, and is not given
+//! back; what comes later is the system's.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+
+/// Bytes of a huge page.
+const HUGE: usize = 2 << 20;
+/// Larger blocks are the system's.
+const LARGEST: usize = 256 << 10;
+
+/// What the system aligns blocks to at least, and who looks at bytes as something else may count on.
+const ALIGN: usize = 16;
+
+/// Where the huge page ends, or 0, and from where on it is free.
+static END: AtomicUsize = AtomicUsize::new(0);
+static FREE: AtomicUsize = AtomicUsize::new(0);
+
+/// The system's allocator, and before it the huge page, once it was [provided](Heap::provide).
+pub struct Heap;
+
+impl Heap {
+    /// Provides the huge page, where the host has them for who asks. At a program's start: more than once is for nothing.
+    pub fn provide() {
+        if END.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a new mapping where the host likes touches no memory that Rust knows of.
+        let mapped = unsafe { mmap_anonymous(ptr::null_mut(), 2 * HUGE, ProtFlags::READ | ProtFlags::WRITE, flags) };
+        let Ok(mapped) = mapped else { return };
+        let start = (mapped as usize).next_multiple_of(HUGE);
+        // SAFETY: advice leaves contents alone.
+        let is_huge = unsafe { madvise(start as *mut _, HUGE, Advice::LinuxHugepage) }.is_ok();
+        if is_huge {
+            FREE.store(start, Ordering::Relaxed);
+            END.store(start + HUGE, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Takes a block from the huge page.
+#[inline]
+fn take(layout: Layout) -> Option<*mut u8> {
+    let end = END.load(Ordering::Relaxed);
+    if layout.size() > LARGEST || FREE.load(Ordering::Relaxed) >= end {
+        return None;
+    }
+    let mut place = 0;
+    let taken = FREE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
+        place = free.next_multiple_of(layout.align().max(ALIGN));
+        (place + layout.size() <= end).then_some(place + layout.size())
+    });
+    taken.ok().map(|_| place as *mut u8)
+}
+
+/// Whether a block is in the huge page.
+#[inline]
+fn is_taken(block: *mut u8) -> bool {
+    let end = END.load(Ordering::Relaxed);
+    (end.wrapping_sub(HUGE)..end).contains(&(block as usize))
+}
+
+// SAFETY: each block of the huge page is taken once, and again only after the last one that was taken was given back.
+unsafe impl GlobalAlloc for Heap {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        take(layout).unwrap_or_else(|| unsafe { System.alloc(layout) })
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        match take(layout) {
+            Some(block) => {
+                // SAFETY: the block is as large; what was given back before may have left something there.
+                unsafe { block.write_bytes(0, layout.size()) };
+                block
+            }
+            // SAFETY: as the caller promises.
+            None => unsafe { System.alloc_zeroed(layout) },
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if !is_taken(block) {
+            // SAFETY: as the caller promises, and it was the system that gave it.
+            return unsafe { System.dealloc(block, layout) };
+        }
+        // The last one is free again.
+        let end = block as usize + layout.size();
+        let _ = FREE.compare_exchange(end, block as usize, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !is_taken(block) {
+            // SAFETY: as the caller promises, and it was the system that gave it.
+            return unsafe { System.realloc(block, layout, size) };
+        }
+        let (start, end) = (block as usize, block as usize + layout.size());
+        let fits = start + size <= END.load(Ordering::Relaxed);
+        if fits && FREE.compare_exchange(end, start + size, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return block;
+        }
+        // SAFETY: the caller promises that the size is one that there can be.
+        let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
+        if !new.is_null() {
+            // SAFETY: both blocks have as many bytes, and they are not the same.
+            unsafe { ptr::copy_nonoverlapping(block, new, layout.size().min(size)) };
+        }
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).expect("a layout")
+    }
+
+    #[test]
+    fn blocks_keep_what_was_written() {
+        Heap::provide();
+        let mut blocks = Vec::new();
+        // Four times what the huge page has: the system takes over.
+        for n in 1..4000usize {
+            let layout = layout(1 + n * 37 % 4000, 1 << (n % 9));
+            // SAFETY: the layout isn't empty, and as many bytes are written as the block has.
+            let block = unsafe {
+                let block = Heap.alloc(layout);
+                block.write_bytes(n as u8, layout.size());
+                block
+            };
+            assert_eq!(block as usize % layout.align().max(ALIGN), 0);
+            blocks.push((n as u8, block, layout));
+        }
+        assert!(blocks.iter().any(|(_, block, _)| is_taken(*block)) || END.load(Ordering::Relaxed) == 0);
+        assert!(blocks.iter().any(|(_, block, _)| !is_taken(*block)));
+        for (n, block, layout) in &mut blocks {
+            // SAFETY: the block is one of ours, and has so many bytes.
+            unsafe {
+                let grown = layout.size() * 2;
+                *block = Heap.realloc(*block, *layout, grown);
+                assert!((0..layout.size()).all(|at| block.add(at).read() == *n));
+                *layout = Layout::from_size_align(grown, layout.align()).expect("a layout");
+            }
+        }
+        for (_, block, layout) in blocks {
+            // SAFETY: it is given back once.
+            unsafe { Heap.dealloc(block, layout) };
+        }
+    }
+}
