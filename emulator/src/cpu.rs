@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use crate::CpuModel;
 use crate::flags::Flags;
 use crate::x87::Fpu;
 
@@ -143,10 +144,14 @@ pub struct Cpu {
     pub instructions: u64,
     /// Those of them that were executed in ring 3.
     pub user_instructions: u64,
-    /// Low 128 bits of the vector registers; 16 to 31 are there for indexing only.
+    /// Low 128 bits of the vector registers; before AVX-512, 16 to 31 are there for indexing only.
     pub xmm: [u128; 32],
     /// Bits 255 to 128 of the vector registers.
     pub ymm_high: [u128; 32],
+    /// Bits 511 to 256 of the vector registers, the lower half first.
+    pub zmm_high: [[u128; 2]; 32],
+    /// The opmask registers.
+    pub k: [u64; 8],
     /// SSE control and status.
     pub mxcsr: u32,
     /// The x87 unit, with the MMX registers in it.
@@ -197,6 +202,8 @@ impl Default for Cpu {
             user_instructions: 0,
             xmm: [0; 32],
             ymm_high: [0; 32],
+            zmm_high: [[0; 2]; 32],
+            k: [0; 8],
             mxcsr: 0x1f80,
             fpu: Fpu::default(),
             // PE, MP, ET, NE, WP, AM, PG.
@@ -207,7 +214,7 @@ impl Default for Cpu {
             cr4: 0x5_0620,
             cr8: 0,
             dr: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
-            xcr0: crate::xstate::ALL,
+            xcr0: crate::xstate::USUAL,
             // SCE, LME, LMA, NXE.
             msr: Msrs {
                 efer: 0xd01,
@@ -232,6 +239,11 @@ impl Default for Cpu {
 }
 
 impl Cpu {
+    /// As by default, with all state of a model in use.
+    pub fn of(model: CpuModel) -> Self {
+        Self { xcr0: crate::xstate::of(model), ..Self::default() }
+    }
+
     /// RFLAGS.
     pub fn rflags(&self) -> u64 {
         self.flags.rflags()

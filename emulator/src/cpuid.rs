@@ -46,12 +46,14 @@ pub enum CpuModel {
     V1,
     /// Up to SSE4.2, with POPCNT and CMPXCHG16B.
     V2,
-    /// Up to AVX2, with BMI, FMA, F16C, LZCNT, MOVBE and XSAVE: all that there is.
+    /// Up to AVX2, with BMI, FMA, F16C, LZCNT, MOVBE and XSAVE.
     #[default]
     V3,
+    /// AVX-512 as far as compilers count on it, F, CD, BW, DQ and VL: all that there is.
+    V4,
 }
 
-use CpuModel::{V1, V2, V3};
+use CpuModel::{V1, V2, V3, V4};
 
 /// One feature.
 struct Feature {
@@ -123,11 +125,16 @@ const FEATURES: &[Feature] = {
         // `rep movsb` and `rep stosb` are the fastest copies here, short ones too.
         feature(&[], Leaf7Ebx(9), V1, "erms"),
         feature(&[], Leaf7Edx(4), V1, "fsrm"),
+        feature(&[F::AVX512F], Leaf7Ebx(16), V4, "avx512f"),
+        feature(&[F::AVX512DQ], Leaf7Ebx(17), V4, "avx512dq"),
         feature(&[F::RDSEED], Leaf7Ebx(18), V3, "rdseed"),
         feature(&[F::ADX], Leaf7Ebx(19), V3, "adx"),
         feature(&[F::CLFLUSHOPT], Leaf7Ebx(23), V3, "clflushopt"),
         feature(&[F::CLWB], Leaf7Ebx(24), V3, "clwb"),
+        feature(&[F::AVX512CD], Leaf7Ebx(28), V4, "avx512cd"),
         feature(&[F::SHA], Leaf7Ebx(29), V3, "sha_ni"),
+        feature(&[F::AVX512BW], Leaf7Ebx(30), V4, "avx512bw"),
+        feature(&[F::AVX512VL], Leaf7Ebx(31), V4, "avx512vl"),
         feature(&[], Leaf7Ecx(2), V3, "umip"),
         feature(&[F::RDPID], Leaf7Ecx(22), V3, "rdpid"),
         feature(&[F::XSAVEOPT], XsaveEax(0), V3, "xsaveopt"),
@@ -155,6 +162,16 @@ impl CpuModel {
     /// Whether it has AVX state, which XSAVE saves.
     pub fn has_xsave(self) -> bool {
         self >= V3
+    }
+
+    /// Whether it has the state of AVX-512.
+    pub fn has_avx_512(self) -> bool {
+        self >= V4
+    }
+
+    /// Bytes of what XSAVE writes, all state in use.
+    pub fn xsave_size(self) -> usize {
+        xstate::size(xstate::of(self), 0)
     }
 }
 
@@ -258,13 +275,17 @@ fn leaf_1_ecx(model: CpuModel) -> u32 {
 
 /// Leaf 0xd: the components and their places in the area.
 fn xsave(model: CpuModel, subleaf: u32) -> [u32; 4] {
-    let component = xstate::AVX_SIZE as u32;
+    let (components, size) = (xstate::of(model), model.xsave_size() as u32);
+    let compacted = xstate::size(components, xstate::COMPACT | components) as u32;
     match subleaf {
         // All are enabled always, so that both sizes are that of the whole.
-        0 => [xstate::ALL as u32, xstate::SIZE as u32, xstate::SIZE as u32, 0],
-        1 => [bits!(model, XsaveEax), xstate::SIZE as u32, 0, 0],
-        2 => [component, xstate::AVX_AT as u32, 0, 0],
-        _ => [0; 4],
+        0 => [components as u32, size, size, 0],
+        1 => [bits!(model, XsaveEax), compacted, 0, 0],
+        _ => {
+            let component = 1u64.checked_shl(subleaf).unwrap_or(0) & components;
+            let place = xstate::EXTENDED.into_iter().find(|(known, ..)| *known == component);
+            place.map_or([0; 4], |(_, at, size)| [size as u32, at as u32, 0, 0])
+        }
     }
 }
 

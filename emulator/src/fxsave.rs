@@ -40,6 +40,7 @@ impl Cpu {
         self.fpu = Fpu::default();
         self.xmm = fresh.xmm;
         self.ymm_high = fresh.ymm_high;
+        (self.zmm_high, self.k) = (fresh.zmm_high, fresh.k);
         self.mxcsr = fresh.mxcsr;
     }
 

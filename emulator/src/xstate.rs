@@ -1,8 +1,10 @@
-//! XSAVE's area: FXSAVE's image, a header, and the upper halves of the vector registers.
+//! XSAVE's area: FXSAVE's image, a header, and what vector registers and opmasks have beyond that.
 //!
 //! The header says which components hold something other than their initial values (XSTATE_BV), and whether the area is
-//! in the compacted form (XCOMP_BV). With no component but AVX beyond the image, both forms have it at the same place.
+//! in the compacted form (XCOMP_BV), in which the components that it has lie side by side. In the standard form each has
+//! its place, which CPUID tells; with no component but AVX beyond the image, both forms have it at the same one.
 
+use crate::CpuModel;
 use crate::cpu::Cpu;
 use crate::fxsave::{IMAGE, MXCSR_MASK};
 use crate::x87::Fpu;
@@ -13,16 +15,25 @@ pub(crate) const X87: u64 = 1;
 pub(crate) const SSE: u64 = 2;
 /// Upper halves of the YMM registers.
 pub(crate) const AVX: u64 = 4;
-/// The components that there are.
-pub(crate) const ALL: u64 = X87 | SSE | AVX;
+/// Opmask registers.
+pub(crate) const OPMASK: u64 = 1 << 5;
+/// Upper halves of the ZMM registers 0 to 15.
+pub(crate) const ZMM_HIGH: u64 = 1 << 6;
+/// The ZMM registers 16 to 31.
+pub(crate) const ZMM_16_TO_31: u64 = 1 << 7;
+/// What AVX-512 has, all or nothing of which is enabled.
+pub(crate) const AVX_512: u64 = OPMASK | ZMM_HIGH | ZMM_16_TO_31;
+/// The components of processors without AVX-512.
+pub(crate) const USUAL: u64 = X87 | SSE | AVX;
 /// Where the header is: XSTATE_BV, XCOMP_BV, 48 bytes of zeros.
 pub(crate) const HEADER_AT: usize = 512;
-/// Where the upper halves are.
-pub(crate) const AVX_AT: usize = 576;
-/// Their size.
-pub(crate) const AVX_SIZE: usize = 256;
-/// Bytes of the whole area.
-pub const XSAVE_SIZE: usize = AVX_AT + AVX_SIZE;
+/// Where it ends, and other components begin.
+pub(crate) const HEADER_END: usize = 576;
+/// Beyond the image: the components, their places in the standard form, and their sizes.
+pub(crate) const EXTENDED: [(u64, usize, usize); 4] =
+    [(AVX, HEADER_END, 256), (OPMASK, 832, 64), (ZMM_HIGH, 896, 512), (ZMM_16_TO_31, 1408, 1024)];
+/// Bytes of the largest area.
+pub const XSAVE_SIZE: usize = 2432;
 pub(crate) const SIZE: usize = XSAVE_SIZE;
 /// In XCOMP_BV: the area is compacted.
 pub(crate) const COMPACT: u64 = 1 << 63;
@@ -31,6 +42,19 @@ pub(crate) const COMPACT: u64 = 1 << 63;
 const MXCSR_AT: usize = 24;
 const ST_AT: usize = 32;
 const XMM_AT: usize = 160;
+
+/// The components that a model has.
+pub(crate) fn of(model: CpuModel) -> u64 {
+    if model.has_avx_512() { USUAL | AVX_512 } else { USUAL }
+}
+
+/// Bytes of an area that has some components, in the form that XCOMP_BV says.
+pub(crate) fn size(components: u64, form: u64) -> usize {
+    extended(form)
+        .filter(|(component, _)| components & component != 0)
+        .last()
+        .map_or(HEADER_END, |(_, range)| range.end)
+}
 
 /// The area can't be loaded: a reserved bit is set, or a component that there is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,23 +72,53 @@ fn put_word(area: &mut [u8; SIZE], at: usize, value: u64) {
 /// A part of an area that an instruction writes.
 pub(crate) type Range = core::ops::Range<usize>;
 
-/// What of an area belongs to some components. MXCSR is SSE's; in the standard form AVX's too.
-pub(crate) fn ranges(components: u64, compact: bool) -> impl Iterator<Item = Range> {
+/// The components beyond the image, and where they are in an area of the form that XCOMP_BV says.
+pub(crate) fn extended(form: u64) -> impl Iterator<Item = (u64, Range)> {
+    let mut next = HEADER_END;
+    EXTENDED.into_iter().filter_map(move |(component, at, size)| {
+        if form & COMPACT == 0 {
+            return Some((component, at..at + size));
+        }
+        let at = next;
+        (form & component != 0).then(|| {
+            next += size;
+            (component, at..next)
+        })
+    })
+}
+
+/// What of an area belongs to some components, in the form that XCOMP_BV says. MXCSR is SSE's; in the standard form AVX's
+/// too.
+pub(crate) fn ranges(components: u64, form: u64) -> impl Iterator<Item = Range> {
     let list = [
         (X87, 0..MXCSR_AT),
-        (if compact { SSE } else { SSE | AVX }, MXCSR_AT..ST_AT),
+        (if form & COMPACT != 0 { SSE } else { SSE | AVX }, MXCSR_AT..ST_AT),
         (X87, ST_AT..XMM_AT),
         (SSE, XMM_AT..IMAGE),
-        (AVX, AVX_AT..SIZE),
     ];
-    list.into_iter().filter(move |(owners, _)| owners & components != 0).map(|(_, range)| range)
+    let list = list.into_iter().chain(extended(form));
+    list.filter(move |(owners, _)| owners & components != 0).map(|(_, range)| range)
+}
+
+/// Vector registers or parts of them, one after the other.
+fn put_vectors<'a>(bytes: &mut [u8], values: impl Iterator<Item = &'a u128>) {
+    for (bytes, value) in bytes.chunks_exact_mut(16).zip(values) {
+        bytes.copy_from_slice(&value.to_le_bytes());
+    }
+}
+
+fn get_vectors<'a>(bytes: &[u8], values: impl Iterator<Item = &'a mut u128>) {
+    for (bytes, value) in bytes.chunks_exact(16).zip(values) {
+        *value = bytes.iter().rev().fold(0, |value, byte| value << 8 | u128::from(*byte));
+    }
 }
 
 impl Cpu {
-    /// The whole state as XSAVE64 writes it into an area of zeros.
+    /// The whole state as XSAVE64 writes it into an area of zeros: as much of it as the model's
+    /// [size](CpuModel::xsave_size) says.
     pub fn xsave(&self) -> [u8; XSAVE_SIZE] {
-        let mut area = self.xsave_area(true);
-        put_word(&mut area, HEADER_AT, self.components_in_use());
+        let mut area = self.xsave_area(true, 0);
+        put_word(&mut area, HEADER_AT, self.components_in_use() & self.xcr0);
         area
     }
 
@@ -73,7 +127,7 @@ impl Cpu {
     /// # Errors
     /// [`InvalidXstate`]; nothing is loaded then.
     pub fn xrstor(&mut self, area: &[u8; XSAVE_SIZE]) -> Result<(), InvalidXstate> {
-        self.load_xsave_area(area, ALL, true)
+        self.load_xsave_area(area, self.xcr0, true)
     }
 
     /// Which components are not in their initial state.
@@ -85,18 +139,34 @@ impl Cpu {
         for image in [&mut image, &mut initial] {
             image[MXCSR_AT..ST_AT].fill(0);
         }
-        let x87 = image[..XMM_AT] != initial[..XMM_AT];
-        let sse = self.xmm[..16] != fresh.xmm[..16];
-        let avx = self.ymm_high[..16] != fresh.ymm_high[..16];
-        (if x87 { X87 } else { 0 }) | (if sse { SSE } else { 0 }) | (if avx { AVX } else { 0 })
+        let in_use = |component: u64, used: bool| if used { component } else { 0 };
+        let others = (&self.xmm[16..], &self.ymm_high[16..], &self.zmm_high[16..]);
+        in_use(X87, image[..XMM_AT] != initial[..XMM_AT])
+            | in_use(SSE, self.xmm[..16] != fresh.xmm[..16])
+            | in_use(AVX, self.ymm_high[..16] != fresh.ymm_high[..16])
+            | in_use(OPMASK, self.k != fresh.k)
+            | in_use(ZMM_HIGH, self.zmm_high[..16] != fresh.zmm_high[..16])
+            | in_use(ZMM_16_TO_31, others != (&fresh.xmm[16..], &fresh.ymm_high[16..], &fresh.zmm_high[16..]))
     }
 
-    /// All components, with an empty header.
-    pub(crate) fn xsave_area(&self, wide: bool) -> [u8; SIZE] {
+    /// All components that have a place in the form that XCOMP_BV says, with an empty header.
+    pub(crate) fn xsave_area(&self, wide: bool, form: u64) -> [u8; SIZE] {
         let mut area = [0; SIZE];
         area[..IMAGE].copy_from_slice(&self.fx_image(wide));
-        for (bytes, value) in area[AVX_AT..].chunks_exact_mut(16).zip(&self.ymm_high) {
-            bytes.copy_from_slice(&value.to_le_bytes());
+        for (component, range) in extended(form) {
+            let bytes = &mut area[range];
+            match component {
+                AVX => put_vectors(bytes, self.ymm_high[..16].iter()),
+                OPMASK => {
+                    bytes.chunks_exact_mut(8).zip(self.k).for_each(|(to, k)| to.copy_from_slice(&k.to_le_bytes()))
+                }
+                ZMM_HIGH => put_vectors(bytes, self.zmm_high[..16].iter().flatten()),
+                _ => {
+                    for (n, bytes) in (16..32).zip(bytes.chunks_exact_mut(64)) {
+                        put_vectors(bytes, [&self.xmm[n], &self.ymm_high[n]].into_iter().chain(&self.zmm_high[n]));
+                    }
+                }
+            }
         }
         area
     }
@@ -105,9 +175,9 @@ impl Cpu {
     pub(crate) fn load_xsave_area(&mut self, area: &[u8; SIZE], wanted: u64, wide: bool) -> Result<(), InvalidXstate> {
         let (held, form) = (word(area, HEADER_AT), word(area, HEADER_AT + 8));
         let compact = form & COMPACT != 0;
-        let reserved = if compact { HEADER_AT + 16..AVX_AT } else { HEADER_AT + 8..HEADER_AT + 24 };
-        let known = if compact { form & !COMPACT } else { ALL };
-        if area[reserved].iter().any(|byte| *byte != 0) || known & !ALL != 0 || held & !known != 0 {
+        let reserved = if compact { HEADER_AT + 16..HEADER_END } else { HEADER_AT + 8..HEADER_AT + 24 };
+        let known = if compact { form & !COMPACT } else { self.xcr0 };
+        if area[reserved].iter().any(|byte| *byte != 0) || known & !self.xcr0 != 0 || held & !known != 0 {
             return Err(InvalidXstate);
         }
         let fresh = Self::default();
@@ -130,22 +200,37 @@ impl Cpu {
         }
         match (wanted & SSE != 0, held & SSE != 0) {
             (false, _) => self.xmm = xmm,
-            (true, false) => self.xmm = fresh.xmm,
+            (true, false) => self.xmm[..16].fill(0),
             (true, true) => {}
         }
         if takes_mxcsr {
             self.mxcsr = if has_mxcsr { mxcsr } else { fresh.mxcsr };
         }
-        match (wanted & AVX != 0, held & AVX != 0) {
-            (false, _) => {}
-            (true, false) => self.ymm_high = fresh.ymm_high,
-            (true, true) => {
-                for (value, bytes) in self.ymm_high.iter_mut().zip(area[AVX_AT..].chunks_exact(16)) {
-                    *value = bytes.iter().rev().fold(0, |value, byte| value << 8 | u128::from(*byte));
+        for (component, ..) in EXTENDED.into_iter().filter(|(component, ..)| wanted & component != 0) {
+            let range = extended(form).find(|(place, _)| *place == component).map(|(_, range)| range);
+            let range = range.filter(|_| held & component != 0);
+            self.load_component(component, range.map_or(&[0; 1024], |range| &area[range]));
+        }
+        Ok(())
+    }
+
+    /// Loads one of the components beyond the image.
+    fn load_component(&mut self, component: u64, bytes: &[u8]) {
+        match component {
+            AVX => get_vectors(bytes, self.ymm_high[..16].iter_mut()),
+            OPMASK => {
+                for (k, bytes) in self.k.iter_mut().zip(bytes.chunks_exact(8)) {
+                    *k = bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+                }
+            }
+            ZMM_HIGH => get_vectors(bytes, self.zmm_high[..16].iter_mut().flatten()),
+            _ => {
+                for (n, bytes) in (16..32).zip(bytes.chunks_exact(64)) {
+                    let low = [&mut self.xmm[n], &mut self.ymm_high[n]];
+                    get_vectors(bytes, low.into_iter().chain(&mut self.zmm_high[n]));
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -168,7 +253,7 @@ mod tests {
         let mut other = Cpu::default();
         assert_eq!(other.xrstor(&area), Ok(()));
         assert_eq!(other.xsave(), area);
-        assert_eq!(word(&area, HEADER_AT), ALL);
+        assert_eq!(word(&area, HEADER_AT), USUAL);
         assert_eq!(word(&Cpu::default().xsave(), HEADER_AT), 0);
     }
 

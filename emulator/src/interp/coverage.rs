@@ -19,6 +19,8 @@ fn example(code: Code, memory: bool) -> Instruction {
             | Kind::xmm_or_mem
             | Kind::mm_or_mem
             | Kind::ymm_or_mem
+            | Kind::zmm_or_mem
+            | Kind::k_or_mem
                 if memory =>
             {
                 (OpKind::Memory, Register::None)
@@ -35,9 +37,14 @@ fn example(code: Code, memory: bool) -> Instruction {
             Kind::r64_or_mem | Kind::r64_reg | Kind::r64_rm | Kind::r64_opcode | Kind::rax | Kind::r64_vvvv => {
                 (OpKind::Register, Register::RAX)
             }
-            Kind::mem_vsib32x | Kind::mem_vsib32y | Kind::mem_vsib64x | Kind::mem_vsib64y => {
-                (OpKind::Memory, Register::None)
-            }
+            Kind::mem_vsib32x
+            | Kind::mem_vsib32y
+            | Kind::mem_vsib32z
+            | Kind::mem_vsib64x
+            | Kind::mem_vsib64y
+            | Kind::mem_vsib64z => (OpKind::Memory, Register::None),
+            Kind::k_or_mem | Kind::k_reg | Kind::k_rm | Kind::k_vvvv => (OpKind::Register, Register::K1),
+            Kind::zmm_or_mem | Kind::zmm_reg | Kind::zmm_rm | Kind::zmm_vvvv => (OpKind::Register, Register::ZMM1),
             Kind::ymm_or_mem | Kind::ymm_reg | Kind::ymm_rm | Kind::ymm_vvvv | Kind::ymm_is4 => {
                 (OpKind::Register, Register::YMM1)
             }
@@ -92,13 +99,13 @@ fn what_cpuid_promises_is_executed() {
     let missing: Vec<Code> = Code::values()
         .filter(|code| {
             let op_code = code.op_code();
-            let ours = matches!(op_code.encoding(), EncodingKind::Legacy | EncodingKind::VEX);
+            let ours = matches!(op_code.encoding(), EncodingKind::Legacy | EncodingKind::VEX | EncodingKind::EVEX);
             ours && op_code.is_instruction() && op_code.mode64()
         })
         .filter(|code| {
             [false, true].iter().any(|memory| {
                 let i = example(*code, *memory);
-                cpuid::has(cpuid::CpuModel::V3, &i) && decode::select(&i).is_none()
+                cpuid::has(cpuid::CpuModel::V4, &i) && decode::select(&i).is_none()
             })
         })
         .filter(|code| !ABSENT.contains(&code.mnemonic()))

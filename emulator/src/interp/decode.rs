@@ -1,6 +1,6 @@
 //! From bytes to operations: iced-x86 decodes, then operands are packed and the executing function is selected.
 
-use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, EncodingKind, Instruction, OpKind, Register};
 
 use crate::cpuid;
 use crate::seg;
@@ -175,6 +175,9 @@ pub(crate) fn pack(instruction: &Instruction, step: Step, exec: Exec) -> Op {
         registers[2] = registers[1];
     }
     [op.dst, op.src, op.aux] = registers;
+    if instruction.encoding() == EncodingKind::EVEX {
+        op.imm = sse::EvexForm::of(instruction).bits();
+    }
     if instruction.is_call_near() || instruction.is_call_near_indirect() {
         op.imm = instruction.next_ip();
     }

@@ -8,7 +8,7 @@ use iced_x86::{CpuidFeature, EncodingKind, Instruction, Mnemonic, Register};
 use super::core::Core;
 use super::op::{Exec, Op, Stop};
 use crate::exit::{Exception, vector};
-use crate::xstate::{AVX, SSE};
+use crate::xstate::{AVX, AVX_512, SSE};
 use crate::{Cpu, CpuModel};
 
 /// CR0.MP: WAIT heeds TS.
@@ -33,6 +33,7 @@ const SWITCHED: u8 = 2;
 const WAIT: u8 = 4;
 const NO_SSE: u8 = 8;
 const NO_AVX: u8 = 16;
+const NO_AVX_512: u8 = 32;
 
 /// The unit whose state an instruction uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,7 @@ enum Unit {
     Mmx,
     Sse,
     Avx,
+    Avx512,
     /// XSAVE and its kin.
     State,
     None,
@@ -53,24 +55,26 @@ impl Cpu {
     /// Whether x87, MMX, SSE and AVX may all be used, as CR0, CR4 and XCR0 say.
     #[inline]
     pub fn has_all_units(&self) -> bool {
-        Units::of(self) == Units::default()
+        Units::of(self).0 & !NO_AVX_512 == 0
     }
 }
 
 impl Units {
     /// How many values there are.
-    pub(super) const BITS: u32 = 5;
+    pub(super) const BITS: u32 = 6;
 
     #[inline]
     pub(super) fn of(cpu: &Cpu) -> Self {
         let bit = |set: bool, bit: u8| if set { bit } else { 0 };
+        let avx_512 = cpu.cr4 & OSXSAVE != 0 && cpu.xcr0 & AVX_512 == AVX_512;
         let avx = cpu.cr4 & OSXSAVE != 0 && cpu.xcr0 & (SSE | AVX) == SSE | AVX;
         Self(
             bit(cpu.cr0 & EM != 0, EMULATED)
                 | bit(cpu.cr0 & TS != 0, SWITCHED)
                 | bit(cpu.cr0 & (MP | TS) == MP | TS, WAIT)
                 | bit(cpu.cr4 & OSFXSR == 0, NO_SSE)
-                | bit(!avx, NO_AVX),
+                | bit(!avx, NO_AVX)
+                | bit(!avx_512, NO_AVX_512),
         )
     }
 
@@ -85,7 +89,7 @@ impl Units {
 
     /// What an instruction does instead, if its unit can't be used.
     pub(super) fn refusal(self, instruction: &Instruction) -> Option<Exec> {
-        if self.0 == 0 {
+        if self.0 & !NO_AVX_512 == 0 && (self.0 == 0 || !is_avx_512(instruction)) {
             return None;
         }
         let (undefined, unavailable) = match unit(instruction) {
@@ -94,6 +98,7 @@ impl Units {
             Unit::Mmx => (EMULATED, SWITCHED),
             Unit::Sse => (EMULATED | NO_SSE, SWITCHED),
             Unit::Avx => (NO_AVX, SWITCHED),
+            Unit::Avx512 => (NO_AVX_512, SWITCHED),
             Unit::State => (0, SWITCHED),
             Unit::None => (0, 0),
         };
@@ -105,6 +110,11 @@ impl Units {
             None
         }
     }
+}
+
+/// Whether an instruction uses what only AVX-512 has.
+fn is_avx_512(i: &Instruction) -> bool {
+    i.encoding() == EncodingKind::EVEX || (0..i.op_count()).any(|n| i.op_register(n).is_k())
 }
 
 /// The unit that an instruction uses. Those of the SSE extensions that touch no vector register use none.
@@ -126,6 +136,9 @@ fn unit(i: &Instruction) -> Unit {
         Mnemonic::Vldmxcsr | Mnemonic::Vstmxcsr | Mnemonic::Vzeroupper | Mnemonic::Vzeroall => return Unit::Avx,
         Mnemonic::Emms => return Unit::Mmx,
         _ => {}
+    }
+    if is_avx_512(i) {
+        return Unit::Avx512;
     }
     if i.encoding() == EncodingKind::VEX {
         return if vector { Unit::Avx } else { Unit::None };
@@ -186,6 +199,9 @@ mod tests {
             (&[0xc5, 0xf9, 0xef, 0xc0], Unit::Avx),
             (&[0xc4, 0xe2, 0x78, 0xf2, 0xc0], Unit::None),
             (&[0xc5, 0xf8, 0x77], Unit::Avx),
+            // vaddps zmm0, zmm0, zmm0; kxorq k0, k0, k0.
+            (&[0x62, 0xf1, 0x7c, 0x48, 0x58, 0xc0], Unit::Avx512),
+            (&[0xc4, 0xe1, 0xfc, 0x47, 0xc0], Unit::Avx512),
         ] {
             assert_eq!(unit(&Decoder::new(64, bytes, DecoderOptions::NONE).decode()), expected, "{bytes:02x?}");
         }

@@ -48,6 +48,30 @@ pub(crate) fn to_i64(env: &mut Env, value: Float, bits: u32, rounding: Rounding)
     Some(if value.sign { magnitude.wrapping_neg() } else { magnitude })
 }
 
+/// An unsigned integer of `bits` bits, as [`to_i64`].
+pub(crate) fn to_u64(env: &mut Env, value: Float, bits: u32, rounding: Rounding) -> Option<u64> {
+    env.rounded_up = false;
+    let value = flush_denormal(env, value);
+    match value.class {
+        Class::Zero => return Some(0),
+        Class::Finite if value.exp < 64 => {}
+        _ => {
+            env.raise(flag::INVALID);
+            return None;
+        }
+    }
+    let (magnitude, inexact, up) = integer_part(value, rounding);
+    if magnitude > u128::from(u64::MAX >> (64 - bits)) || (magnitude != 0 && value.sign) {
+        env.raise(flag::INVALID);
+        return None;
+    }
+    if inexact {
+        env.raise(flag::PRECISION);
+    }
+    env.rounded_up = up;
+    Some(magnitude as u64)
+}
+
 /// For a finite value below 2^64: its magnitude as an integer, whether inexact, whether the magnitude grew.
 fn integer_part(value: Float, rounding: Rounding) -> (u128, bool, bool) {
     let drop = (127 - value.exp) as u32;

@@ -17,7 +17,7 @@ mod convert;
 mod tests;
 
 pub(crate) use arith::{add, div, fma, mul, nan_operand, sqrt};
-pub(crate) use convert::{from_i64, from_u64, round_to_integral, to_i64};
+pub(crate) use convert::{from_i64, from_u64, round_to_integral, to_i64, to_u64};
 
 use core::cmp::Ordering;
 
@@ -479,12 +479,12 @@ pub(crate) fn convert(env: &mut Env, format: Format, value: Float) -> Float {
 }
 
 /// A denormal operand as DAZ wants it.
-fn flush_denormal(env: &Env, value: Float) -> Float {
+pub(crate) fn flush_denormal(env: &Env, value: Float) -> Float {
     if env.daz && value.denormal { Float::zero(value.sign) } else { value }
 }
 
 /// Raises the denormal flag for any denormal operand.
-fn note_denormals(env: &mut Env, operands: &[Float]) {
+pub(crate) fn note_denormals(env: &mut Env, operands: &[Float]) {
     if operands.iter().any(|o| o.denormal) {
         env.raise(flag::DENORMAL);
     }

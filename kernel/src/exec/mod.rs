@@ -116,6 +116,7 @@ pub(crate) fn begin(task: &mut Task, loaded: Loaded) {
     task.cpu.fpu = fresh.fpu;
     task.cpu.xmm = fresh.xmm;
     task.cpu.ymm_high = fresh.ymm_high;
+    (task.cpu.zmm_high, task.cpu.k) = (fresh.zmm_high, fresh.k);
     task.cpu.mxcsr = fresh.mxcsr;
     task.set_user_fs_base(0);
     task.set_user_gs_base(0);

@@ -78,7 +78,7 @@ pub(super) fn build(
     let random = stack.push(random)?;
 
     let auxv = [
-        (AT_MINSIGSTKSZ, crate::signal::MINSIGSTKSZ),
+        (AT_MINSIGSTKSZ, crate::signal::most_of_a_frame(cpu).max(crate::signal::MINSIGSTKSZ)),
         (AT_HWCAP, u64::from(callgate_emulator::cpuid(cpu, 1, 0)[3])),
         (AT_PAGESZ, PAGE_SIZE),
         (AT_CLKTCK, USER_HZ),

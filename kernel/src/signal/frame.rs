@@ -36,8 +36,7 @@ const MAGIC2_SIZE: usize = size_of::<u32>();
 const SW_BYTES_AT: usize = 464;
 /// Where the area says which components it holds.
 const XSTATE_BV_AT: usize = 512;
-/// x87, SSE and AVX state.
-const XFEATURES: u64 = 7;
+/// x87 and SSE state.
 const XFEATURES_FPSSE: u64 = 3;
 
 /// `ss` in the context is valid.
@@ -61,7 +60,12 @@ struct Place {
 
 /// Bytes of the floating-point state in a frame.
 fn fpstate_size(cpu: CpuModel) -> usize {
-    if cpu.has_xsave() { XSAVE_SIZE + MAGIC2_SIZE } else { FXSAVE_SIZE }
+    if cpu.has_xsave() { cpu.xsave_size() + MAGIC2_SIZE } else { FXSAVE_SIZE }
+}
+
+/// The most that a handler's frame needs of a stack, however that is aligned (`get_sigframe_size`).
+pub fn most_of_a_frame(cpu: CpuModel) -> u64 {
+    (FRAME_SIZE + fpstate_size(cpu) as u64 + 8 + 15 + 63).next_multiple_of(16)
 }
 
 /// Puts the frame below `sp`: the floating-point state on a 64-byte boundary, and the frame so that the
@@ -141,11 +145,12 @@ impl Task {
             let image = self.cpu.fxsave();
             return self.copy_to_user(address, &image).map_err(|_| Errno::EFAULT);
         }
+        let size = self.kernel.cpu.xsave_size();
         let sw = FpxSwBytes {
             magic1: FP_XSTATE_MAGIC1,
-            extended_size: (XSAVE_SIZE + MAGIC2_SIZE) as u32,
-            xfeatures: XFEATURES,
-            xstate_size: XSAVE_SIZE as u32,
+            extended_size: (size + MAGIC2_SIZE) as u32,
+            xfeatures: self.cpu.xcr0,
+            xstate_size: size as u32,
             padding: [0; 7],
         };
         let mut area = [0; XSAVE_SIZE + MAGIC2_SIZE];
@@ -153,33 +158,36 @@ impl Task {
         area[SW_BYTES_AT..FXSAVE_SIZE].copy_from_slice(sw.as_bytes());
         // Handlers that know FXSAVE only change what they find there: it always counts as held.
         area[XSTATE_BV_AT] |= XFEATURES_FPSSE as u8;
-        area[XSAVE_SIZE..].copy_from_slice(&FP_XSTATE_MAGIC2.to_le_bytes());
-        self.copy_to_user(address, &area).map_err(|_| Errno::EFAULT)
+        let area = &mut area[..size + MAGIC2_SIZE];
+        area[size..].copy_from_slice(&FP_XSTATE_MAGIC2.to_le_bytes());
+        self.copy_to_user(address, area).map_err(|_| Errno::EFAULT)
     }
 
     /// Loads the vector and floating-point state of a frame (`fpu__restore_sig`).
     fn restore_fpstate(&mut self, address: u64) -> Result<()> {
+        let size = self.kernel.cpu.xsave_size();
         let mut area = [0; XSAVE_SIZE + MAGIC2_SIZE];
         self.copy_from_user(&mut area[..FXSAVE_SIZE], address).map_err(|_| Errno::EFAULT)?;
         let sw = FpxSwBytes::read_from_bytes(&area[SW_BYTES_AT..FXSAVE_SIZE]).unwrap_or_default();
         let extended = self.kernel.cpu.has_xsave()
             && sw.magic1 == FP_XSTATE_MAGIC1
-            && sw.xstate_size as usize == XSAVE_SIZE
-            && sw.extended_size as usize >= XSAVE_SIZE;
+            && sw.xstate_size as usize == size
+            && sw.extended_size as usize >= size;
         // The instructions that Linux loads it with, straight from the frame, want it aligned.
         if !address.is_multiple_of(if extended { XSAVE_ALIGN } else { FXSAVE_ALIGN }) {
             return Err(Errno::EFAULT);
         }
         if extended {
             let rest = address.wrapping_add(FXSAVE_SIZE as u64);
-            self.copy_from_user(&mut area[FXSAVE_SIZE..], rest).map_err(|_| Errno::EFAULT)?;
+            self.copy_from_user(&mut area[FXSAVE_SIZE..size + MAGIC2_SIZE], rest).map_err(|_| Errno::EFAULT)?;
         }
-        let (area, magic2) = area.split_at(XSAVE_SIZE);
-        let mut area = <[u8; XSAVE_SIZE]>::try_from(area).map_err(|_| Errno::EFAULT)?;
-        if extended && magic2 == FP_XSTATE_MAGIC2.to_le_bytes() {
+        if extended && area[size..size + MAGIC2_SIZE] == FP_XSTATE_MAGIC2.to_le_bytes() {
+            let mut state = [0; XSAVE_SIZE];
+            state[..size].copy_from_slice(&area[..size]);
             // What the frame does not claim to hold is reset.
-            area[XSTATE_BV_AT] &= (sw.xfeatures & XFEATURES) as u8 | !(XFEATURES as u8);
-            return self.cpu.xrstor(&area).map_err(|_| Errno::EFAULT);
+            let known = self.cpu.xcr0;
+            state[XSTATE_BV_AT] &= (sw.xfeatures & known | !known) as u8;
+            return self.cpu.xrstor(&state).map_err(|_| Errno::EFAULT);
         }
         // An image alone: the rest is reset.
         let mut image = [0; FXSAVE_SIZE];

@@ -22,6 +22,7 @@ pub mod send;
 pub mod sighand;
 pub mod stack;
 
+pub use frame::most_of_a_frame;
 pub use pending::Pending;
 pub use send::{send_group_signal, send_signal_info};
 pub use sighand::SighandStruct;

@@ -57,7 +57,7 @@ impl Task {
         kernel.pids.insert(&link);
         kernel.stats.tasks.update(|tasks| tasks + 1);
         *kernel.init.borrow_mut() = Rc::downgrade(&link.signal);
-        let mut cpu = Cpu::default();
+        let mut cpu = Cpu::of(kernel.cpu);
         if kernel.clock.is_virtual() {
             cpu.tsc = Tsc::Instructions { offset: 0, step: 1 };
         }

@@ -210,7 +210,14 @@ fn xsetbv(core: &mut Core<'_>, _: &Op) -> Done {
     // x87 state can't be switched off, nor SSE's where AVX's is on, and there are no others.
     let value = edx_eax(core);
     let without_sse = value & (xstate::SSE | xstate::AVX) == xstate::AVX;
-    if core.gpr[reg::RCX] as u32 != 0 || value & !xstate::ALL != 0 || value & xstate::X87 == 0 || without_sse {
+    let avx_512 = value & xstate::AVX_512;
+    let in_part = avx_512 != 0 && (avx_512 != xstate::AVX_512 || value & xstate::AVX == 0);
+    if core.gpr[reg::RCX] as u32 != 0
+        || value & !xstate::of(core.model) != 0
+        || value & xstate::X87 == 0
+        || without_sse
+        || in_part
+    {
         return Err(core.gp());
     }
     core.cpu.xcr0 = value;

@@ -231,6 +231,7 @@ fn test<T: Tested, B: Operand, const L: usize>(core: &mut Core<'_>, op: &Op) -> 
 
 fn vzeroupper(core: &mut Core<'_>, _: &Op) -> Done {
     core.cpu.ymm_high[..16].fill(0);
+    core.cpu.zmm_high[..16].fill([0; 2]);
     Ok(())
 }
 

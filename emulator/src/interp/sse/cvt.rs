@@ -54,18 +54,18 @@ pub(super) fn truncate_f64(mx: &mut Mx, value: u64, bits: u32) -> i64 {
 
 /// An `i32` is always a double.
 #[inline(always)]
-fn f64_of(value: u32) -> u64 {
+pub(super) fn f64_of(value: u32) -> u64 {
     f64::from(value as i32).to_bits()
 }
 
 #[inline(always)]
-fn f32_of(mx: &mut Mx, value: u32) -> u32 {
+pub(super) fn f32_of(mx: &mut Mx, value: u32) -> u32 {
     from_int::<f32>(mx, i64::from(value as i32))
 }
 
 /// Single to double: exact.
 #[inline(always)]
-fn extend(mx: &mut Mx, value: u32) -> u64 {
+pub(super) fn extend(mx: &mut Mx, value: u32) -> u64 {
     let v = f32::from_bits(value);
     if v.ordinary_operand() {
         return f64::from(v).to_bits();
@@ -75,7 +75,7 @@ fn extend(mx: &mut Mx, value: u32) -> u64 {
 
 /// Double to single.
 #[inline(always)]
-fn shorten(mx: &mut Mx, value: u64) -> u32 {
+pub(super) fn shorten(mx: &mut Mx, value: u64) -> u32 {
     let v = f64::from_bits(value);
     if mx.usual() && v.ordinary_operand() {
         let r = v as f32;
@@ -98,7 +98,7 @@ fn two(mut f: impl FnMut(usize) -> u32) -> V {
 
 /// Half to single: exact. Half denormals are ordinary numbers here, whatever MXCSR says.
 #[inline(always)]
-fn extend_half(mx: &mut Mx, value: u16) -> u32 {
+pub(super) fn extend_half(mx: &mut Mx, value: u16) -> u32 {
     mx.soft(|env| {
         let value = Float { denormal: false, ..Float::from_f16(value) };
         softfloat::convert(env, Format::F32, value)

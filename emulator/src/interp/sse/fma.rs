@@ -18,14 +18,14 @@ use crate::interp::op::Exec;
 use crate::softfloat;
 
 /// `±(a · b) ± c`: whether the product and the addend are negated in even and in odd lanes.
-trait Signs {
+pub(super) trait Signs {
     const PRODUCT: bool;
     const ADDEND: [bool; 2];
 }
 
 macro_rules! signs {
     ($($name:ident: $product:literal $even:literal $odd:literal;)*) => {$(
-        struct $name;
+        pub(super) struct $name;
         impl Signs for $name {
             const PRODUCT: bool = $product;
             const ADDEND: [bool; 2] = [$even, $odd];
@@ -44,13 +44,13 @@ signs! {
 }
 
 /// Which of destination, first and second source are multiplicand, multiplier and addend.
-trait Order {
+pub(super) trait Order {
     fn arrange(old: V, a: V, b: V) -> [V; 3];
 }
 
-struct O132;
-struct O213;
-struct O231;
+pub(super) struct O132;
+pub(super) struct O213;
+pub(super) struct O231;
 
 impl Order for O132 {
     #[inline(always)]
@@ -74,7 +74,7 @@ impl Order for O231 {
 }
 
 /// A format with a fused operation.
-trait Fused: Real {
+pub(super) trait Fused: Real {
     fn host(self, b: Self, c: Self) -> Self;
     fn negated(bits: Self::Bits) -> Self::Bits;
 }
@@ -98,7 +98,7 @@ fused! { f32, 1 << 31; f64, 1 << 63; }
 
 /// One lane. A NaN keeps its sign: operands are negated, results of NaNs are not.
 #[inline(always)]
-fn lane<T: Fused, S: Signs>(mx: &mut Mx, i: usize, x: T::Bits, y: T::Bits, z: T::Bits) -> T::Bits {
+pub(super) fn lane<T: Fused, S: Signs>(mx: &mut Mx, i: usize, x: T::Bits, y: T::Bits, z: T::Bits) -> T::Bits {
     let (a, b, c) = (T::of(x), T::of(y), T::of(z));
     if mx.usual() && mx.inexact_already() && a.ordinary_operand() && b.ordinary_operand() && c.ordinary_operand() {
         let a = if S::PRODUCT { a.neg() } else { a };

@@ -246,7 +246,12 @@ macro_rules! arithmetic {
 
 #[cold]
 #[inline(never)]
-fn slow<T: Real>(mx: &mut Mx, x: T::Bits, y: T::Bits, f: impl FnOnce(&mut Env, Float, Float) -> Float) -> T::Bits {
+pub(super) fn slow<T: Real>(
+    mx: &mut Mx,
+    x: T::Bits,
+    y: T::Bits,
+    f: impl FnOnce(&mut Env, Float, Float) -> Float,
+) -> T::Bits {
     T::pack(mx.soft(|env| f(env, T::unpack(x), T::unpack(y))))
 }
 
@@ -327,7 +332,7 @@ min_max! { Min, Less; Max, Greater; }
 
 /// A denormal as DAZ sees it.
 #[inline(always)]
-fn daz<T: Real>(mx: &Mx, x: T::Bits) -> T::Bits {
+pub(super) fn daz<T: Real>(mx: &Mx, x: T::Bits) -> T::Bits {
     if mx.mxcsr & 0x40 == 0 {
         return x;
     }

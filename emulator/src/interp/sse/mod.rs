@@ -1,8 +1,8 @@
-//! MMX, SSE to SSE4.2, AES, PCLMULQDQ and SHA in their legacy encodings; AVX, AVX2, FMA and F16C; XSAVE.
+//! MMX, SSE to SSE4.2, AES, PCLMULQDQ and SHA in their legacy encodings; AVX, AVX2, FMA and F16C; AVX-512; XSAVE.
 //!
 //! `select` chooses, by family, an instance of one of the generic forms in [`forms`]: an operation on values (`int`, `fp`,
 //! `cvt`, `shuffle`) combined with where its source comes from. MMX instructions share the operations and take them
-//! 64 bits wide; VEX encodings ([`vex`]) take them once for each half of a register.
+//! 64 bits wide; VEX encodings ([`vex`]) take them once for each half of a register, EVEX ([`evex`]) for each quarter.
 //!
 //! Quirks:
 //! - RCPPS and RSQRTPS answer better approximations than silicon's tables.
@@ -16,6 +16,7 @@ mod avx_tests;
 mod cmp;
 mod crypto;
 mod cvt;
+mod evex;
 mod fma;
 mod forms;
 mod fp;
@@ -36,6 +37,7 @@ mod vex;
 use iced_x86::Instruction;
 
 pub(super) use cmp::order_flags;
+pub(super) use evex::Form as EvexForm;
 use fp::Mx;
 
 use super::op::Exec;
@@ -44,7 +46,8 @@ pub(super) use steps::select as select_step;
 
 /// The function that executes an instruction, if it is one of ours.
 pub(super) fn select(i: &Instruction) -> Option<Exec> {
-    mov::select(i)
+    evex::select(i)
+        .or_else(|| mov::select(i))
         .or_else(|| avx::select(i))
         .or_else(|| fma::select(i))
         .or_else(|| select::integer(i))

@@ -160,17 +160,18 @@ fn xsave<K: Kind, const WIDE: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     let header = address.wrapping_add(xstate::HEADER_AT as u64);
     core.check_store(address, 1)?;
     let held = if K::COMPACT { 0 } else { core.load::<u64>(header)? & !requested } | used & requested;
-    let area = core.cpu.xsave_area(WIDE);
+    let form = if K::COMPACT { xstate::COMPACT | requested } else { 0 };
+    let area = core.cpu.xsave_area(WIDE, form);
     let written = if K::SKIPS_INITIAL { requested & used } else { requested };
-    core.check_store(address, if requested & xstate::AVX != 0 { xstate::SIZE } else { xstate::AVX_AT })?;
-    for range in xstate::ranges(written, K::COMPACT) {
+    core.check_store(address, xstate::size(requested, form))?;
+    for range in xstate::ranges(written, form) {
         for at in range.step_by(8) {
             core.store(address.wrapping_add(at as u64), xstate::word(&area, at))?;
         }
     }
     core.store(header, held)?;
     if K::COMPACT {
-        core.store(header.wrapping_add(8), xstate::COMPACT | requested)?;
+        core.store(header.wrapping_add(8), form)?;
     }
     Ok(())
 }
@@ -181,12 +182,11 @@ fn xrstor<const WIDE: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     let mut area = [0; xstate::SIZE];
     // Components that are neither wanted nor held are not looked at; but the area's start is.
     core.check_load(address, 1)?;
-    let header = xstate::HEADER_AT..xstate::AVX_AT;
+    let header = xstate::HEADER_AT..xstate::HEADER_END;
     load_range(core, address, &mut area, header)?;
-    let held = xstate::word(&area, xstate::HEADER_AT);
-    let always =
-        if xstate::word(&area, xstate::HEADER_AT + 8) & xstate::COMPACT == 0 { xstate::SSE & wanted } else { 0 };
-    for range in xstate::ranges(wanted & held | always, false) {
+    let (held, form) = (xstate::word(&area, xstate::HEADER_AT), xstate::word(&area, xstate::HEADER_AT + 8));
+    let always = if form & xstate::COMPACT == 0 { xstate::SSE & wanted } else { 0 };
+    for range in xstate::ranges(wanted & held | always, form & (xstate::COMPACT | core.cpu.xcr0)) {
         load_range(core, address, &mut area, range)?;
     }
     if wanted & (xstate::SSE | xstate::AVX) != 0 {

@@ -178,6 +178,7 @@ fn mask<S: Source, L: Length>(core: &mut Core<'_>, op: &Op) -> Done {
 fn mask_only<S: Source, L: Length>(core: &mut Core<'_>, op: &Op) -> Done {
     mask::<S, L>(core, op)?;
     core.cpu.ymm_high[0] = 0;
+    core.cpu.zmm_high[0] = [0; 2];
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use iced_x86::code_asm::*;
 
 use crate::exit::vector;
-use crate::{Cpu, Engine, Exception, Exit, Interp, Memory, PageFlags, Space, rflags};
+use crate::{Cpu, CpuModel, Engine, Exception, Exit, Interp, Memory, PageFlags, Space, rflags};
 
 const CODE: u64 = 0x1000;
 /// One page of data; what follows it is not mapped.
@@ -23,7 +23,7 @@ impl Machine {
         let flags = PageFlags::USER | PageFlags::WRITE;
         space.map(CODE, memory.alloc().unwrap(), flags | PageFlags::EXEC);
         space.map(DATA, memory.alloc().unwrap(), flags);
-        Self { cpu: Cpu::default(), space, memory }
+        Self { cpu: Cpu::of(CpuModel::V4), space, memory }
     }
 
     pub(in crate::interp) fn poke(&self, at: u64, bytes: &[u8]) {
@@ -45,7 +45,7 @@ impl Machine {
         self.space.lookup(CODE).unwrap().0.write(0, &a.assemble(CODE).unwrap());
         self.cpu.rip = CODE;
         self.cpu.gpr[crate::reg::RSI] = DATA;
-        match Interp::new(&self.memory).run(&mut self.cpu, &mut self.space, 1000) {
+        match Interp::with_model(&self.memory, CpuModel::V4).run(&mut self.cpu, &mut self.space, 1000) {
             Exit::Exception(_) if self.cpu.rip == end => Ok(()),
             Exit::Exception(exception) => Err(exception),
             exit => panic!("{exit:?}"),

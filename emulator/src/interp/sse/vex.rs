@@ -94,6 +94,7 @@ pub(super) fn register<const L: usize>(core: &Core<'_>, n: Num) -> Y {
 pub(super) fn put<const L: usize>(core: &mut Core<'_>, n: Num, value: Y) {
     *view_mut(&mut core.cpu.xmm[n as usize]) = value[0];
     *view_mut(&mut core.cpu.ymm_high[n as usize]) = if L == YMM { value[1] } else { ZERO };
+    core.cpu.zmm_high[n as usize] = [0; 2];
 }
 
 /// Where the last source operand comes from.
