@@ -220,6 +220,8 @@ pub(crate) enum CpuChoice {
     V2,
     /// Up to AVX2, FMA and BMI2.
     V3,
+    /// With AVX-512: F, CD, BW, DQ and VL.
+    V4,
 }
 
 /// A way of system calls, as the user names it.

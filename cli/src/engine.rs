@@ -2,7 +2,7 @@
 
 use std::io;
 
-use callgate_emulator::{Engine, Interp};
+use callgate_emulator::{CpuModel, Engine, Interp};
 use callgate_kernel::Kernel;
 use callgate_kernel::mm::Layout;
 
@@ -27,12 +27,12 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// What the option means on this host.
+    /// What the option means on this host, for a processor of a model.
     ///
     /// # Errors
     /// If the native engine is asked for, and the host can't run it.
-    pub(crate) fn of(choice: EngineChoice) -> Result<Plan> {
-        let plan = Plan { choice, lacks: native::check().err() };
+    pub(crate) fn of(choice: EngineChoice, model: CpuModel) -> Result<Plan> {
+        let plan = Plan { choice, lacks: native::check(model).err() };
         plan.check()?;
         Ok(plan)
     }
@@ -90,10 +90,10 @@ impl Plan {
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod native {
-    use super::{Engine, Kernel, io};
+    use super::{CpuModel, Engine, Kernel, io};
 
-    pub(super) fn check() -> io::Result<()> {
-        callgate_native::check()
+    pub(super) fn check(model: CpuModel) -> io::Result<()> {
+        callgate_native::check(model)
     }
 
     pub(crate) use callgate_native::Heap;
@@ -112,9 +112,9 @@ mod native {
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 mod native {
-    use super::{Engine, Kernel, io};
+    use super::{CpuModel, Engine, Kernel, io};
 
-    pub(super) fn check() -> io::Result<()> {
+    pub(super) fn check(_: CpuModel) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "the host is no x86-64 Linux"))
     }
 
@@ -123,6 +123,6 @@ mod native {
     pub(crate) fn provide_heap() {}
 
     pub(super) fn engine(_: &Kernel, _: u64, _: bool) -> io::Result<Box<dyn Engine>> {
-        Err(check().err().unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
+        Err(check(CpuModel::default()).err().unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
     }
 }

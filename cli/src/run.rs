@@ -57,14 +57,16 @@ impl<'a> Run<'a> {
     /// # Errors
     /// If the host can't do what the options ask for.
     pub(crate) fn new(guest: &'a GuestArgs, entry: EntryRoute, console: Console) -> Result<Self> {
-        let mut plan = Plan::of(guest.engine)?;
+        let cpu = match guest.cpu {
+            CpuChoice::V1 => CpuModel::V1,
+            CpuChoice::V2 => CpuModel::V2,
+            CpuChoice::V3 => CpuModel::V3,
+            CpuChoice::V4 => CpuModel::V4,
+        };
+        let mut plan = Plan::of(guest.engine, cpu)?;
         let config = Config {
             max_memory: guest.max_memory,
-            cpu: match guest.cpu {
-                CpuChoice::V1 => CpuModel::V1,
-                CpuChoice::V2 => CpuModel::V2,
-                CpuChoice::V3 => CpuModel::V3,
-            },
+            cpu,
             entry,
             layout: plan.layout(),
             deterministic: guest.deterministic,

@@ -117,11 +117,14 @@ pub(crate) struct Context {
     pub(crate) host_rsp: u64,
     pub(crate) host_mxcsr: u32,
     pub(crate) mxcsr: u32,
-    /// The guest's vector registers: low halves and high halves.
+    /// The guest's vector registers: low halves and high halves; 32 of each.
     pub(crate) xmm: u64,
     pub(crate) ymm_high: u64,
     /// Not 0 if a high half isn't.
     pub(crate) wide: u64,
+    /// Its ZMM registers' high halves, of which the other two above are the low ones, and opmasks; 0 without AVX-512.
+    pub(crate) zmm_high: u64,
+    pub(crate) k: u64,
     /// 0 if the x87 unit is the guest's.
     pub(crate) unit_absent: u64,
     /// The last x87 instructions that the unit's pointers tell of, and that have accessed memory, and where: guest addresses,

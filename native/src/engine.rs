@@ -110,7 +110,7 @@ impl Native {
     /// # Errors
     /// If the host lacks something, with what.
     pub fn new(memory: &Memory, model: CpuModel, setup: Setup) -> io::Result<Self> {
-        host::check()?;
+        host::check(model)?;
         signal::install()?;
         let tick = if setup.counts { None } else { Tick::new().ok() };
         let mut interp = Interp::with_model(memory, model);
@@ -287,6 +287,10 @@ impl Native {
             fields.ymm_high = cpu.ymm_high.as_mut_ptr() as u64;
             let wide = cpu.ymm_high[..16].iter().fold(0, |all, half| all | half);
             fields.wide = wide as u64 | (wide >> 64) as u64;
+            if side.kind.avx_512 {
+                fields.zmm_high = cpu.zmm_high.as_mut_ptr() as u64;
+                fields.k = cpu.k.as_mut_ptr() as u64;
+            }
             let block = side.cache.block(start.block);
             if let Some(block) = block.filter(|_| start.insn > 0) {
                 block.enter(start.insn, side.cache.insns(block)[usize::from(start.insn)], fields);

@@ -3,6 +3,8 @@
 use std::arch::asm;
 use std::io;
 
+use callgate_emulator::CpuModel;
+
 use crate::signal;
 
 /// AT_HWCAP2: ring 3 may read and write the bases of fs and gs.
@@ -80,11 +82,11 @@ impl Drop for GsBase {
     }
 }
 
-/// Whether the native engine can run on this host at all.
+/// Whether the native engine can run programs for a model on this host at all.
 ///
 /// # Errors
 /// With what the host lacks.
-pub fn check() -> io::Result<()> {
+pub fn check(model: CpuModel) -> io::Result<()> {
     let missing = |what: &str| Err(io::Error::new(io::ErrorKind::Unsupported, format!("the processor has no {what}")));
     let mut base = 0u64;
     // SAFETY: the kernel writes the base where the second argument points to.
@@ -99,5 +101,8 @@ pub fn check() -> io::Result<()> {
         };
     }
     needs!("avx2" "fma" "f16c" "bmi1" "bmi2" "lzcnt" "movbe" "popcnt" "aes" "pclmulqdq" "sha" "adx" "cmpxchg16b");
+    if model.has_avx_512() {
+        needs!("avx512f" "avx512cd" "avx512bw" "avx512dq" "avx512vl");
+    }
     Ok(())
 }

@@ -39,7 +39,6 @@ impl Side {
 /// The sides that there are.
 pub(crate) struct Sides {
     model: CpuModel,
-    counts: bool,
     /// The one that code runs on.
     pub(crate) now: Side,
     /// Made when it is first needed, unless the host refuses it.
@@ -57,13 +56,14 @@ impl Sides {
     /// # Errors
     /// What the host says.
     pub(crate) fn new(model: CpuModel, low: bool, counts: bool) -> io::Result<Self> {
-        let zero = if low { Side::new(model, Kind { origin: Origin::Zero, counts }).ok() } else { None };
+        let kind = |origin| Kind { origin, counts, avx_512: model.has_avx_512() };
+        let zero = if low { Side::new(model, kind(Origin::Zero)).ok() } else { None };
         let owner = zero.is_some().then_some(0);
         let now = match zero {
             Some(side) => side,
-            None => Side::new(model, Kind { origin: Origin::Gs, counts })?,
+            None => Side::new(model, kind(Origin::Gs))?,
         };
-        Ok(Self { model, counts, now, other: None, refused: false, owner, others: 0 })
+        Ok(Self { model, now, other: None, refused: false, owner, others: 0 })
     }
 
     /// Turns to the side of a space. False if it can't be had.
@@ -92,7 +92,7 @@ impl Sides {
             return true;
         }
         if self.other.is_none() && !self.refused {
-            self.other = Side::new(self.model, Kind { origin, counts: self.counts }).ok();
+            self.other = Side::new(self.model, Kind { origin, ..self.now.kind }).ok();
             self.refused = self.other.is_none();
         }
         match &mut self.other {

@@ -66,7 +66,7 @@ impl Guest {
 /// the host can't run translated code.
 fn both(code: &[u8], set: &[(usize, u64)]) -> Option<Exit> {
     let mut guest = Guest::new(code, set);
-    let mut interp = Interp::new(&guest.memory);
+    let mut interp = Interp::with_model(&guest.memory, common::model());
     let mut there = guest.run(&mut interp);
     let mut exit = None;
     // A budget that is used up where nothing else ends it is for who counts.
@@ -171,6 +171,39 @@ fn gathers_stay_inside_whatever_their_indices() {
             let inside = address & !0xfff == DATA || address & !0xfff == STACK;
             assert_eq!(is_fault(exit), !inside, "{index:#x} << {scale}: {exit:?}");
         }
+    }
+}
+
+#[test]
+fn long_vectors_stay_inside_with_masks_and_scattered() {
+    if !common::model().has_avx_512() {
+        eprintln!("skipped: the host has no AVX-512");
+        return;
+    }
+    // kxnorw k1, k1, k1, and then: vmovdqu64 [rbx]{k1}, zmm0; vpscatterdd [rbx + zmm1]{k1}, zmm0; vpgatherqq the other way;
+    // vpcompressd [rbx]{k1}, zmm0; vpaddd zmm0, zmm0, [rbx]{1to16}; vpmovdb [rbx], zmm0; kmovq [rbx], k1
+    let accesses: [&[u8]; 7] = [
+        &[0x62, 0xf1, 0xfe, 0x49, 0x7f, 0x03],
+        &[0x62, 0xf2, 0x7d, 0x49, 0xa0, 0x04, 0x0b],
+        &[0x62, 0xf2, 0xfd, 0x49, 0x91, 0x04, 0x0b],
+        &[0x62, 0xf2, 0x7d, 0x49, 0x8b, 0x03],
+        &[0x62, 0xf1, 0x7d, 0x58, 0xfe, 0x03],
+        &[0x62, 0xf2, 0x7e, 0x48, 0x31, 0x03],
+        &[0xc4, 0xe1, 0xf8, 0x91, 0x0b],
+    ];
+    for access in accesses {
+        let code = [&[0xc5, 0xf4, 0x46, 0xc9], access, &[0xcd, 0x80]].concat();
+        for address in host_addresses() {
+            let Some(exit) = both(&code, &[(reg::RBX, address)]) else { return };
+            assert!(is_fault(exit), "{access:02x?} of {address:#x}: {exit:?}");
+        }
+        for at in [u64::from(u32::MAX), u64::from(u32::MAX) - 31, DATA + PAGE_SIZE as u64 - 32] {
+            let Some(exit) = both(&code, &[(reg::RBX, at)]) else { return };
+            // Indices are 0, so that one element may be there alone.
+            let is_narrow = matches!(exit, Exit::Interrupt(0x80));
+            assert!(is_fault(exit) || is_narrow, "{access:02x?} at {at:#x}: {exit:?}");
+        }
+        assert_eq!(both(&code, &[(reg::RBX, DATA + 64)]), Some(Exit::Interrupt(0x80)), "{access:02x?}");
     }
 }
 

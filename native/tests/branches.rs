@@ -21,7 +21,7 @@ fn run(code: &[u8], translated: Option<Setup>) -> Option<Cpu> {
     cpu.set_rflags(rflags::FIXED | rflags::IF);
     let exit = match translated {
         Some(setup) => common::run(&mut *common::native(&memory, setup)?, &mut cpu, &mut space, 100_000),
-        None => Interp::new(&memory).run(&mut cpu, &mut space, 100_000),
+        None => Interp::with_model(&memory, common::model()).run(&mut cpu, &mut space, 100_000),
     };
     assert_eq!(exit, Exit::Interrupt(0x80));
     Some(cpu)
@@ -89,7 +89,7 @@ fn a_guest_that_branches_everywhere_finds_its_way() {
         (cpu.rip, cpu.gpr)
     };
     let memory = Memory::new(16 << 20).expect("memory");
-    let expected = run(&memory, &mut Interp::new(&memory));
+    let expected = run(&memory, &mut Interp::with_model(&memory, common::model()));
     for setup in SETUPS {
         let Some(mut native) = common::native(&memory, setup) else { continue };
         assert_eq!(run(&memory, &mut *native), expected, "{setup:?}");

@@ -52,7 +52,7 @@ fn each_budget_is_used_up_exactly() {
     let memory = Memory::new(16 << 20).expect("memory");
     for setup in COUNTING {
         let Some(mut native) = native(&memory, setup) else { continue };
-        let mut interp = Interp::new(&memory);
+        let mut interp = Interp::with_model(&memory, common::model());
         for code in [computing(), homing()] {
             let [(mut ours, mut our_space), (mut theirs, mut their_space)] = [(); 2].map(|()| guest(&memory, &code));
             (ours.gpr[reg::R9], theirs.gpr[reg::R9]) = (CODE, CODE);

@@ -45,7 +45,7 @@ fn strings_go_the_way_of_the_direction_flag() {
     let memory = Memory::new(16 << 20).expect("memory");
     for setup in SETUPS {
         let Some(mut native) = native(&memory, setup) else { continue };
-        let mut interp = Interp::new(&memory);
+        let mut interp = Interp::with_model(&memory, common::model());
         let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory, &code), guest(&memory, &code));
         (ours.gpr[reg::RSI], theirs.gpr[reg::RSI]) = (CODE + 0x800, CODE + 0x800);
         for call in 0..300 {
@@ -65,7 +65,7 @@ fn a_turn_that_ends_early_ends_with_the_flags() {
     let memory = Memory::new(16 << 20).expect("memory");
     for setup in COUNTING {
         let Some(mut native) = native(&memory, setup) else { continue };
-        let mut interp = Interp::new(&memory);
+        let mut interp = Interp::with_model(&memory, common::model());
         let (mut ours, mut our_space) = guest(&memory, &code);
         let (mut theirs, mut their_space) = guest(&memory, &code);
         native.begin(1024, Duration::MAX);

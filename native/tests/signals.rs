@@ -99,7 +99,7 @@ fn run(engine: &mut dyn Engine, memory: &Memory, rounds: u64) -> (Exit, [u64; 16
 fn under_fire(flags: libc::c_int, setup: Setup) {
     let memory = Memory::new(16 << 20).expect("memory");
     let Some(mut native) = engine(&memory, setup) else { return };
-    let expected = run(&mut Interp::new(&memory), &memory, 1);
+    let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, 1);
     install(libc::SIGUSR1, count as *const () as usize, flags | libc::SA_RESTART);
     let stop = AtomicBool::new(false);
     // SAFETY: pthread_self has no preconditions.
@@ -140,7 +140,7 @@ fn faults_of_other_threads_go_to_the_program() {
     let memory = Memory::new(16 << 20).expect("memory");
     for setup in SETUPS {
         let Some(mut native) = engine(&memory, setup) else { continue };
-        let expected = run(&mut Interp::new(&memory), &memory, 2);
+        let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, 2);
         const PAGES: usize = 64;
         // SAFETY: a fresh reservation, which nobody else knows.
         let reserved = unsafe {
@@ -180,7 +180,7 @@ fn system_calls_give_gs_its_base_where_instructions_cannot() {
     for setup in SETUPS {
         let Some(mut native) = engine(&memory, setup) else { continue };
         native.without_fsgsbase();
-        let expected = run(&mut Interp::new(&memory), &memory, 3);
+        let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, 3);
         let gs = gs_base();
         for _ in 0..3 {
             assert_eq!(run(&mut *native, &memory, 3), expected);
@@ -194,7 +194,7 @@ fn gs_is_given_back_after_several_runs() {
     let memory = Memory::new(16 << 20).expect("memory");
     for setup in SETUPS {
         let Some(mut native) = engine(&memory, setup) else { continue };
-        let expected = run(&mut Interp::new(&memory), &memory, 3);
+        let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, 3);
         let gs = gs_base();
         native.begin(0, Duration::MAX);
         for _ in 0..3 {
@@ -233,7 +233,7 @@ fn rounding_and_its_flags_are_the_guests_own() {
     let inexact = |mxcsr: u32| mxcsr & INEXACT != 0;
     for setup in SETUPS {
         let Some(mut native) = engine(&memory, setup) else { continue };
-        let mut interp = Interp::new(&memory);
+        let mut interp = Interp::with_model(&memory, common::model());
         let mut run = |native: &mut Native, mxcsr: u32, small: f64| {
             let [(mut ours, mut our_space), (mut theirs, mut their_space)] = [(); 2].map(|()| {
                 let (mut cpu, space) = common::guest(&memory, ROUNDS);

@@ -76,7 +76,7 @@ impl Guest {
 fn state_is_whole_wherever_a_run_ends() {
     const ROUNDS: u32 = 20_000;
     let memory = Memory::new(16 << 20).expect("memory");
-    let mut interp = Interp::new(&memory);
+    let mut interp = Interp::with_model(&memory, common::model());
     let mut expected = Guest::new(&memory, ROUNDS);
     assert_eq!(interp.run(&mut expected.cpu, &mut expected.space, u64::MAX), Exit::Interrupt(0x80));
     for setup in SETUPS.into_iter().filter(|setup| !setup.counts) {

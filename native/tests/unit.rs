@@ -53,7 +53,7 @@ fn each_budget_ends_with_the_interpreters_state() {
     let memory = Memory::new(16 << 20).expect("memory");
     for setup in COUNTING {
         let Some(mut native) = native(&memory, setup) else { continue };
-        let mut interp = Interp::new(&memory);
+        let mut interp = Interp::with_model(&memory, common::model());
         let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory, LOOP), guest(&memory, LOOP));
         for n in 0..5_000u64 {
             let budget = 1 + n * 379 % 6401;
@@ -74,7 +74,7 @@ fn a_pending_exception_is_raised_with_the_flags_that_were() {
     let memory = Memory::new(16 << 20).expect("memory");
     for setup in SETUPS {
         let Some(mut native) = native(&memory, setup) else { continue };
-        let mut interp = Interp::new(&memory);
+        let mut interp = Interp::with_model(&memory, common::model());
         let ((mut ours, mut our_space), (mut theirs, mut their_space)) = (guest(&memory, &code), guest(&memory, &code));
         for round in 0..100u64 {
             for (engine, cpu, space) in [

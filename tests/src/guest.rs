@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use callgate_emulator::CpuModel;
 use similar::TextDiff;
 
 use crate::callgate;
@@ -99,7 +100,8 @@ impl Guest {
         self
     }
 
-    /// Runs on a processor of this level: v1, v2 or v3. Natively glibc is told not to use what that lacks.
+    /// Runs on a processor of this level: v1 to v4. Natively glibc is told not to use what that lacks. On v4 the native engine
+    /// takes part where the host has AVX-512.
     #[must_use]
     pub fn level(mut self, level: &str) -> Guest {
         self.options = ["--cpu", level].map(Into::into).into();
@@ -147,7 +149,13 @@ impl Guest {
             self.compare("natively again", &native, &self.native().expect("it ran before"));
             return;
         }
+        let v4 = self.options.iter().any(|option| option == "v4");
+        let lacks = callgate_native::check(if v4 { CpuModel::V4 } else { CpuModel::default() }).err();
         for engine in ENGINES {
+            if let (true, "native", Some(why)) = (v4, engine, &lacks) {
+                skip(&format!("the native engine: {why}"));
+                continue;
+            }
             for entry in self.entries {
                 let how = format!("callgate --engine {engine} --entry {entry}");
                 self.compare(&how, &native, &self.on_callgate(engine, entry));

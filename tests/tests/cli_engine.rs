@@ -4,6 +4,7 @@
 
 use std::process::{Command, Output, Stdio};
 
+use callgate_emulator::CpuModel;
 use callgate_tests::callgate;
 use callgate_tests::compile::{Compiler, compile};
 use callgate_tests::skip;
@@ -42,7 +43,7 @@ fn stats_tell_the_engine_and_why() {
     let (code, out, err) = output(run(&["--stats", "--engine", "interp"]));
     assert_eq!((code, out.as_str()), (0, "Hi\n"), "{err}");
     assert!(err.contains("stats: engine=interp entry=direct why=\"--engine interp\"\n"), "{err}");
-    if let Err(why) = callgate_native::check() {
+    if let Err(why) = callgate_native::check(CpuModel::default()) {
         let (code, _, err) = output(run(&["--stats"]));
         assert_eq!(code, 0, "{err}");
         assert!(
@@ -62,7 +63,7 @@ fn stats_tell_the_engine_and_why() {
 fn without_address_space_auto_falls_back_and_says_so() {
     let (code, out, err) = output(cramped(&["--engine", "auto"]));
     assert_eq!((code, out.as_str()), (0, "Hi\n"), "{err}");
-    if callgate_native::check().is_ok() {
+    if callgate_native::check(CpuModel::default()).is_ok() {
         let line = "callgate: the interpreter runs the program, since the native engine can't: ";
         assert!(err.starts_with(line) && err.lines().count() == 1, "{err}");
     }

@@ -3,8 +3,9 @@
 
 #![forbid(unsafe_code)]
 
-use callgate_tests::Guest;
+use callgate_emulator::CpuModel;
 use callgate_tests::compile::Compiler;
+use callgate_tests::{Guest, skip};
 
 fn guest(name: &str, flags: &[&'static str]) -> Guest {
     let flags = [&["-O2", "-static"], flags].concat();
@@ -13,7 +14,7 @@ fn guest(name: &str, flags: &[&'static str]) -> Guest {
 
 /// On processors of all levels, by which libraries choose their code.
 fn at_every_level(guest: &Guest) {
-    for level in ["v1", "v2", "v3"] {
+    for level in ["v1", "v2", "v3", "v4"] {
         guest.clone().level(level).check();
     }
 }
@@ -46,6 +47,30 @@ fn thousands_of_digits_of_pi() {
 #[test]
 fn pi_by_vectors() {
     guest("pi", &["-O3", "-march=x86-64-v3"]).check();
+}
+
+#[test]
+fn pi_by_longer_vectors() {
+    if has_avx_512() {
+        guest("pi", &["-O3", "-march=x86-64-v4"]).level("v4").check();
+    }
+}
+
+#[test]
+fn longer_vectors_across_signals() {
+    if has_avx_512() {
+        let flags = ["-O2", "-static", "-mavx512f", "-mavx512bw"];
+        Guest::new(Compiler::Gcc, "zmm_signal").flags(&flags).level("v4").ends_with(0).check();
+    }
+}
+
+/// Whether this machine itself can run programs of x86-64-v4.
+fn has_avx_512() -> bool {
+    let why = callgate_native::check(CpuModel::V4).err();
+    if let Some(why) = &why {
+        skip(&format!("programs of x86-64-v4 here: {why}"));
+    }
+    why.is_none()
 }
 
 #[test]

@@ -136,7 +136,7 @@ macro_rules! one_course {
         mod engines {
             $(#[test]
             fn $name() {
-                if let Err(why) = callgate_native::check() {
+                if let Err(why) = callgate_native::check(callgate_emulator::CpuModel::default()) {
                     return super::skip(&format!("the native engine: {why}"));
                 }
                 super::compare(stringify!($name), super::LOW, super::NATIVE);

@@ -9,6 +9,7 @@ use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAcc
 use super::loans::RSP;
 use super::operand::{is_odd, like, number, plain_memory};
 use super::{stack, unit};
+use crate::kind::Kind;
 use crate::verify::{self, CODES};
 use crate::window::WINDOW;
 
@@ -158,6 +159,7 @@ impl Facts {
         if instruction.is_invalid() || !self.model.executes(instruction) {
             return Class::Left;
         }
+        let kind = Kind { avx_512: self.model.has_avx_512(), ..Kind::default() };
         match instruction.mnemonic() {
             Mnemonic::Endbr64 | Mnemonic::Endbr32 | Mnemonic::Nop => Class::Nothing,
             Mnemonic::Syscall => Class::Syscall,
@@ -167,7 +169,7 @@ impl Facts {
             Mnemonic::Loop => Class::Branch,
             Mnemonic::Loope | Mnemonic::Loopne => Class::Left,
             _ if instruction.is_string_instruction() => Class::String,
-            _ if !verify::permitted(instruction) => Class::Left,
+            _ if !verify::permitted(instruction, kind) => Class::Left,
             Mnemonic::Lea => Class::Lea,
             _ if instruction.flow_control() != FlowControl::Next => Class::Branch,
             _ if unit::is_noted(instruction) => Class::Noted,

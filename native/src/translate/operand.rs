@@ -1,7 +1,7 @@
 //! Operands: registers under other names, memory confined.
 
 use callgate_emulator::PAGE_SIZE;
-use iced_x86::{Code, Instruction, MemorySize, Mnemonic, OpKind, Register};
+use iced_x86::{Code, Instruction, MemorySize, Mnemonic, OpKind, Register, RoundingControl};
 
 use super::facts::{Class, Decoded, Registers};
 use super::loans::{Place, RCX, RSP};
@@ -485,7 +485,9 @@ impl Translator<'_> {
         let (Some(operand), None) = (homed.next(), homed.next()) else { return false };
         // xchg with memory locks, and what cmpxchg does to an upper half depends on how it ends.
         let others = matches!(instruction.mnemonic(), Mnemonic::Xchg | Mnemonic::Cmpxchg);
-        if tests_bits(instruction) || others || Self::needs_rcx(instruction, used) {
+        // Rounding of an instruction's own is for registers only.
+        let rounds = instruction.rounding_control() != RoundingControl::None;
+        if tests_bits(instruction) || others || rounds || Self::needs_rcx(instruction, used) {
             return false;
         }
         let register = instruction.op_register(operand);

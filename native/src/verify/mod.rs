@@ -2,7 +2,7 @@
 //!
 //! It shares nothing with the translator but the list of slots: it decodes what was emitted, from the first byte to the
 //! last, and accepts only
-//! - instructions of a list, with general and vector registers as operands, and never rsp;
+//! - instructions of a list, with general and vector registers as operands, opmasks where the guest has them, and never rsp;
 //! - memory operands with 32-bit addressing, and gs if the window begins there, which reach the window and no further than
 //!   its guard, or absolute ones in the context, of the size and kind that each slot allows, or what checks of the budget
 //!   read;
@@ -321,8 +321,9 @@ fn is_bit_string(instruction: &Instruction) -> bool {
 pub(crate) const CODES: usize = 5000;
 
 /// Whether an instruction is one that may run in the sandbox at all, whatever its operands in memory.
-pub(crate) fn permitted(instruction: &Instruction) -> bool {
-    code_permitted(instruction.code())
+pub(crate) fn permitted(instruction: &Instruction, kind: Kind) -> bool {
+    let code = instruction.code();
+    (code_permitted(code) || kind.avx_512 && avx_512_permitted(code))
         && (0..instruction.op_count()).all(|i| {
             let register = instruction.op_register(i);
             instruction.op_kind(i) != OpKind::Register
@@ -330,7 +331,16 @@ pub(crate) fn permitted(instruction: &Instruction) -> bool {
                 || (register.is_xmm() || register.is_ymm()) && register.number() < 16
                 || register.is_mm()
                 || register.is_st()
+                || kind.avx_512 && (register.is_vector_register() || register.is_k())
         })
+}
+
+/// Whether instructions of a code may run in the sandbox of a guest that has AVX-512, because they are of that.
+fn avx_512_permitted(code: Code) -> bool {
+    use CpuidFeature as F;
+    const FEATURES: [CpuidFeature; 5] = [F::AVX512F, F::AVX512CD, F::AVX512BW, F::AVX512DQ, F::AVX512VL];
+    static PERMITTED: Known = Known::new();
+    PERMITTED.or_find(code, || code.cpuid_features().iter().all(|feature| FEATURES.contains(feature)))
 }
 
 /// Why code is refused.
@@ -396,7 +406,7 @@ impl Verifier {
             // In place: copying what was just written in small parts takes as long as decoding.
             decoder.decode_out(&mut instruction);
             let refuse = |why| Err(Refused { why, at });
-            if instruction.is_invalid() || !permitted(&instruction) {
+            if instruction.is_invalid() || !permitted(&instruction, kind) {
                 return refuse(Refusal::Instruction);
             }
             if is_simple(&instruction, kind, info) || kind.counts && counts(&instruction) {

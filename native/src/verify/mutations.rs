@@ -38,7 +38,7 @@ fn pages() -> Vec<Vec<u8>> {
 fn pieces(stubs: &Stubs, kind: Kind, numbers: &mut Numbers) -> Vec<Vec<u8>> {
     let pages = pages();
     let mut pieces = Vec::new();
-    let mut shop = Workshop::new(CpuModel::default());
+    let mut shop = Workshop::new(if kind.avx_512 { CpuModel::V4 } else { CpuModel::V3 });
     while pieces.len() < PIECES {
         let page = &pages[numbers.next() as usize % pages.len()];
         let offset = numbers.next() % PAGE_SIZE as u64;

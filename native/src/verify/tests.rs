@@ -14,13 +14,15 @@ const ENTRY: u64 = 0x6fff_f000;
 const END: [u8; 2] = [0xeb, 0xfe];
 
 const ORIGINS: [Origin; 2] = [Origin::Gs, Origin::Zero];
-const AT_GS: Kind = Kind { origin: Origin::Gs, counts: true };
+const AT_GS: Kind = Kind { origin: Origin::Gs, counts: true, avx_512: false };
 /// All that there are.
-pub(super) const KINDS: [Kind; 4] = [
+pub(super) const KINDS: [Kind; 6] = [
     AT_GS,
-    Kind { origin: Origin::Zero, counts: true },
-    Kind { origin: Origin::Gs, counts: false },
-    Kind { origin: Origin::Zero, counts: false },
+    Kind { origin: Origin::Zero, ..AT_GS },
+    Kind { counts: false, ..AT_GS },
+    Kind { origin: Origin::Zero, counts: false, ..AT_GS },
+    Kind { counts: false, avx_512: true, ..AT_GS },
+    Kind { origin: Origin::Zero, avx_512: true, ..AT_GS },
 ];
 
 /// Of code for a window at gs, which counts.
@@ -30,7 +32,7 @@ fn check(code: &[u8]) -> Result<(), Refusal> {
 
 /// Of code that counts.
 fn check_for(origin: Origin, code: &[u8]) -> Result<(), Refusal> {
-    check_of(Kind { origin, counts: true }, code)
+    check_of(Kind { origin, ..AT_GS }, code)
 }
 
 fn check_of(kind: Kind, code: &[u8]) -> Result<(), Refusal> {
@@ -322,11 +324,13 @@ fn code_may_not_run_out() {
 pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction, kind: Kind) -> bool {
     let memory = (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory);
     let (base, index) = (instruction.memory_base(), instruction.memory_index());
-    let gathers = instruction.is_vsib() && (index.is_xmm() || index.is_ymm()) && base.is_gpr32();
+    let gathers = instruction.is_vsib() && index.is_vector_register() && base.is_gpr32();
     let operands = (0..instruction.op_count()).all(|i| match instruction.op_kind(i) {
         OpKind::Register => {
             let register = instruction.op_register(i);
-            let plain = register.is_xmm() || register.is_ymm() || register.is_mm() || register.is_st();
+            let usual = (register.is_xmm() || register.is_ymm()) && register.number() < 16;
+            let plain = usual || register.is_mm() || register.is_st();
+            let plain = plain || kind.avx_512 && (register.is_vector_register() || register.is_k());
             register.full_register() != Register::RSP && (register.is_gpr() || plain)
         }
         OpKind::Memory => true,

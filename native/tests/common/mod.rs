@@ -9,13 +9,18 @@ use callgate_native::{Native, Setup};
 /// Where a guest's code is.
 pub(crate) const CODE: u64 = 0x40_0000;
 
+/// The processors of guests here: with AVX-512 where the host has it.
+pub(crate) fn model() -> CpuModel {
+    if callgate_native::check(CpuModel::V4).is_ok() { CpuModel::V4 } else { CpuModel::default() }
+}
+
 /// A processor about to run a page of code, and the page.
 pub(crate) fn guest(memory: &Memory, code: &[u8]) -> (Cpu, Space) {
     let mut space = Space::new(memory);
     let frame = memory.alloc().expect("a frame");
     frame.write(0, code);
     space.map(CODE, frame, PageFlags::USER | PageFlags::EXEC);
-    let mut cpu = Cpu::default();
+    let mut cpu = Cpu::of(model());
     cpu.rip = CODE;
     (cpu, space)
 }
@@ -65,7 +70,7 @@ pub(crate) fn native(memory: &Memory, setup: Setup) -> Option<Held> {
     static LOW: Mutex<()> = Mutex::new(());
     // What a test has panicked with is that test's affair.
     let low = setup.low_memory.then(|| LOW.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut native = match Native::new(memory, CpuModel::default(), setup) {
+    let mut native = match Native::new(memory, model(), setup) {
         Ok(native) => native,
         Err(error) => {
             eprintln!("skipped: {error}");
