@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use iced_x86::{Code, CpuidFeature, EncodingKind, Mnemonic};
+use callgate_emulator::CpuModel;
+use iced_x86::{Code, CpuidFeature, EncodingKind, Instruction, Mnemonic};
 
 use crate::native::{Native, is_amd};
 use crate::oracle::single_case;
-use crate::ours::{Ours, Pace};
+use crate::ours::{Ours, Pace, model};
 use crate::report::{Options, Unrunnable};
 use crate::rng::{Pool, Rng};
 use crate::state::{CODE, MISSING, SLOT, State};
@@ -28,7 +29,8 @@ pub(crate) struct Claims {
 pub(crate) fn claims(native: &mut Native, ours: &mut Ours, options: &Options) -> io::Result<Claims> {
     let (mut claimed, mut unrunnable_codes) = (0, Vec::new());
     let mut codes = Vec::new();
-    let pool = Pool::new(0, 0);
+    let model = model();
+    let pool = Pool::new(0, 0, model.has_avx_512());
     let mut unmade = Vec::new();
     let mut features = BTreeSet::<CpuidFeature>::new();
     let wanted = |code: &Code| {
@@ -54,6 +56,10 @@ pub(crate) fn claims(native: &mut Native, ours: &mut Ours, options: &Options) ->
             ours.run(state, Pace::Steps);
         }
         if mine.iter().all(|state| state.trap == MISSING) {
+            if is_promised(code, model) {
+                claimed += 1;
+                unrunnable_codes.push((Unrunnable::CoreLacksIt, code));
+            }
             continue;
         }
         claimed += 1;
@@ -74,12 +80,23 @@ pub(crate) fn claims(native: &mut Native, ours: &mut Ours, options: &Options) ->
     // what is decoded as two instructions.
     unmade.retain(|(_, code)| {
         let op_code = code.op_code();
-        let decoded = op_code.encoding() == EncodingKind::Legacy && op_code.intel_decoder64() && !op_code.fwait();
-        decoded && code.cpuid_features().iter().all(|feature| features.contains(feature))
+        let encoding = match op_code.encoding() {
+            EncodingKind::Legacy => op_code.intel_decoder64() && !op_code.fwait(),
+            EncodingKind::VEX | EncodingKind::EVEX => model.has_avx_512(),
+            _ => false,
+        };
+        encoding && code.cpuid_features().iter().all(|feature| features.contains(feature))
     });
     claimed += unmade.len();
     unrunnable_codes.extend(unmade);
     Ok(Claims { codes, claimed, unrunnable: unrunnable_codes })
+}
+
+/// Whether a code belongs to an extension that the model has beyond the usual one.
+fn is_promised(code: Code, model: CpuModel) -> bool {
+    let mut i = Instruction::new();
+    i.set_code(code);
+    model.executes(&i) && !CpuModel::default().executes(&i)
 }
 
 /// Why an instruction can't be run in ring 3 under a kernel that isn't ours.

@@ -4,7 +4,7 @@ use iced_x86::{Instruction, OpKind};
 
 use crate::native::is_intel;
 use crate::report::Tally;
-use crate::state::{NO_TRAP, State, address_in_window, at, field, put};
+use crate::state::{NO_TRAP, OPMASK, State, ZMM_16_TO_31, ZMM_HIGH, address_in_window, at, field, put, vectors};
 use crate::tolerance;
 
 const NAMES: [&str; 16] =
@@ -28,7 +28,14 @@ pub(crate) fn normalise(state: &mut State) {
         state.xsave[at::XMM..at::XMM + 256].fill(0);
     }
     if in_use & 4 == 0 {
-        state.xsave[at::YMM_HIGH..].fill(0);
+        state.xsave[at::YMM_HIGH..at::YMM_HIGH + 256].fill(0);
+    }
+    for (component, at, len) in
+        [(OPMASK, at::opmask(0), 64), (ZMM_HIGH, at::vector(0, 2), 512), (ZMM_16_TO_31, at::vector(16, 0), 1024)]
+    {
+        if in_use & component == 0 {
+            state.xsave[at..at + len].fill(0);
+        }
     }
     if is_intel() && state.xsave[at::STATUS] & PENDING == 0 {
         // Intel's processors always save the x87 unit's last instruction, AMD's only while an exception is pending. Its
@@ -65,8 +72,10 @@ pub(crate) enum Difference {
     Selectors,
     /// These bits of MXCSR.
     Mxcsr(u128),
-    /// Half a vector register: where in the XSAVE image.
-    Vector(usize),
+    /// Of a vector register, by number, one of the parts of 128 bits.
+    Vector(usize, usize),
+    /// An opmask register, by number.
+    Opmask(usize),
     /// Bits of the x87 unit's control word (at offset 0), status word, tags, or last instruction's opcode and addresses.
     X87(usize, u128),
     /// An x87 register.
@@ -90,6 +99,9 @@ pub(crate) fn compare(ends: &Ends<'_>, undefined: u64, tally: &mut Tally) -> Opt
         };
         match tolerance::excuse(ends, difference) {
             Some(entry) => used |= 1 << entry,
+            None if difference != Difference::Trap && ends.silicon.trap != NO_TRAP => {
+                return Some(format!("{}, after {}", text(ends, difference), trap(ends.silicon)));
+            }
             None => return Some(text(ends, difference)),
         }
     }
@@ -133,8 +145,9 @@ fn differences(ends: &Ends<'_>) -> Vec<Difference> {
         if mxcsr != 0 {
             found.push(Difference::Mxcsr(mxcsr));
         }
-        let vectors = [at::XMM, at::YMM_HIGH].into_iter().flat_map(|start| (0..16).map(move |i| start + 16 * i));
-        found.extend(vectors.filter(|at| differs(*at, 16)).map(Difference::Vector));
+        let vectors = vectors().filter(|(n, part)| differs(at::vector(*n, *part), 16));
+        found.extend(vectors.map(|(n, part)| Difference::Vector(n, part)));
+        found.extend((0..8).filter(|n| differs(at::opmask(*n), 8)).map(Difference::Opmask));
         for (at, len) in [(at::CONTROL, 2), (at::STATUS, 2), (at::TAGS, 1), (at::OPCODE, 2), (at::POINTERS, 16)] {
             let bits = bits(at, len);
             if bits != 0 {
@@ -187,10 +200,15 @@ fn text(ends: &Ends<'_>, difference: Difference) -> String {
         Difference::Bases => show("fs and gs bases", &|state| format!("{:#x} {:#x}", state.fs, state.gs)),
         Difference::Selectors => show("selectors of ds es fs gs", &|state| format!("{:x?}", state.selectors)),
         Difference::Mxcsr(_) => show("mxcsr", &image(at::MXCSR, 4)),
-        Difference::Vector(at) if at >= at::YMM_HIGH => {
-            show(&format!("upper half of ymm{}", (at - at::YMM_HIGH) / 16), &image(at, 16))
+        Difference::Vector(n, part) => {
+            let name = match part {
+                0 => format!("xmm{n}"),
+                1 => format!("upper half of ymm{n}"),
+                _ => format!("quarter {part} of zmm{n}"),
+            };
+            show(&name, &image(at::vector(n, part), 16))
         }
-        Difference::Vector(at) => show(&format!("xmm{}", (at - at::XMM) / 16), &image(at, 16)),
+        Difference::Opmask(n) => show(&format!("k{n}"), &image(at::opmask(n), 8)),
         Difference::X87(at::CONTROL, _) => show("x87 control word", &image(at::CONTROL, 2)),
         Difference::X87(at::STATUS, _) => show("x87 status word", &image(at::STATUS, 2)),
         Difference::X87(at::TAGS, _) => show("x87 tags", &image(at::TAGS, 1)),

@@ -4,15 +4,15 @@
 //! Addresses are chosen first; the registers that they are made of are set to match.
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, Encoder, FlowControl, Instruction, Mnemonic, OpCodeOperandKind as Kind, OpKind,
-    Register,
+    Code, Decoder, DecoderOptions, Encoder, EncodingKind, FlowControl, Instruction, Mnemonic, OpCodeInfo,
+    OpCodeOperandKind as Kind, OpKind, Register, RoundingControl,
 };
 
 use crate::compare::operand_address;
-use crate::native::is_intel;
+use crate::native::{avx_512, is_intel};
 use crate::rng::{Pool, Rng};
 use crate::segments;
-use crate::state::{DATA, State, TARGET, WINDOWS, XSAVE, at, image, put, window};
+use crate::state::{AVX_512, DATA, State, TARGET, USUAL, WINDOWS, XSAVE_AVX, at, field, image, put, window};
 use crate::tolerance::{approximated, mxcsr_offset};
 
 /// rax, rcx … as `State::gpr` has them.
@@ -48,8 +48,14 @@ pub(crate) fn encode(code: Code, ip: u64, target: u64, form: Form, rng: &mut Rng
         let i = Decoder::with_ip(64, bytes, ip, DecoderOptions::NONE).decode();
         (i.code() == code && i.len() == bytes.len()).then_some(Encoded { bytes: bytes.to_vec(), instruction: i })
     };
+    // What is ignored may be anything: W, and the length of scalars.
+    let ignored = if is_evex(code) { (rng.below(2) as u32, rng.below(3) as u32) } else { (0, 0) };
     let encode_at = |ip: u64| {
         let mut encoder = Encoder::try_new(64).ok()?;
+        encoder.set_evex_wig(ignored.0);
+        if template.rounding_control() == RoundingControl::None {
+            encoder.set_evex_lig(ignored.1);
+        }
         encoder.encode(&template, ip).ok()?;
         Some(encoder.take_buffer())
     };
@@ -74,6 +80,7 @@ fn template(code: Code, target: u64, form: Form, rng: &mut Rng) -> Option<Instru
     let mut i = Instruction::new();
     i.set_code(code);
     let mut in_memory = false;
+    let vectors = if is_evex(code) { 32 } else { 16 };
     for n in 0..op_code.op_count() {
         let as_memory = rng.one_in(2);
         let mut reg = |first: Register, count: u64| {
@@ -95,8 +102,10 @@ fn template(code: Code, target: u64, form: Form, rng: &mut Rng) -> Option<Instru
             Kind::r32_or_mem if !as_memory => reg(Register::EAX, 16),
             Kind::r64_or_mem if !as_memory => reg(Register::RAX, 16),
             Kind::mm_or_mem if !as_memory => reg(Register::MM0, 8),
-            Kind::xmm_or_mem if !as_memory => reg(Register::XMM0, 16),
-            Kind::ymm_or_mem if !as_memory => reg(Register::YMM0, 16),
+            Kind::xmm_or_mem if !as_memory => reg(Register::XMM0, vectors),
+            Kind::ymm_or_mem if !as_memory => reg(Register::YMM0, vectors),
+            Kind::zmm_or_mem if !as_memory => reg(Register::ZMM0, vectors),
+            Kind::k_or_mem if !as_memory => reg(Register::K0, 8),
             Kind::r8_or_mem
             | Kind::r16_or_mem
             | Kind::r32_or_mem
@@ -104,10 +113,13 @@ fn template(code: Code, target: u64, form: Form, rng: &mut Rng) -> Option<Instru
             | Kind::mm_or_mem
             | Kind::xmm_or_mem
             | Kind::ymm_or_mem
+            | Kind::zmm_or_mem
+            | Kind::k_or_mem
             | Kind::mem => Operand::Memory,
             Kind::mem_offs => Operand::Offset,
             Kind::mem_vsib32x | Kind::mem_vsib64x => Operand::Vsib(Register::XMM0),
             Kind::mem_vsib32y | Kind::mem_vsib64y => Operand::Vsib(Register::YMM0),
+            Kind::mem_vsib32z | Kind::mem_vsib64z => Operand::Vsib(Register::ZMM0),
             Kind::r16_reg | Kind::r16_reg_mem | Kind::r16_rm | Kind::r16_opcode => reg(Register::AX, 16),
             Kind::r32_reg | Kind::r32_reg_mem | Kind::r32_rm | Kind::r32_opcode | Kind::r32_vvvv => {
                 reg(Register::EAX, 16)
@@ -116,8 +128,10 @@ fn template(code: Code, target: u64, form: Form, rng: &mut Rng) -> Option<Instru
                 reg(Register::RAX, 16)
             }
             Kind::mm_reg | Kind::mm_rm => reg(Register::MM0, 8),
-            Kind::xmm_reg | Kind::xmm_rm | Kind::xmm_vvvv | Kind::xmm_is4 => reg(Register::XMM0, 16),
-            Kind::ymm_reg | Kind::ymm_rm | Kind::ymm_vvvv | Kind::ymm_is4 => reg(Register::YMM0, 16),
+            Kind::xmm_reg | Kind::xmm_rm | Kind::xmm_vvvv | Kind::xmm_is4 => reg(Register::XMM0, vectors),
+            Kind::ymm_reg | Kind::ymm_rm | Kind::ymm_vvvv | Kind::ymm_is4 => reg(Register::YMM0, vectors),
+            Kind::zmm_reg | Kind::zmm_rm | Kind::zmm_vvvv => reg(Register::ZMM0, vectors),
+            Kind::k_reg | Kind::k_rm | Kind::k_vvvv => reg(Register::K0, 8),
             Kind::sti_opcode => reg(Register::ST0, 8),
             Kind::seg_reg => reg(Register::ES, 6),
             Kind::cr_reg => Operand::Register(rng.pick(&[Register::CR0, Register::CR2, Register::CR3, Register::CR4])),
@@ -196,6 +210,9 @@ fn template(code: Code, target: u64, form: Form, rng: &mut Rng) -> Option<Instru
             Operand::Memory => {
                 in_memory = true;
                 i.set_op_kind(n, OpKind::Memory);
+                if op_code.can_broadcast() && rng.one_in(2) {
+                    i.set_is_broadcast(true);
+                }
                 memory(&mut i, form, rng);
             }
             Operand::Offset => {
@@ -209,12 +226,15 @@ fn template(code: Code, target: u64, form: Form, rng: &mut Rng) -> Option<Instru
                 in_memory = true;
                 i.set_op_kind(n, OpKind::Memory);
                 i.set_memory_base(Register::RAX + rng.below(16) as u32);
-                i.set_memory_index(first + rng.below(16) as u32);
+                i.set_memory_index(first + rng.below(vectors) as u32);
                 i.set_memory_index_scale(1 << rng.below(4));
                 i.set_memory_displ_size(1);
-                i.set_memory_displacement64(rng.next() as i8 as u64);
+                i.set_memory_displacement64((i64::from(rng.next() as i8) * displacement_unit(&i, rng)) as u64);
             }
         }
+    }
+    if is_evex(code) {
+        decorate(&mut i, op_code, in_memory, form, rng);
     }
     if form == Form::Free {
         if op_code.can_use_lock_prefix() && i.op0_kind() == OpKind::Memory && rng.one_in(4) {
@@ -230,6 +250,38 @@ fn template(code: Code, target: u64, form: Form, rng: &mut Rng) -> Option<Instru
         }
     }
     Some(i)
+}
+
+/// Whether it has an EVEX prefix.
+pub(crate) fn is_evex(code: Code) -> bool {
+    code.op_code().encoding() == EncodingKind::EVEX
+}
+
+/// Gives an instruction with an EVEX prefix what that has beside operands: an opmask, and how to round.
+fn decorate(i: &mut Instruction, op_code: &OpCodeInfo, in_memory: bool, form: Form, rng: &mut Rng) {
+    if op_code.can_use_op_mask_register() && (op_code.require_op_mask_register() || !rng.one_in(4)) {
+        let count = if form == Form::Pinned && !rng.one_in(4) { 3 } else { 7 };
+        i.set_op_mask(Register::K1 + rng.below(count) as u32);
+        i.set_zeroing_masking(op_code.can_use_zeroing_masking() && rng.one_in(2));
+    }
+    if in_memory || rng.one_in(2) {
+        return;
+    }
+    if op_code.can_use_rounding_control() {
+        use RoundingControl as R;
+        i.set_rounding_control(rng.pick(&[R::RoundToNearest, R::RoundDown, R::RoundUp, R::RoundTowardZero]));
+    } else if op_code.can_suppress_all_exceptions() {
+        i.set_suppress_all_exceptions(true);
+    }
+}
+
+/// What a short displacement counts in, mostly: an EVEX prefix compresses multiples of what is accessed.
+fn displacement_unit(i: &Instruction, rng: &mut Rng) -> i64 {
+    if !is_evex(i.code()) || rng.one_in(4) {
+        return 1;
+    }
+    let size = if i.is_vsib() { i.memory_size().element_size() } else { i.memory_size().size() };
+    size.max(1) as i64
 }
 
 enum Operand {
@@ -282,16 +334,18 @@ fn memory(i: &mut Instruction, form: Form, rng: &mut Rng) {
     }
     let narrow = rng.one_in(8);
     let (registers, wide) = if narrow { (Register::EAX, 4) } else { (Register::RAX, 8) };
-    let small = |rng: &mut Rng| (rng.next() as i8) as i64;
+    let unit = displacement_unit(i, rng);
+    let small = |rng: &mut Rng| i64::from(rng.next() as i8) * unit;
+    let size = if is_evex(i.code()) { i.memory_size().size().max(16) as u64 } else { 16 };
     match rng.below(10) {
         0 => {
             i.set_memory_base(if narrow { Register::EIP } else { Register::RIP });
             i.set_memory_displ_size(wide);
-            i.set_memory_displacement64(address(16, rng) & 0x7fff_ffff);
+            i.set_memory_displacement64(address(size, rng) & 0x7fff_ffff);
         }
         1 => {
             i.set_memory_displ_size(wide);
-            i.set_memory_displacement64(address(16, rng) & 0x7fff_ffff);
+            i.set_memory_displacement64(address(size, rng) & 0x7fff_ffff);
         }
         kind => {
             i.set_memory_base(registers + rng.below(16) as u32);
@@ -384,6 +438,9 @@ fn prepare_values(i: &Instruction, state: &mut State, rng: &mut Rng) {
             // Components that host and core both have.
             state.gpr[RAX] = rng.below(8);
             state.gpr[RDX] = 0;
+            if common_components(state) & u64::from(AVX_512) != 0 && rng.one_in(2) {
+                state.gpr[RAX] |= rng.next() & u64::from(AVX_512);
+            }
         }
         M::Popf | M::Popfq | M::Popfd => {
             // Neither single steps nor alignment checks: those would be traps of what comes after.
@@ -421,9 +478,11 @@ fn prepare_memory(i: &Instruction, state: &mut State, rng: &mut Rng, pool: &Pool
     if matches!(i.mnemonic(), M::Bt | M::Bts | M::Btr | M::Btc) && i.op1_kind() == OpKind::Register {
         target = DATA + 0x1000 + 8 * rng.below(32) - 128 + if rng.one_in(4) { rng.below(8) } else { 0 };
     }
-    if index.is_xmm() || index.is_ymm() {
+    if i.is_vsib() {
         gather(i, state, rng);
         target = DATA + 0x1000;
+    } else if i.op_mask() != Register::None && rng.one_in(4) {
+        target = masked_border(i, state, rng);
     }
     let segment = match i.segment_prefix() {
         Register::FS => state.fs,
@@ -447,7 +506,8 @@ fn prepare_memory(i: &Instruction, state: &mut State, rng: &mut Rng, pool: &Pool
     }
     if matches!(i.mnemonic(), M::Fxrstor | M::Fxrstor64 | M::Xrstor | M::Xrstor64) && !rng.one_in(8) {
         let mut restored = image(rng, pool);
-        restored[at::IN_USE] = rng.below(8) as u8;
+        let others = if state.has_avx_512() { rng.next() as u8 & AVX_512 } else { 0 };
+        restored[at::IN_USE] = rng.below(8) as u8 | others;
         if rng.one_in(16) {
             restored[at::IN_USE + rng.below(64) as usize] |= rng.next() as u8;
         }
@@ -495,13 +555,17 @@ pub(crate) fn is_fair(i: &Instruction, state: &State) -> bool {
     }
     let size = match i.mnemonic() {
         M::Fxsave | M::Fxsave64 => 512,
-        M::Xsave | M::Xsave64 | M::Xsavec | M::Xsavec64 | M::Xsaveopt | M::Xsaveopt64 => XSAVE as u64,
+        M::Xsave | M::Xsave64 | M::Xsavec | M::Xsavec64 | M::Xsaveopt | M::Xsaveopt64 => XSAVE_AVX as u64,
         M::Fnsave | M::Fnstenv => i.memory_size().size() as u64,
         _ => 0,
     };
     // The address may have taken the register that names the components; the host has more of them.
-    let components = size == XSAVE as u64 || is_intel() && matches!(i.mnemonic(), M::Xrstor | M::Xrstor64);
-    if components && (state.gpr[RAX] > 7 || state.gpr[RDX] != 0) {
+    let (saves, restores) = (size == XSAVE_AVX as u64, matches!(i.mnemonic(), M::Xrstor | M::Xrstor64));
+    let others = state.gpr[RAX] & !common_components(state);
+    if (saves || restores && is_intel()) && (others != 0 || state.gpr[RDX] != 0) {
+        return false;
+    }
+    if restores && avx_512().is_some() && others & u64::from(AVX_512) != 0 {
         return false;
     }
     let data = DATA - 0x1000..DATA + 0x4000;
@@ -519,17 +583,67 @@ pub(crate) fn is_fair(i: &Instruction, state: &State) -> bool {
     nowhere || data.contains(&address) && (size == 0 || inside(size))
 }
 
-/// Sets a gather's indices so that its elements are in the window.
+/// The components that host and core have at the same places.
+fn common_components(state: &State) -> u64 {
+    if is_intel() { USUAL.into() } else { state.xsave[at::IN_USE].into() }
+}
+
+/// An address at the border of what can be read, or written, for an operand with an opmask: one that mostly leaves out
+/// what is beyond the border.
+fn masked_border(i: &Instruction, state: &mut State, rng: &mut Rng) -> u64 {
+    let (size, element) = (i.memory_size().size().max(1) as u64, i.memory_size().element_size().max(1) as u64);
+    let unit = if rng.one_in(4) { 1 } else { element };
+    // So many bytes are before the border.
+    let before = unit * rng.below(size / unit + 1);
+    let border = DATA + rng.pick(&[0, 0x2000, 0x2000, 0x3000]);
+    let first =
+        u32::try_from(before / element).ok().and_then(|count| 1u64.checked_shl(count)).map_or(u64::MAX, |bit| bit - 1);
+    let inside = if border == DATA { !first } else { first };
+    if !rng.one_in(4) {
+        and_opmask(i, state, inside);
+    }
+    border - before
+}
+
+/// Clears bits of an instruction's opmask.
+fn and_opmask(i: &Instruction, state: &mut State, mask: u64) {
+    let at = at::opmask(i.op_mask().number());
+    let value = field(&state.xsave, at, 8) as u64 & mask;
+    put(&mut state.xsave, at, &value.to_le_bytes());
+}
+
+/// Sets a gather's or scatter's indices so that its elements are in the window.
 fn gather(i: &Instruction, state: &mut State, rng: &mut Rng) {
     let number = i.memory_index().number();
-    let wide = i.code().op_code().op_kinds().iter().any(|k| matches!(k, Kind::mem_vsib64x | Kind::mem_vsib64y));
+    let wide = i.is_vsib64();
     let lane = |rng: &mut Rng| rng.below(64).wrapping_sub(32);
     let vector = |rng: &mut Rng| {
         let bits = if wide { 64 } else { 32 };
         (0..128 / bits).fold(0u128, |v, _| v << bits | u128::from(lane(rng)) & ((1 << bits) - 1))
     };
-    put(&mut state.xsave, at::XMM + 16 * number, &vector(rng).to_le_bytes());
-    put(&mut state.xsave, at::YMM_HIGH + 16 * number, &vector(rng).to_le_bytes());
+    for part in 0..if is_evex(i.code()) { 4 } else { 2 } {
+        put(&mut state.xsave, at::vector(number, part), &vector(rng).to_le_bytes());
+    }
+    if is_evex(i.code()) && rng.one_in(4) {
+        lead_astray(i, state, rng);
+    }
+}
+
+/// Has one element of a gather or scatter be where nothing can be read, or nothing written; its opmask mostly leaves it
+/// out.
+fn lead_astray(i: &Instruction, state: &mut State, rng: &mut Rng) {
+    let size = if i.is_vsib64() { 8 } else { 4 };
+    let lane = rng.below(i.memory_index().size() as u64 / size);
+    // Distances from where the elements are.
+    let far = (rng.pick(&[0x1000, 0x2000]) + rng.below(0x800) * 2) / u64::from(i.memory_index_scale());
+    let left_out = !rng.one_in(8);
+    let index = if left_out && rng.one_in(2) { rng.next() } else { far };
+    let (part, within) = ((lane * size / 16) as usize, (lane * size % 16) as usize);
+    let at = at::vector(i.memory_index().number(), part) + within;
+    put(&mut state.xsave, at, &index.to_le_bytes()[..size as usize]);
+    if left_out {
+        and_opmask(i, state, !(1 << lane));
+    }
 }
 
 /// Sends a branch by register or memory to the target.

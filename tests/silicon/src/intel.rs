@@ -95,7 +95,8 @@ pub(crate) const ON_INTEL: &[Tolerance] = &[
         source: "SDM vol. 2, DPPS, DPPD, horizontal propagation of NaNs",
         instructions: |i| matches!(i.mnemonic(), M::Dpps | M::Vdpps | M::Dppd | M::Vdppd),
         excuses: |ends, i, difference| {
-            let Difference::Vector(at) = difference else { return false };
+            let Difference::Vector(n, part) = difference else { return false };
+            let at = at::vector(n, part);
             let double = matches!(i.mnemonic(), M::Dppd | M::Vdppd);
             let size = if double { 8 } else { 4 };
             let is_nan = |bits: u128| {

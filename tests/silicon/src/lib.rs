@@ -10,7 +10,11 @@
 //! does not report as missing. A case is made from the seed and its number alone ([`rng`]), so that it can be repeated.
 //!
 //! Not run: see [`Unrunnable`]. Not made: 66h before near branches, which makes their offsets 16 bits on AMD's processors
-//! and nothing on Intel's; loads of ss with TF set; alignment checks in programs.
+//! and nothing on Intel's; loads of ss, and gathers and scatters of AVX-512, with TF set; alignment checks in programs;
+//! gathers into their own indices.
+//!
+//! Where the host has AVX-512, the interpreted core has it too, and its registers are part of every case. Translated
+//! code knows nothing of it: there they start and end in their initial state.
 
 #![deny(unsafe_code)]
 

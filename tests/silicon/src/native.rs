@@ -9,7 +9,7 @@
 //! This is the one module of the harness with `unsafe` in it: executing bytes that nobody has checked is what it is for.
 //! What such bytes can do is confined to the child, which is replaced when it dies.
 
-use std::arch::x86_64::__cpuid;
+use std::arch::x86_64::{__cpuid, __cpuid_count};
 use std::arch::{asm, naked_asm};
 use std::io;
 use std::mem::offset_of;
@@ -17,7 +17,10 @@ use std::ptr;
 use std::sync::{LazyLock, Mutex};
 
 use crate::segments::{USER_CS, USER_DS};
-use crate::state::{CODE, DATA, DATA_PAGES, DIED, LEAVE_BYTES, SLOT, State, TARGET, WINDOWS, WRITABLE, XSAVE, at};
+use crate::state::{
+    AVX_512, CODE, DATA, DATA_PAGES, DIED, LEAVE_BYTES, SLOT, State, TARGET, USUAL, WINDOWS, WRITABLE, XSAVE,
+    XSAVE_AVX, at,
+};
 
 /// No case yet.
 const NONE: u64 = u64::MAX;
@@ -26,12 +29,15 @@ pub(crate) const BATCH: usize = 256;
 /// Where the child keeps the state that it loads and stores: low, so that it can be named without a register.
 const HERE: usize = 0x1800_0000;
 /// Behind it: the stack pointer and the base of fs of the harness, the frame from which the case starts, the address of
-/// `leave`, MXCSR of the harness.
+/// `leave`, MXCSR of the harness, the components in use and the image's size.
 const HOST_RSP: usize = HERE + 0xf00;
 const HOST_FS: usize = HERE + 0xf08;
 const FRAME: usize = HERE + 0xf40;
 const LEAVE: usize = HERE + 0xf18;
 const HOST_MXCSR: usize = HERE + 0xf20;
+const COMPONENTS: usize = HERE + 0xf24;
+const IMAGE: usize = HERE + 0xf28;
+const _: () = assert!(HERE + offset_of!(State, memory) <= HOST_RSP);
 /// Milliseconds after which a batch counts as hanging.
 const PATIENCE_MS: i32 = 2_000;
 const PAGE: usize = 4096;
@@ -108,9 +114,14 @@ impl Native {
         Ok(native)
     }
 
-    /// Runs all cases, and leaves in each state what it ended with.
+    /// Runs all cases, from data of zeros on, and leaves in each state what it ended with.
     pub(crate) fn run(&mut self, states: &mut [State]) -> io::Result<()> {
         assert!(states.len() <= BATCH);
+        let zeros = [0u8; DATA_PAGES * PAGE];
+        // SAFETY: the descriptor is ours, and there are as many bytes as said.
+        if unsafe { libc::pwrite(self.data, zeros.as_ptr().cast(), zeros.len(), 0) } != zeros.len() as isize {
+            return Err(io::Error::last_os_error());
+        }
         // SAFETY: the mapping has room for BATCH states, and the child doesn't touch it before it is asked to.
         unsafe { ptr::copy_nonoverlapping(states.as_ptr(), (&raw mut (*self.shared).states).cast(), states.len()) };
         let (mut first, mut failures, mut late) = (0, 0, None);
@@ -178,6 +189,8 @@ impl Native {
         /// No child inherits an end of another's pipes: of those a parent has its own ends only.
         static FORKING: Mutex<()> = Mutex::new(());
         self.stop();
+        // Asked here, because the child must not wait for others who ask.
+        let extent = extent();
         let _forking = FORKING.lock();
         let (mut requests, mut answers) = ([0; 2], [0; 2]);
         // SAFETY: the arrays have room for two descriptors each. After fork the child only calls functions that are
@@ -195,7 +208,7 @@ impl Native {
                     libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                     libc::close(requests[1]);
                     libc::close(answers[0]);
-                    serve(self.shared, self.data, requests[0], answers[1])
+                    serve(self.shared, self.data, extent, requests[0], answers[1])
                 }
                 _ => {
                     libc::close(requests[0]);
@@ -245,6 +258,34 @@ pub(crate) fn is_intel() -> bool {
     maker() == *b"ntel"
 }
 
+/// Where in XSAVE's image the processor has the opmask registers, the upper halves of zmm0 to zmm15, and zmm16 to zmm31;
+/// if it has AVX-512, and its system has enabled that.
+pub(crate) fn avx_512() -> Option<[usize; 3]> {
+    static PLACES: LazyLock<Option<[usize; 3]>> = LazyLock::new(|| {
+        if !is_x86_feature_detected!("avx512f") {
+            return None;
+        }
+        let places = [5, 6, 7].map(|component| __cpuid_count(0xd, component).ebx as usize);
+        let fits = places.into_iter().zip(AVX_512_SIZES).all(|(at, size)| at >= XSAVE_AVX && at + size <= XSAVE);
+        fits.then_some(places)
+    });
+    *PLACES
+}
+
+/// Bytes of AVX-512's components.
+const AVX_512_SIZES: [usize; 3] = [64, 512, 1024];
+
+/// The components that are loaded and stored, and where the image ends that has them.
+fn extent() -> (u8, usize) {
+    match avx_512() {
+        Some(places) => {
+            let ends = places.into_iter().zip(AVX_512_SIZES).map(|(at, size)| at + size);
+            (USUAL | AVX_512, ends.fold(XSAVE_AVX, usize::max))
+        }
+        None => (USUAL, XSAVE_AVX),
+    }
+}
+
 /// The end of the maker's name. Asked once: under a hypervisor CPUID is slow.
 fn maker() -> [u8; 4] {
     static MAKER: LazyLock<[u8; 4]> = LazyLock::new(|| __cpuid(0).ecx.to_le_bytes());
@@ -286,7 +327,13 @@ unsafe fn put_exits(slot: *mut u8, end: usize) {
 ///
 /// # Safety
 /// Only for a process that has nothing else to do.
-unsafe fn serve(shared: *mut Shared, data: libc::c_int, requests: libc::c_int, answers: libc::c_int) -> ! {
+unsafe fn serve(
+    shared: *mut Shared,
+    data: libc::c_int,
+    (components, size): (u8, usize),
+    requests: libc::c_int,
+    answers: libc::c_int,
+) -> ! {
     // SAFETY: in this process nobody uses the first 4 GiB, which the core may have reserved in its parent, any more. The fixed
     // addresses are free (asked for without replacing anything) and are this module's own; pointers below stay within those
     // mappings.
@@ -318,6 +365,8 @@ unsafe fn serve(shared: *mut Shared, data: libc::c_int, requests: libc::c_int, a
         libc::mprotect((DATA as usize + 2 * PAGE) as *mut libc::c_void, PAGE, libc::PROT_READ);
         (LEAVE as *mut usize).write(leave as *const () as usize);
         (HOST_MXCSR as *mut u32).write(0x1f80);
+        (COMPONENTS as *mut u32).write(components.into());
+        (IMAGE as *mut usize).write(size);
         catch();
         let mut request = [0u32; 2];
         while libc::read(requests, request.as_mut_ptr().cast(), 8) == 8 {
@@ -378,7 +427,7 @@ unsafe extern "C" fn enter() {
         "push rbx; push rbp; push r12; push r13; push r14; push r15",
         "mov [{rsp}], rsp",
         "rdfsbase rax; mov [{host_fs}], rax",
-        "mov eax, 7; xor edx, edx; xrstor64 [{here}]",
+        "mov eax, [{components}]; xor edx, edx; xrstor64 [{here}]",
         "mov ds, [{selectors}]; mov es, [{selectors} + 2]; mov fs, [{selectors} + 4]; mov gs, [{selectors} + 6]",
         "mov rax, [{fs}]; wrfsbase rax",
         "mov rax, [{gs}]; wrgsbase rax",
@@ -390,6 +439,7 @@ unsafe extern "C" fn enter() {
         "mov rsp, {frame}",
         "iretq",
         here = const HERE,
+        components = const COMPONENTS,
         rsp = const HOST_RSP,
         host_fs = const HOST_FS,
         frame = const FRAME,
@@ -412,11 +462,12 @@ unsafe extern "C" fn leave() {
         "mov rsp, [{rsp}]",
         "pushfq; pop qword ptr [{flags}]",
         "push 0x202; popfq",
-        "mov eax, 7; xor edx, edx; xsave64 [{here}]",
+        "mov eax, [{components}]; xor edx, edx; xsave64 [{here}]",
         "rdfsbase rax; mov [{fs}], rax",
         "rdgsbase rax; mov [{gs}], rax",
         "jmp {recover}",
         here = const HERE,
+        components = const COMPONENTS,
         rsp = const HOST_RSP,
         fs = const HERE + offset_of!(State, fs),
         gs = const HERE + offset_of!(State, gs),
@@ -513,7 +564,7 @@ unsafe extern "C" fn handler(_: libc::c_int, _: *mut libc::siginfo_t, context: *
         let fault = registers[libc::REG_TRAPNO as usize] == PAGE_FAULT;
         (*here).cr2 = if fault { registers[libc::REG_CR2 as usize] as u64 } else { 0 };
         let frame = (*machine).fpregs.cast::<u8>();
-        ptr::copy_nonoverlapping(frame, (&raw mut (*here).xsave).cast::<u8>(), XSAVE);
+        ptr::copy_nonoverlapping(frame, (&raw mut (*here).xsave).cast::<u8>(), (IMAGE as *const usize).read());
         // Coming back with a pending x87 exception would raise it again.
         frame.add(at::CONTROL).cast::<u16>().write_unaligned(0x37f);
         frame.add(at::STATUS).cast::<u16>().write_unaligned(0);

@@ -8,13 +8,13 @@ use callgate_emulator::{
 
 use callgate_native::{Native, Setup};
 
-use crate::native::is_intel;
+use crate::native::{avx_512, is_intel};
 use crate::report::Options;
 use crate::rng::Rng;
 use crate::segments::{GDT, USER_CS, USER_DS};
 use crate::state::{
     CODE, DATA, DATA_PAGES, LEAVE_BYTES, MISSING, NO_TRAP, ODD_EXIT, SLOT, State, TARGET, WINDOWS, WRITABLE, XSAVE, at,
-    field, put,
+    field, put, vectors,
 };
 use crate::tolerance::GENERAL_PROTECTION;
 
@@ -42,6 +42,11 @@ pub(crate) enum Pace {
     Steps,
     /// After so many instructions as come from a seed: few, or some.
     Parts(u64),
+}
+
+/// The core's model: one with AVX-512 where the host has it.
+pub(crate) fn model() -> CpuModel {
+    if avx_512().is_some() { CpuModel::V4 } else { CpuModel::default() }
 }
 
 /// The core, with code and data mapped where the processor has them.
@@ -83,28 +88,32 @@ impl Ours {
         let table = memory.alloc()?;
         table.write(0, &bytes);
         space.map(GDT_BASE, table, PageFlags::empty());
-        let mut fresh = Cpu::default();
+        let model = model();
+        let mut fresh = Cpu::of(model);
         fresh.gdtr = DescriptorTable { base: GDT_BASE, limit: bytes.len() as u16 - 1 };
-        fresh.xcr0 = 7;
+        fresh.xcr0 = if model.has_avx_512() { 0xe7 } else { 7 };
         // What Linux has there.
         fresh.seg[seg::CS].selector = USER_CS;
         fresh.seg[seg::SS].selector = USER_DS;
         let engine: Box<dyn Engine> = if options.translated {
             let setup = Setup { low_memory: options.low, counts: !options.uncounted };
-            let mut native = Native::new(&memory, CpuModel::default(), setup).ok()?;
+            let mut native = Native::new(&memory, model, setup).ok()?;
             if options.low && !native.has_low_window() || native.counts() != setup.counts {
                 return None;
             }
             native.translate_at_once();
             Box::new(native)
         } else {
-            Box::new(Interp::new(&memory))
+            Box::new(Interp::with_model(&memory, model))
         };
         Some(Self { space, engine, fresh, code, writable, data })
     }
 
-    /// Puts the code of some cases into their slots.
+    /// Puts the code of some cases into their slots, and zeros where their data is.
     pub(crate) fn load(&mut self, states: &[State]) {
+        for frame in &self.data {
+            frame.write(0, &[0; PAGE_SIZE]);
+        }
         for (i, state) in states.iter().enumerate() {
             let frames = if WRITABLE.contains(&(state.rip - (i * SLOT) as u64)) { &self.writable } else { &self.code };
             let mut code = state.code;
@@ -165,7 +174,7 @@ impl Ours {
             }
             _ => ODD_EXIT,
         };
-        store(&cpu, state);
+        store(&mut cpu, state);
         self.read_windows(&mut state.memory);
         cpu.instructions
     }
@@ -211,13 +220,25 @@ fn interrupt(cpu: &mut Cpu, vector: u8, state: &mut State) -> u64 {
     GENERAL_PROTECTION
 }
 
+/// 128 bits of a vector register.
+fn vector(cpu: &mut Cpu, n: usize, part: usize) -> &mut u128 {
+    match part {
+        0 => &mut cpu.xmm[n],
+        1 => &mut cpu.ymm_high[n],
+        _ => &mut cpu.zmm_high[n][part - 2],
+    }
+}
+
 fn load(cpu: &mut Cpu, state: &State) {
     let mut legacy = [0; 512];
     legacy.copy_from_slice(&state.xsave[..512]);
     // MXCSR is one that exists.
     let _ = cpu.fxrstor(&legacy);
-    for i in 0..16 {
-        cpu.ymm_high[i] = field(&state.xsave, at::YMM_HIGH + 16 * i, 16);
+    for (n, part) in vectors() {
+        *vector(cpu, n, part) = field(&state.xsave, at::vector(n, part), 16);
+    }
+    for (n, k) in cpu.k.iter_mut().enumerate() {
+        *k = field(&state.xsave, at::opmask(n), 8) as u64;
     }
     cpu.gpr = state.gpr;
     cpu.rip = state.rip;
@@ -229,16 +250,20 @@ fn load(cpu: &mut Cpu, state: &State) {
     cpu.seg[seg::GS].base = state.gs;
 }
 
-fn store(cpu: &Cpu, state: &mut State) {
+fn store(cpu: &mut Cpu, state: &mut State) {
+    let components = state.xsave[at::IN_USE];
     state.xsave = [0; XSAVE];
     put(&mut state.xsave, 0, &cpu.fxsave());
     if is_intel() {
         put(&mut state.xsave, at::POINTERS, &cpu.fpu.pointers.instruction.to_le_bytes());
     }
-    for i in 0..16 {
-        put(&mut state.xsave, at::YMM_HIGH + 16 * i, &cpu.ymm_high[i].to_le_bytes());
+    for (n, part) in vectors() {
+        put(&mut state.xsave, at::vector(n, part), &vector(cpu, n, part).to_le_bytes());
     }
-    state.xsave[at::IN_USE] = 7;
+    for (n, k) in cpu.k.iter().enumerate() {
+        put(&mut state.xsave, at::opmask(n), &k.to_le_bytes());
+    }
+    state.xsave[at::IN_USE] = components;
     state.gpr = cpu.gpr;
     state.rip = cpu.rip;
     state.flags = cpu.rflags();

@@ -59,6 +59,8 @@ fn fits(code: Code) -> bool {
                 | K::mem_vsib64x
                 | K::mem_vsib32y
                 | K::mem_vsib64y
+                | K::mem_vsib32z
+                | K::mem_vsib64z
                 | K::seg_reg
                 | K::cr_reg
                 | K::dr_reg
@@ -117,7 +119,7 @@ pub(crate) struct Pools {
     pub(crate) all: Vec<Code>,
     /// Integer instructions.
     pub(crate) plain: Vec<Code>,
-    /// The others: x87, MMX, SSE and AVX.
+    /// The others: x87, MMX, SSE, AVX and AVX-512.
     pub(crate) vector: Vec<Code>,
     /// Those of x87.
     pub(crate) x87: Vec<Code>,
@@ -188,6 +190,14 @@ fn is_plain(code: Code) -> bool {
                 | K::ymm_reg
                 | K::ymm_rm
                 | K::ymm_vvvv
+                | K::zmm_or_mem
+                | K::zmm_reg
+                | K::zmm_rm
+                | K::zmm_vvvv
+                | K::k_or_mem
+                | K::k_reg
+                | K::k_rm
+                | K::k_vvvv
                 | K::st0
                 | K::sti_opcode
         )

@@ -46,6 +46,8 @@ pub enum Unrunnable {
     Vendor,
     /// The host's processor does not have it: each try was an invalid opcode there.
     HostLacksIt,
+    /// The core does not have it, though its model does.
+    CoreLacksIt,
     /// The oracle can't make its operands.
     NotMade,
 }
@@ -57,6 +59,7 @@ impl fmt::Display for Unrunnable {
             Self::Umip => "answered by the host's kernel (UMIP)",
             Self::Vendor => "another instruction on processors of the host's maker",
             Self::HostLacksIt => "the host's processor lacks it",
+            Self::CoreLacksIt => "the core claims it, and lacks it",
             Self::NotMade => "not made by the oracle",
         })
     }
@@ -197,7 +200,7 @@ impl fmt::Display for Report {
             writeln!(f, "{code:?}: {count} mismatches")?;
         }
         use Unrunnable as U;
-        for reason in [U::CallsTheHost, U::Umip, U::Vendor, U::HostLacksIt, U::NotMade] {
+        for reason in [U::CallsTheHost, U::Umip, U::Vendor, U::HostLacksIt, U::CoreLacksIt, U::NotMade] {
             let codes: Vec<_> =
                 self.unrunnable.iter().filter(|(r, _)| *r == reason).map(|(_, code)| format!("{code:?}")).collect();
             if !codes.is_empty() {

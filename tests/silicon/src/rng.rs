@@ -52,6 +52,18 @@ impl Rng {
         }
     }
 
+    /// An opmask: nothing, everything, a few bits, those of the first elements, or anything.
+    pub(crate) fn mask(&mut self) -> u64 {
+        match self.below(8) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => 1 << self.below(64) | 1 << self.below(8),
+            3 => 1 << self.below(8) | 1 << self.below(16) | 1 << self.below(4),
+            4 => (1 << self.below(64)) - 1,
+            _ => self.next(),
+        }
+    }
+
     /// A binary floating-point number of `exponent` and `fraction` bits: often at the ends of what there is.
     fn float(&mut self, exponent: u32, fraction: u32) -> u64 {
         let max = (1u64 << exponent) - 1;
@@ -131,6 +143,8 @@ impl Rng {
 pub(crate) struct Pool {
     vectors: Vec<u128>,
     floats: Vec<[u8; 10]>,
+    /// Whether the core has AVX-512.
+    pub(crate) avx_512: bool,
 }
 
 impl Pool {
@@ -139,12 +153,13 @@ impl Pool {
     const VECTORS: usize = 1 << 13;
     const FLOATS: usize = 1 << 11;
 
-    /// The pool of a case.
-    pub(crate) fn new(seed: u64, case: u64) -> Self {
+    /// The pool of a case, for a core with or without AVX-512.
+    pub(crate) fn new(seed: u64, case: u64, avx_512: bool) -> Self {
         let mut rng = Rng::new(!seed, case / Self::CASES);
         Self {
             vectors: (0..Self::VECTORS).map(|_| rng.vector()).collect(),
             floats: (0..Self::FLOATS).map(|_| rng.f80()).collect(),
+            avx_512,
         }
     }
 

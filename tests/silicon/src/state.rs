@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::native::is_intel;
+use crate::native::{avx_512, is_intel};
 use crate::rng::{Pool, Rng};
 
 /// Where the cases' code is, one slot a case.
@@ -20,12 +20,22 @@ pub(crate) const DATA: u64 = 0x2000_0000;
 /// Pages of it that are there.
 pub(crate) const DATA_PAGES: usize = 3;
 /// The parts of the data that each case fills anew and compares: offset and length. One is around the border between two
-/// pages, one before the page that can't be written. What a case writes elsewhere stays, on both sides.
+/// pages, one before the page that can't be written. What a case writes elsewhere stays for the others of its batch, on both
+/// sides.
 pub(crate) const WINDOWS: [(usize, usize); 2] = [(0xe00, 1024), (0x1f00, 256)];
 /// Bytes of both.
 pub(crate) const WINDOW_BYTES: usize = 1280;
-/// The XSAVE image's size: legacy area, header, upper halves of ymm0 to ymm15.
-pub(crate) const XSAVE: usize = 832;
+/// The XSAVE image's size: legacy area, header, and components up to those of AVX-512, wherever a maker has them.
+pub(crate) const XSAVE: usize = 2688;
+/// Its size up to the upper halves of ymm0 to ymm15.
+pub(crate) const XSAVE_AVX: usize = 832;
+/// The components that every case has: x87, SSE, AVX.
+pub(crate) const USUAL: u8 = 7;
+/// Those of AVX-512: opmask registers, upper halves of zmm0 to zmm15, and zmm16 to zmm31.
+pub(crate) const OPMASK: u8 = 0x20;
+pub(crate) const ZMM_HIGH: u8 = 0x40;
+pub(crate) const ZMM_16_TO_31: u8 = 0x80;
+pub(crate) const AVX_512: u8 = OPMASK | ZMM_HIGH | ZMM_16_TO_31;
 
 /// No exception.
 pub(crate) const NO_TRAP: u64 = u64::MAX;
@@ -40,7 +50,7 @@ pub(crate) const MISSING: u64 = u64::MAX - 3;
 #[repr(C, align(64))]
 #[derive(Clone)]
 pub(crate) struct State {
-    /// x87, SSE and AVX as XSAVE64 has them.
+    /// x87, SSE, AVX and AVX-512 as XSAVE64 has them on this host. Before the case the header says which the core has.
     pub(crate) xsave: [u8; XSAVE],
     /// In the order of their numbers.
     pub(crate) gpr: [u64; 16],
@@ -92,6 +102,32 @@ pub(crate) mod at {
     /// Which components the header says to be in use.
     pub(crate) const IN_USE: usize = 512;
     pub(crate) const YMM_HIGH: usize = 576;
+
+    /// AMD's places of AVX-512's components, which no host has that lacks them.
+    const USUAL: [usize; 3] = [832, 896, 1408];
+
+    /// Opmask register `n`.
+    pub(crate) fn opmask(n: usize) -> usize {
+        super::avx_512().unwrap_or(USUAL)[0] + 8 * n
+    }
+
+    /// 128 bits of vector register `n`: part 0 is its xmm register, part 1 the upper half of ymm, parts 2 and 3 that of zmm.
+    pub(crate) fn vector(n: usize, part: usize) -> usize {
+        let [_, zmm_high, zmm_16] = super::avx_512().unwrap_or(USUAL);
+        match (n, part) {
+            (16.., _) => zmm_16 + 64 * (n - 16) + 16 * part,
+            (_, 0) => XMM + 16 * n,
+            (_, 1) => YMM_HIGH + 16 * n,
+            _ => zmm_high + 32 * n + 16 * (part - 2),
+        }
+    }
+}
+
+/// All parts of all vector registers, as `at::vector` takes them: first what SSE has, then what AVX has.
+pub(crate) fn vectors() -> impl Iterator<Item = (usize, usize)> {
+    (0..4)
+        .flat_map(|part| (0..16).map(move |n| (n, part)))
+        .chain((16..32).flat_map(|n| (0..4).map(move |part| (n, part))))
 }
 
 impl State {
@@ -141,6 +177,11 @@ impl State {
         state
     }
 
+    /// Whether the core has AVX-512.
+    pub(crate) fn has_avx_512(&self) -> bool {
+        self.xsave[at::IN_USE] & AVX_512 != 0
+    }
+
     /// Writes to the windows as if at `address`; what is outside is left out.
     pub(crate) fn poke(&mut self, address: u64, bytes: &[u8]) {
         for (i, byte) in bytes.iter().enumerate() {
@@ -156,7 +197,11 @@ impl fmt::Debug for State {
         write!(f, "flags {:x}, gpr {:x?}", self.flags, self.gpr)?;
         let word = |at, len| field(&self.xsave, at, len);
         write!(f, ", mxcsr {:x}", word(at::MXCSR, 4))?;
-        write!(f, ", x87 {:x}/{:x}/{:x}", word(at::CONTROL, 2), word(at::STATUS, 2), word(at::TAGS, 1))
+        write!(f, ", x87 {:x}/{:x}/{:x}", word(at::CONTROL, 2), word(at::STATUS, 2), word(at::TAGS, 1))?;
+        if self.has_avx_512() {
+            write!(f, ", k {:x?}", [0, 1, 2, 3, 4, 5, 6, 7].map(|n| word(at::opmask(n), 8)))?;
+        }
+        Ok(())
     }
 }
 
@@ -243,6 +288,41 @@ pub(crate) fn image(rng: &mut Rng, pool: &Pool) -> [u8; XSAVE] {
             }
         }
     }
-    image[at::IN_USE] = 7;
+    image[at::IN_USE] = USUAL;
+    if pool.avx_512 {
+        image[at::IN_USE] |= AVX_512;
+        put_avx_512(&mut image, rng, pool);
+    }
     image
+}
+
+/// Random opmask registers, and what zmm registers have beyond ymm0 to ymm15.
+fn put_avx_512(image: &mut [u8; XSAVE], rng: &mut Rng, pool: &Pool) {
+    for n in 0..8 {
+        put(image, at::opmask(n), &rng.mask().to_le_bytes());
+    }
+    for (n, part) in vectors().filter(|(n, part)| *n >= 16 || *part >= 2) {
+        put(image, at::vector(n, part), &pool.vector(rng).to_le_bytes());
+    }
+    if rng.one_in(3) {
+        // Nearly equal again.
+        for n in 1..32 {
+            if rng.one_in(2) {
+                let other = rng.below(4) as usize;
+                for part in 0..4 {
+                    let changed = if part == other { 1 << rng.below(128) } else { 0 };
+                    let value = field(image, at::vector(0, part), 16) ^ changed;
+                    put(image, at::vector(n, part), &value.to_le_bytes());
+                }
+            }
+        }
+    }
+    if rng.one_in(3) {
+        // Small numbers, as counts and indices are.
+        let (n, bits) = (rng.below(32) as usize, rng.pick(&[8, 16, 32, 64]));
+        for part in 0..4 {
+            let value = (0..128 / bits).fold(0u128, |value, _| value << bits | u128::from(rng.below(80)));
+            put(image, at::vector(n, part), &value.to_le_bytes());
+        }
+    }
 }
