@@ -337,7 +337,10 @@ impl Native {
         let fields = unsafe { &mut *context };
         self.exits[reason(fields.reason) as usize] += 1;
         cpu.mxcsr = fields.mxcsr;
-        if !counts {
+        // Not among the others before those are copied all at once, for which the processor would wait; but where a register
+        // may have been lent.
+        let is_apart = !counts && !matches!(reason(fields.reason), Reason::Fault | Reason::Stopped);
+        if !counts && !is_apart {
             fields.gpr[usize::from(BUDGET)] = fields.budget;
         }
         let mut budget = i64::from(fields.budget as i32);
@@ -401,6 +404,9 @@ impl Native {
             },
         };
         cpu.gpr = fields.gpr;
+        if is_apart {
+            cpu.gpr[usize::from(BUDGET)] = fields.budget;
+        }
         let flags = before & !FLAGS | fields.flags & FLAGS;
         cpu.set_rflags(flags);
         let done = if counts { (given as i64 - budget).max(0) as u64 } else { 0 };

@@ -92,7 +92,7 @@ impl Tick {
     /// Whether the turn is over, said once.
     #[inline]
     pub(crate) fn is_due(&self) -> bool {
-        DUE.replace(false)
+        DUE.get() && DUE.replace(false)
     }
 }
 

@@ -55,7 +55,8 @@ impl Cpu {
     /// Whether x87, MMX, SSE and AVX may all be used, as CR0, CR4 and XCR0 say.
     #[inline]
     pub fn has_all_units(&self) -> bool {
-        Units::of(self).0 & !NO_AVX_512 == 0
+        const IN_CR4: u64 = OSFXSR | OSXSAVE;
+        self.cr0 & (EM | TS) == 0 && self.cr4 & IN_CR4 == IN_CR4 && self.xcr0 & (SSE | AVX) == SSE | AVX
     }
 }
 
