@@ -61,11 +61,14 @@ impl Machine {
     /// A machine without tasks, whose files are those of a fresh root.
     ///
     /// # Errors
-    /// What the host refuses.
+    /// What the host refuses. EINVAL if instructions must be counted, and the engine doesn't.
     pub fn new(config: Config, engine: impl FnOnce(&Kernel) -> Box<dyn Engine>) -> Result<Machine> {
         survive_the_limit_of_files();
         let kernel = Kernel::new(&config)?;
         let engine = engine(&kernel);
+        if !engine.counts() && (config.deterministic.is_some() || config.max_instructions.is_some()) {
+            return Err(crate::Errno::EINVAL);
+        }
         crate::fs::init(&kernel, config.console)?;
         Ok(Machine {
             host_signals: HostSignals::of(&kernel),

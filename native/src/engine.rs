@@ -168,13 +168,13 @@ impl Native {
     }
 
     /// Whether translated code can run this at all.
-    fn suits(cpu: &Cpu, space: &Space) -> bool {
+    fn suits(&self, cpu: &Cpu, space: &Space) -> bool {
         cpu.cpl == 3
             && !space.is_wide()
             && cpu.rip < WINDOW
             && cpu.system_flags() & ODD_FLAGS == 0
             && cpu.dr[7] & dr7::ENABLES == 0
-            && cpu.has_all_units()
+            && cpu.has_all_units(self.sides.model)
     }
 
     /// Runs the interpreter. None if the instructions it was given are all that ended it.
@@ -230,7 +230,7 @@ impl Native {
         }
         while *left > 0 && !self.is_due() {
             let mut interpret = CHUNK;
-            if Self::suits(cpu, space) {
+            if self.suits(cpu, space) {
                 self.sides.now.cache.sync(&self.sides.now.shared, space);
                 if let Ok(start) = self.start(space, cpu.rip)
                     && (self.tick.is_some() || *left > MARGIN + u64::from(start.deduct.max(0).unsigned_abs()))
@@ -453,8 +453,8 @@ fn reason(number: u32) -> Reason {
     REASONS.get(number as usize).copied().unwrap_or(Reason::Fault)
 }
 
-/// After a fault, or where it was stopped: puts the registers back as they were before the instruction, and gives its address and how many
-/// instructions were counted but not executed.
+/// After a fault, or where the code was stopped: puts the registers back as they were before the instruction, and gives its
+/// address and how many instructions were counted but not executed.
 fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
     let mut offset = context.fault_rip.wrapping_sub(cache.host(0)) as usize;
     if let Some(stub) = cache.stubs.string_at(offset) {
@@ -556,7 +556,7 @@ impl Engine for Native {
             tick.go_on();
         }
         let mut left = budget;
-        if budget < self.least || !Self::suits(cpu, space) && cpu.cpl == 3 {
+        if budget < self.least || !self.suits(cpu, space) && cpu.cpl == 3 {
             return self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);
         }
         let cold = if cpu.cpl == 3 { self.cold(space) } else { 0 };

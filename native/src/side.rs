@@ -38,7 +38,7 @@ impl Side {
 
 /// The sides that there are.
 pub(crate) struct Sides {
-    model: CpuModel,
+    pub(crate) model: CpuModel,
     /// The one that code runs on.
     pub(crate) now: Side,
     /// Made when it is first needed, unless the host refuses it.

@@ -150,9 +150,10 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         registers[libc::REG_EFL as usize] &= !TF;
         STOPPING.set(false);
         // Else it has left by itself.
-        return if is_ours {
-            stop(registers)
-        };
+        if is_ours {
+            stop(registers);
+        }
+        return;
     }
     if !is_ours {
         return pass_on(signal, info, context);

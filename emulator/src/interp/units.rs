@@ -52,11 +52,12 @@ enum Unit {
 }
 
 impl Cpu {
-    /// Whether x87, MMX, SSE and AVX may all be used, as CR0, CR4 and XCR0 say.
+    /// Whether all units of a model that has AVX may be used, as CR0, CR4 and XCR0 say.
     #[inline]
-    pub fn has_all_units(&self) -> bool {
+    pub fn has_all_units(&self, model: CpuModel) -> bool {
         const IN_CR4: u64 = OSFXSR | OSXSAVE;
-        self.cr0 & (EM | TS) == 0 && self.cr4 & IN_CR4 == IN_CR4 && self.xcr0 & (SSE | AVX) == SSE | AVX
+        let all = crate::xstate::of(model);
+        self.cr0 & (EM | TS) == 0 && self.cr4 & IN_CR4 == IN_CR4 && self.xcr0 & all == all
     }
 }
 
