@@ -5,10 +5,10 @@
 use std::collections::HashSet;
 
 use callgate_emulator::{CpuModel, PAGE_SIZE};
-use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
+use iced_x86::{Decoder, DecoderOptions, EncodingKind, Instruction, OpKind};
 
-use super::Verifier;
 use super::tests::{KINDS, Numbers, is_tame};
+use super::{Verifier, avx_512_permitted};
 use crate::kind::Kind;
 use crate::stubs::Stubs;
 use crate::translate::{Request, Workshop, translate};
@@ -34,9 +34,27 @@ fn pages() -> Vec<Vec<u8>> {
     file[start..start + len].chunks_exact(PAGE_SIZE).map(<[u8]>::to_vec).collect()
 }
 
+/// A page of what no compiler made: instructions of AVX-512, each of which may or may not be translated.
+fn page_of_avx_512(numbers: &mut Numbers) -> Vec<u8> {
+    let mut page = Vec::with_capacity(PAGE_SIZE);
+    while page.len() < PAGE_SIZE {
+        let mut code = [0; 16].map(|_: u8| numbers.next() as u8);
+        code[0] = 0x62;
+        let instruction = Decoder::new(64, &code, DecoderOptions::NONE).decode();
+        if avx_512_permitted(instruction.code()) {
+            page.extend(&code[..instruction.len().min(PAGE_SIZE - page.len())]);
+        }
+    }
+    page
+}
+
 /// Translated code, as it would lie behind the stubs.
 fn pieces(stubs: &Stubs, kind: Kind, numbers: &mut Numbers) -> Vec<Vec<u8>> {
-    let pages = pages();
+    let mut pages = pages();
+    if kind.avx_512 {
+        // As many as of the compiler's.
+        pages.extend((0..pages.len()).map(|_| page_of_avx_512(numbers)).collect::<Vec<_>>());
+    }
     let mut pieces = Vec::new();
     let mut shop = Workshop::new(if kind.avx_512 { CpuModel::V4 } else { CpuModel::V3 });
     while pieces.len() < PIECES {
@@ -62,7 +80,7 @@ fn mutate(code: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
         match numbers.next() % 6 {
             0 => code[at] = numbers.next() as u8,
             1 => drop(code.remove(at)),
-            2 => code.insert(at, [0x65, 0x67, 0x48, 0x66, 0xf2, 0xf3, 0xf0, 0x0f][numbers.next() as usize % 8]),
+            2 => code.insert(at, [0x65, 0x67, 0x48, 0x66, 0xf2, 0xf3, 0xf0, 0x0f, 0x62][numbers.next() as usize % 9]),
             // A piece of another, which need not begin or end with an instruction.
             3 => {
                 let from = numbers.next() as usize % other.len();
@@ -77,10 +95,11 @@ fn mutate(code: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
     }
 }
 
-/// The slower check: instruction by instruction, and every branch.
-fn check(code: &[u8], start: u64, kind: Kind, is_entry: &dyn Fn(u64) -> bool) {
+/// The slower check: instruction by instruction, and every branch. Gives whether an instruction is of AVX-512.
+fn check(code: &[u8], start: u64, kind: Kind, is_entry: &dyn Fn(u64) -> bool) -> bool {
     let mut decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
     let (mut previous, mut starts, mut targets) = (Instruction::default(), HashSet::new(), Vec::new());
+    let mut is_avx_512 = false;
     while decoder.can_decode() {
         let instruction = decoder.decode();
         assert!(!instruction.is_invalid() && is_tame(&instruction, &previous, kind), "{instruction:?} in {code:02x?}");
@@ -88,11 +107,13 @@ fn check(code: &[u8], start: u64, kind: Kind, is_entry: &dyn Fn(u64) -> bool) {
         if instruction.op_count() > 0 && instruction.op0_kind() == OpKind::NearBranch64 {
             targets.push(instruction.near_branch_target());
         }
+        is_avx_512 |= instruction.code().encoding() == EncodingKind::EVEX;
         previous = instruction;
     }
     for target in targets {
         assert!(starts.contains(&target) || is_entry(target), "a branch to {target:#x} in {code:02x?}");
     }
+    is_avx_512
 }
 
 fn mistakes(kind: Kind, cases: u64) {
@@ -108,7 +129,7 @@ fn mistakes(kind: Kind, cases: u64) {
         assert_eq!(verify(piece), Ok(()), "{piece:02x?}");
         check(piece, start, kind, &is_entry);
     }
-    let mut accepted = 0u64;
+    let (mut accepted, mut of_avx_512) = (0u64, 0u64);
     for case in 0..cases {
         let mut some = || &pieces[numbers.next() as usize % PIECES];
         let (one, other) = (some(), some());
@@ -122,10 +143,11 @@ fn mistakes(kind: Kind, cases: u64) {
         }
         if verify(&code).is_ok() {
             accepted += 1;
-            check(&code, start, kind, &is_entry);
+            of_avx_512 += u64::from(check(&code, start, kind, &is_entry));
         }
     }
-    eprintln!("{kind:?}: {cases} cases, {accepted} accepted");
+    eprintln!("{kind:?}: {cases} cases, {accepted} accepted, {of_avx_512} with AVX-512");
+    assert_eq!(of_avx_512 > cases / 200, kind.avx_512, "{of_avx_512} of {cases} with AVX-512");
     assert!(accepted > cases / 50, "{accepted} of {cases} accepted");
 }
 
