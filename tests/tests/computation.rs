@@ -60,7 +60,7 @@ fn pi_by_longer_vectors() {
 fn longer_vectors_across_signals() {
     if has_avx_512() {
         let flags = ["-O2", "-static", "-mavx512f", "-mavx512bw"];
-        Guest::new(Compiler::Gcc, "zmm_signal").flags(&flags).level("v4").ends_with(0).check();
+        Guest::new(Compiler::Gcc, "core/zmm_signal").flags(&flags).level("v4").ends_with(0).check();
     }
 }
 
