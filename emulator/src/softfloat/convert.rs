@@ -24,32 +24,18 @@ fn from_magnitude(env: &mut Env, format: Format, sign: bool, magnitude: u64) -> 
 /// A signed integer of `bits` bits; `None`, with invalid raised, for what does not fit. The denormal flag is left
 /// alone: no instruction that converts to an integer raises it.
 pub(crate) fn to_i64(env: &mut Env, value: Float, bits: u32, rounding: Rounding) -> Option<i64> {
-    env.rounded_up = false;
-    let value = flush_denormal(env, value);
-    match value.class {
-        Class::Zero => return Some(0),
-        Class::Finite if value.exp < 64 => {}
-        _ => {
-            env.raise(flag::INVALID);
-            return None;
-        }
-    }
-    let (magnitude, inexact, up) = integer_part(value, rounding);
     let limit = 1u128 << (bits - 1);
-    if magnitude > limit || (magnitude == limit && !value.sign) {
-        env.raise(flag::INVALID);
-        return None;
-    }
-    if inexact {
-        env.raise(flag::PRECISION);
-    }
-    env.rounded_up = up;
-    let magnitude = magnitude as i64;
+    let magnitude = to_magnitude(env, value, rounding, limit - 1, limit)? as i64;
     Some(if value.sign { magnitude.wrapping_neg() } else { magnitude })
 }
 
 /// An unsigned integer of `bits` bits, as [`to_i64`].
 pub(crate) fn to_u64(env: &mut Env, value: Float, bits: u32, rounding: Rounding) -> Option<u64> {
+    to_magnitude(env, value, rounding, u128::from(u64::MAX >> (64 - bits)), 0)
+}
+
+/// The magnitude of an integer that is at most `positive`, or `negative` below zero.
+fn to_magnitude(env: &mut Env, value: Float, rounding: Rounding, positive: u128, negative: u128) -> Option<u64> {
     env.rounded_up = false;
     let value = flush_denormal(env, value);
     match value.class {
@@ -61,7 +47,7 @@ pub(crate) fn to_u64(env: &mut Env, value: Float, bits: u32, rounding: Rounding)
         }
     }
     let (magnitude, inexact, up) = integer_part(value, rounding);
-    if magnitude > u128::from(u64::MAX >> (64 - bits)) || (magnitude != 0 && value.sign) {
+    if magnitude > if value.sign { negative } else { positive } {
         env.raise(flag::INVALID);
         return None;
     }

@@ -168,26 +168,34 @@ macro_rules! table {
     };
 }
 
+/// Hands all instructions to a macro: signs and order, and the mnemonics of packed and scalar singles and doubles.
+macro_rules! of_all {
+    ($table:ident, $i:ident) => {
+        $table! { $i:
+            Madd O132: Vfmadd132ps Vfmadd132pd Vfmadd132ss Vfmadd132sd;
+            Madd O213: Vfmadd213ps Vfmadd213pd Vfmadd213ss Vfmadd213sd;
+            Madd O231: Vfmadd231ps Vfmadd231pd Vfmadd231ss Vfmadd231sd;
+            Msub O132: Vfmsub132ps Vfmsub132pd Vfmsub132ss Vfmsub132sd;
+            Msub O213: Vfmsub213ps Vfmsub213pd Vfmsub213ss Vfmsub213sd;
+            Msub O231: Vfmsub231ps Vfmsub231pd Vfmsub231ss Vfmsub231sd;
+            Nmadd O132: Vfnmadd132ps Vfnmadd132pd Vfnmadd132ss Vfnmadd132sd;
+            Nmadd O213: Vfnmadd213ps Vfnmadd213pd Vfnmadd213ss Vfnmadd213sd;
+            Nmadd O231: Vfnmadd231ps Vfnmadd231pd Vfnmadd231ss Vfnmadd231sd;
+            Nmsub O132: Vfnmsub132ps Vfnmsub132pd Vfnmsub132ss Vfnmsub132sd;
+            Nmsub O213: Vfnmsub213ps Vfnmsub213pd Vfnmsub213ss Vfnmsub213sd;
+            Nmsub O231: Vfnmsub231ps Vfnmsub231pd Vfnmsub231ss Vfnmsub231sd;
+            Maddsub O132: Vfmaddsub132ps Vfmaddsub132pd;
+            Maddsub O213: Vfmaddsub213ps Vfmaddsub213pd;
+            Maddsub O231: Vfmaddsub231ps Vfmaddsub231pd;
+            Msubadd O132: Vfmsubadd132ps Vfmsubadd132pd;
+            Msubadd O213: Vfmsubadd213ps Vfmsubadd213pd;
+            Msubadd O231: Vfmsubadd231ps Vfmsubadd231pd;
+        }
+    };
+}
+pub(super) use of_all;
+
 /// The instructions of FMA3.
 pub(super) fn select(i: &Instruction) -> Option<Exec> {
-    Some(table! { i:
-        Madd O132: Vfmadd132ps Vfmadd132pd Vfmadd132ss Vfmadd132sd;
-        Madd O213: Vfmadd213ps Vfmadd213pd Vfmadd213ss Vfmadd213sd;
-        Madd O231: Vfmadd231ps Vfmadd231pd Vfmadd231ss Vfmadd231sd;
-        Msub O132: Vfmsub132ps Vfmsub132pd Vfmsub132ss Vfmsub132sd;
-        Msub O213: Vfmsub213ps Vfmsub213pd Vfmsub213ss Vfmsub213sd;
-        Msub O231: Vfmsub231ps Vfmsub231pd Vfmsub231ss Vfmsub231sd;
-        Nmadd O132: Vfnmadd132ps Vfnmadd132pd Vfnmadd132ss Vfnmadd132sd;
-        Nmadd O213: Vfnmadd213ps Vfnmadd213pd Vfnmadd213ss Vfnmadd213sd;
-        Nmadd O231: Vfnmadd231ps Vfnmadd231pd Vfnmadd231ss Vfnmadd231sd;
-        Nmsub O132: Vfnmsub132ps Vfnmsub132pd Vfnmsub132ss Vfnmsub132sd;
-        Nmsub O213: Vfnmsub213ps Vfnmsub213pd Vfnmsub213ss Vfnmsub213sd;
-        Nmsub O231: Vfnmsub231ps Vfnmsub231pd Vfnmsub231ss Vfnmsub231sd;
-        Maddsub O132: Vfmaddsub132ps Vfmaddsub132pd;
-        Maddsub O213: Vfmaddsub213ps Vfmaddsub213pd;
-        Maddsub O231: Vfmaddsub231ps Vfmaddsub231pd;
-        Msubadd O132: Vfmsubadd132ps Vfmsubadd132pd;
-        Msubadd O213: Vfmsubadd213ps Vfmsubadd213pd;
-        Msubadd O231: Vfmsubadd231ps Vfmsubadd231pd;
-    })
+    Some(of_all!(table, i))
 }

@@ -5,10 +5,10 @@
 
 use core::marker::PhantomData;
 
-use super::super::fp::Mx;
+use super::super::fp::{Mx, daz};
 use super::convert::Element;
 use super::{Each, In, at};
-use crate::softfloat::{Class, Float};
+use crate::softfloat::{Class, Env, Float};
 
 /// A piece of a fraction: the result at its start and what it falls by from one to the next of 1024 places, in 2^-26.
 type Piece = (u32, u32);
@@ -32,19 +32,10 @@ fn result<T: Element>(mx: &Mx, sign: bool, value: u64, exp: i32) -> Float {
     // What would be denormal is cut.
     let lost = (T::FORMAT.min_exp - exp) as u32;
     let kept = T::FORMAT.precision.saturating_sub(lost);
-    if mx.mxcsr & FTZ != 0 || kept == 0 {
+    if Env::from_mxcsr(mx.mxcsr).ftz || kept == 0 {
         return Float::zero(sign);
     }
     Float::finite(sign, exp, sig & u64::MAX << (64 - kept))
-}
-
-const FTZ: u32 = 1 << 15;
-const DAZ: u32 = 1 << 6;
-
-/// The operand as DAZ wants it.
-fn operand<T: Element>(mx: &Mx, bits: T::Bits) -> Float {
-    let value = T::unpack(bits);
-    if value.denormal && mx.mxcsr & DAZ != 0 { Float::zero(value.sign) } else { value }
 }
 
 /// The reciprocal. No flag is raised.
@@ -53,7 +44,7 @@ pub(super) struct Rcp14<T>(PhantomData<T>);
 impl<T: Element> Each for Rcp14<T> {
     type T = T::Bits;
     fn each(mx: &mut Mx, x: &In, i: usize) -> T::Bits {
-        let value = operand::<T>(mx, at(&x.b, i));
+        let value = T::unpack(daz::<T>(mx, at(&x.b, i)));
         T::pack(match value.class {
             Class::Zero => Float::infinity(value.sign),
             Class::Infinite => Float::zero(value.sign),
@@ -73,7 +64,7 @@ pub(super) struct Rsqrt14<T>(PhantomData<T>);
 impl<T: Element> Each for Rsqrt14<T> {
     type T = T::Bits;
     fn each(mx: &mut Mx, x: &In, i: usize) -> T::Bits {
-        let value = operand::<T>(mx, at(&x.b, i));
+        let value = T::unpack(daz::<T>(mx, at(&x.b, i)));
         T::pack(match value.class {
             Class::Zero => Float::infinity(value.sign),
             Class::QuietNan | Class::SignalingNan | Class::Unsupported => value.quieted(),

@@ -18,7 +18,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 
-use iced_x86::{EncodingKind, Instruction, MemorySize, OpKind, Register, RoundingControl};
+use iced_x86::{Instruction, MemorySize, OpKind, Register, RoundingControl};
 
 use super::fp::Mx;
 use super::int::{Binary, BinaryImm};
@@ -37,11 +37,6 @@ type Done = Result<(), Stop>;
 const MASKS: u32 = 0x1f80;
 const RC_SHIFT: u32 = 13;
 const RC: u32 = 3 << RC_SHIFT;
-
-/// Whether an instruction is one of these.
-pub(super) fn is_evex(i: &Instruction) -> bool {
-    i.code().encoding() == EncodingKind::EVEX
-}
 
 /// What stands in the immediate of an EVEX-encoded instruction's operation.
 #[derive(Clone, Copy)]
@@ -419,6 +414,16 @@ pub(super) fn each<O: Each, F: Fetch>(core: &mut Core<'_>, op: &Op) -> Done {
 
 /// An operation on the lowest element; the rest is the first source's.
 pub(super) fn scalar<O: Each, F: Fetch>(core: &mut Core<'_>, op: &Op) -> Done {
+    lowest::<O, F>(core, op, |x| x.a)
+}
+
+/// An operation on the lowest element; the rest is the destination's own.
+pub(super) fn scalar_in_place<O: Each, F: Fetch>(core: &mut Core<'_>, op: &Op) -> Done {
+    lowest::<O, F>(core, op, |x| x.old)
+}
+
+#[inline(always)]
+fn lowest<O: Each, F: Fetch>(core: &mut Core<'_>, op: &Op, rest: impl Fn(&In) -> Z) -> Done {
     let form = Form::of_op(op);
     let active = form.active(core, 1);
     let b = F::get(core, op, form, active)?;
@@ -429,30 +434,7 @@ pub(super) fn scalar<O: Each, F: Fetch>(core: &mut Core<'_>, op: &Op) -> Done {
         _ => O::each(&mut mx, &x, 0),
     };
     form.commit(core, &mx)?;
-    let mut result = cut(x.a, 16);
-    set(&mut result, 0, lane);
-    put(core, op.dst, result);
-    Ok(())
-}
-
-/// A fused operation on the lowest element; the rest is the destination's own.
-fn fused_scalar<T, S, O, const E: usize>(core: &mut Core<'_>, op: &Op) -> Done
-where
-    T: convert::Element + super::fma::Fused,
-    S: super::fma::Signs,
-    O: super::fma::Order,
-{
-    let form = Form::of_op(op);
-    let active = form.active(core, 1);
-    let b = One::<E>::get(core, op, form, active)?;
-    let x = In { old: register(core, op.dst), a: register(core, op.src), b, imm: 0, quarters: 1 };
-    let mut mx = form.mx(core);
-    let lane = match active {
-        0 => at(&base(form, x.old), 0),
-        _ => float::Fma::<T, S, O>::each(&mut mx, &x, 0),
-    };
-    form.commit(core, &mx)?;
-    let mut result = cut(x.old, 16);
+    let mut result = cut(rest(&x), 16);
     set(&mut result, 0, lane);
     put(core, op.dst, result);
     Ok(())

@@ -1,8 +1,8 @@
 //! Which operation and which form each instruction has.
 
-use iced_x86::{Code, Instruction, Mnemonic, OpKind};
+use iced_x86::{Code, EncodingKind, Instruction, Mnemonic, OpKind};
 
-use super::super::fma::{Madd, Maddsub, Msub, Msubadd, Nmadd, Nmsub, O132, O213, O231};
+use super::super::fma::{Madd, Maddsub, Msub, Msubadd, Nmadd, Nmsub, O132, O213, O231, of_all};
 use super::super::forms::{M8, M16, M32, M64, rm};
 use super::super::fp::{Add, Div, Max, Min, Mul, Sqrt, Sub};
 use super::super::int as sse;
@@ -21,8 +21,8 @@ use super::memory::{
 };
 use super::permute::{self};
 use super::{
-    Block, Full, One, Part, Repeat, binary, binary_all, binary_by_imm, binary_imm, each, fused_scalar, opmask, scalar,
-    test, test_scalar,
+    Block, Full, One, Part, Repeat, binary, binary_all, binary_by_imm, binary_imm, each, opmask, scalar,
+    scalar_in_place, test, test_scalar,
 };
 use crate::interp::op::Exec;
 
@@ -39,7 +39,7 @@ type A64 = Full<8, false>;
 
 /// The instructions of AVX-512.
 pub(in super::super) fn select(i: &Instruction) -> Option<Exec> {
-    if !super::is_evex(i) {
+    if i.encoding() != EncodingKind::EVEX {
         return opmask::select(i);
     }
     arithmetic(i)
@@ -460,40 +460,21 @@ fn float(i: &Instruction) -> Option<Exec> {
 
 fn fused(i: &Instruction) -> Option<Exec> {
     macro_rules! shapes {
-        ($($signs:ident $order:ident: $ps:ident $pd:ident $($ss:ident $sd:ident)?;)*) => {
-            Some(match i.mnemonic() {
+        ($i:ident: $($signs:ident $order:ident: $ps:ident $pd:ident $($ss:ident $sd:ident)?;)*) => {
+            Some(match $i.mnemonic() {
                 $(
                     Mnemonic::$ps => each::<Fma<f32, $signs, $order>, F32>,
                     Mnemonic::$pd => each::<Fma<f64, $signs, $order>, F64>,
                     $(
-                        Mnemonic::$ss => fused_scalar::<f32, $signs, $order, 4>,
-                        Mnemonic::$sd => fused_scalar::<f64, $signs, $order, 8>,
+                        Mnemonic::$ss => scalar_in_place::<Fma<f32, $signs, $order>, One<4>>,
+                        Mnemonic::$sd => scalar_in_place::<Fma<f64, $signs, $order>, One<8>>,
                     )?
                 )*
                 _ => return None,
             })
         };
     }
-    shapes! {
-        Madd O132: Vfmadd132ps Vfmadd132pd Vfmadd132ss Vfmadd132sd;
-        Madd O213: Vfmadd213ps Vfmadd213pd Vfmadd213ss Vfmadd213sd;
-        Madd O231: Vfmadd231ps Vfmadd231pd Vfmadd231ss Vfmadd231sd;
-        Msub O132: Vfmsub132ps Vfmsub132pd Vfmsub132ss Vfmsub132sd;
-        Msub O213: Vfmsub213ps Vfmsub213pd Vfmsub213ss Vfmsub213sd;
-        Msub O231: Vfmsub231ps Vfmsub231pd Vfmsub231ss Vfmsub231sd;
-        Nmadd O132: Vfnmadd132ps Vfnmadd132pd Vfnmadd132ss Vfnmadd132sd;
-        Nmadd O213: Vfnmadd213ps Vfnmadd213pd Vfnmadd213ss Vfnmadd213sd;
-        Nmadd O231: Vfnmadd231ps Vfnmadd231pd Vfnmadd231ss Vfnmadd231sd;
-        Nmsub O132: Vfnmsub132ps Vfnmsub132pd Vfnmsub132ss Vfnmsub132sd;
-        Nmsub O213: Vfnmsub213ps Vfnmsub213pd Vfnmsub213ss Vfnmsub213sd;
-        Nmsub O231: Vfnmsub231ps Vfnmsub231pd Vfnmsub231ss Vfnmsub231sd;
-        Maddsub O132: Vfmaddsub132ps Vfmaddsub132pd;
-        Maddsub O213: Vfmaddsub213ps Vfmaddsub213pd;
-        Maddsub O231: Vfmaddsub231ps Vfmaddsub231pd;
-        Msubadd O132: Vfmsubadd132ps Vfmsubadd132pd;
-        Msubadd O213: Vfmsubadd213ps Vfmsubadd213pd;
-        Msubadd O231: Vfmsubadd231ps Vfmsubadd231pd;
-    }
+    of_all!(shapes, i)
 }
 
 fn conversions(i: &Instruction) -> Option<Exec> {
