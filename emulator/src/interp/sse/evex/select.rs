@@ -52,6 +52,7 @@ pub(in super::super) fn select(i: &Instruction) -> Option<Exec> {
         .or_else(|| float(i))
         .or_else(|| fused(i))
         .or_else(|| conversions(i))
+        .or_else(|| general_conversions(i))
         .or_else(|| general(i))
         .or_else(|| opmask::select_vector(i))
 }
@@ -478,42 +479,42 @@ fn fused(i: &Instruction) -> Option<Exec> {
 }
 
 fn conversions(i: &Instruction) -> Option<Exec> {
-    use Code::*;
-    let whole: Option<Exec> = match i.mnemonic() {
-        Mnemonic::Vcvtdq2ps => Some(each::<convert::Dq2ps, F32>),
-        Mnemonic::Vcvtudq2ps => Some(each::<convert::Udq2ps, F32>),
-        Mnemonic::Vcvtdq2pd => Some(each::<convert::Dq2pd, Part<4, 2>>),
-        Mnemonic::Vcvtudq2pd => Some(each::<convert::Udq2pd, Part<4, 2>>),
-        Mnemonic::Vcvtps2dq => Some(each::<convert::Ps2dq, F32>),
-        Mnemonic::Vcvttps2dq => Some(each::<convert::Tps2dq, F32>),
-        Mnemonic::Vcvtps2udq => Some(each::<convert::Ps2udq, F32>),
-        Mnemonic::Vcvttps2udq => Some(each::<convert::Tps2udq, F32>),
-        Mnemonic::Vcvtpd2dq => Some(each::<convert::Pd2dq, F64>),
-        Mnemonic::Vcvttpd2dq => Some(each::<convert::Tpd2dq, F64>),
-        Mnemonic::Vcvtpd2udq => Some(each::<convert::Pd2udq, F64>),
-        Mnemonic::Vcvttpd2udq => Some(each::<convert::Tpd2udq, F64>),
-        Mnemonic::Vcvtps2qq => Some(each::<convert::Ps2qq, Part<4, 2>>),
-        Mnemonic::Vcvttps2qq => Some(each::<convert::Tps2qq, Part<4, 2>>),
-        Mnemonic::Vcvtps2uqq => Some(each::<convert::Ps2uqq, Part<4, 2>>),
-        Mnemonic::Vcvttps2uqq => Some(each::<convert::Tps2uqq, Part<4, 2>>),
-        Mnemonic::Vcvtpd2qq => Some(each::<convert::Pd2qq, F64>),
-        Mnemonic::Vcvttpd2qq => Some(each::<convert::Tpd2qq, F64>),
-        Mnemonic::Vcvtpd2uqq => Some(each::<convert::Pd2uqq, F64>),
-        Mnemonic::Vcvttpd2uqq => Some(each::<convert::Tpd2uqq, F64>),
-        Mnemonic::Vcvtqq2pd => Some(each::<convert::Qq2pd, F64>),
-        Mnemonic::Vcvtuqq2pd => Some(each::<convert::Uqq2pd, F64>),
-        Mnemonic::Vcvtqq2ps => Some(each::<convert::Qq2ps, F64>),
-        Mnemonic::Vcvtuqq2ps => Some(each::<convert::Uqq2ps, F64>),
-        Mnemonic::Vcvtps2pd => Some(each::<convert::Ps2pd, Part<4, 2>>),
-        Mnemonic::Vcvtpd2ps => Some(each::<convert::Pd2ps, F64>),
-        Mnemonic::Vcvtph2ps => Some(each::<convert::Ph2ps, Part<2, 2>>),
-        Mnemonic::Vcvtss2sd => Some(scalar::<convert::Ps2pd, One<4>>),
-        Mnemonic::Vcvtsd2ss => Some(scalar::<convert::Pd2ps, One<8>>),
-        _ => None,
-    };
-    if whole.is_some() {
-        return whole;
+    table! { i:
+        Vcvtdq2ps => each::<convert::Dq2ps, F32>;
+        Vcvtudq2ps => each::<convert::Udq2ps, F32>;
+        Vcvtdq2pd => each::<convert::Dq2pd, Part<4, 2>>;
+        Vcvtudq2pd => each::<convert::Udq2pd, Part<4, 2>>;
+        Vcvtps2dq => each::<convert::Ps2dq, F32>;
+        Vcvttps2dq => each::<convert::Tps2dq, F32>;
+        Vcvtps2udq => each::<convert::Ps2udq, F32>;
+        Vcvttps2udq => each::<convert::Tps2udq, F32>;
+        Vcvtpd2dq => each::<convert::Pd2dq, F64>;
+        Vcvttpd2dq => each::<convert::Tpd2dq, F64>;
+        Vcvtpd2udq => each::<convert::Pd2udq, F64>;
+        Vcvttpd2udq => each::<convert::Tpd2udq, F64>;
+        Vcvtps2qq => each::<convert::Ps2qq, Part<4, 2>>;
+        Vcvttps2qq => each::<convert::Tps2qq, Part<4, 2>>;
+        Vcvtps2uqq => each::<convert::Ps2uqq, Part<4, 2>>;
+        Vcvttps2uqq => each::<convert::Tps2uqq, Part<4, 2>>;
+        Vcvtpd2qq => each::<convert::Pd2qq, F64>;
+        Vcvttpd2qq => each::<convert::Tpd2qq, F64>;
+        Vcvtpd2uqq => each::<convert::Pd2uqq, F64>;
+        Vcvttpd2uqq => each::<convert::Tpd2uqq, F64>;
+        Vcvtqq2pd => each::<convert::Qq2pd, F64>;
+        Vcvtuqq2pd => each::<convert::Uqq2pd, F64>;
+        Vcvtqq2ps => each::<convert::Qq2ps, F64>;
+        Vcvtuqq2ps => each::<convert::Uqq2ps, F64>;
+        Vcvtps2pd => each::<convert::Ps2pd, Part<4, 2>>;
+        Vcvtpd2ps => each::<convert::Pd2ps, F64>;
+        Vcvtph2ps => each::<convert::Ph2ps, Part<2, 2>>;
+        Vcvtss2sd => scalar::<convert::Ps2pd, One<4>>;
+        Vcvtsd2ss => scalar::<convert::Pd2ps, One<8>>;
     }
+}
+
+/// Between elements and general registers.
+fn general_conversions(i: &Instruction) -> Option<Exec> {
+    use Code::*;
     type Single = ToGpr<f32, One<4>>;
     type Double = ToGpr<f64, One<8>>;
     Some(match i.code() {
