@@ -13,6 +13,8 @@ pub(crate) const CODE_BYTES: usize = 64 << 20;
 const CACHE_LINE: usize = 64;
 /// Bytes that are given memory at once.
 const PROVIDED: usize = 64 << 10;
+/// Bytes from the start on that are given theirs when they are touched: the stubs, which is all that most programs need.
+const TOUCHED: usize = 4 * PAGE_SIZE;
 /// Bytes of the return stack, and of the guard below it.
 const STACK_BYTES: usize = 1 << 20;
 const STACK_GUARD: usize = 64 << 10;
@@ -22,7 +24,7 @@ pub(crate) struct Code {
     write: NonNull<u8>,
     execute: NonNull<u8>,
     len: usize,
-    /// Bytes from the start on that have memory: the first page when it is touched, which is all that most programs need.
+    /// Bytes from the start on that have memory, or get it when they are touched.
     provided: usize,
 }
 
@@ -44,7 +46,7 @@ impl Code {
                 return Err(error);
             }
         };
-        Ok(Self { write, execute, len: 0, provided: PAGE_SIZE })
+        Ok(Self { write, execute, len: 0, provided: TOUCHED })
     }
 
     /// The address that offset 0 is executed at.

@@ -18,9 +18,10 @@ const LARGEST: usize = 256 << 10;
 /// What the system aligns blocks to at least, and who looks at bytes as something else may count on.
 const ALIGN: usize = 16;
 
-/// Where the huge page ends, or 0, and from where on it is free.
+/// Where the huge page ends, or 0, from where on it is free, and from where on it always was: there it has zeros.
 static END: AtomicUsize = AtomicUsize::new(0);
 static FREE: AtomicUsize = AtomicUsize::new(0);
+static FRESH: AtomicUsize = AtomicUsize::new(0);
 
 /// The system's allocator, and before it the huge page, once it was [provided](Heap::provide).
 pub struct Heap;
@@ -40,6 +41,7 @@ impl Heap {
         let is_huge = unsafe { madvise(start as *mut _, HUGE, Advice::LinuxHugepage) }.is_ok();
         if is_huge {
             FREE.store(start, Ordering::Relaxed);
+            FRESH.store(start, Ordering::Relaxed);
             END.store(start + HUGE, Ordering::Relaxed);
         }
     }
@@ -53,11 +55,22 @@ fn take(layout: Layout) -> Option<*mut u8> {
         return None;
     }
     let mut place = 0;
-    let taken = FREE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
+    let taken = FREE.fetch_update(Ordering::Acquire, Ordering::Relaxed, |free| {
         place = free.next_multiple_of(layout.align().max(ALIGN));
         (place + layout.size() <= end).then_some(place + layout.size())
     });
     taken.ok().map(|_| place as *mut u8)
+}
+
+/// Lets the end of the last block that was taken be another: it may be given back so. Not if others were taken since.
+#[inline]
+fn put_back(end: usize, new: usize) -> bool {
+    if FREE.load(Ordering::Relaxed) != end {
+        return false;
+    }
+    FRESH.fetch_max(end, Ordering::Relaxed);
+    // Who takes it next must know where it isn't fresh.
+    FREE.compare_exchange(end, new, Ordering::Release, Ordering::Relaxed).is_ok()
 }
 
 /// Whether a block is in the huge page.
@@ -79,8 +92,10 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         match take(layout) {
             Some(block) => {
+                let fresh = FRESH.load(Ordering::Relaxed);
+                let used = fresh.saturating_sub(block as usize).min(layout.size());
                 // SAFETY: the block is as large; what was given back before may have left something there.
-                unsafe { block.write_bytes(0, layout.size()) };
+                unsafe { block.write_bytes(0, used) };
                 block
             }
             // SAFETY: as the caller promises.
@@ -95,8 +110,7 @@ unsafe impl GlobalAlloc for Heap {
             return unsafe { System.dealloc(block, layout) };
         }
         // The last one is free again.
-        let end = block as usize + layout.size();
-        let _ = FREE.compare_exchange(end, block as usize, Ordering::Relaxed, Ordering::Relaxed);
+        put_back(block as usize + layout.size(), block as usize);
     }
 
     #[inline]
@@ -106,8 +120,7 @@ unsafe impl GlobalAlloc for Heap {
             return unsafe { System.realloc(block, layout, size) };
         }
         let (start, end) = (block as usize, block as usize + layout.size());
-        let fits = start + size <= END.load(Ordering::Relaxed);
-        if fits && FREE.compare_exchange(end, start + size, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if start + size <= END.load(Ordering::Relaxed) && put_back(end, start + size) {
             return block;
         }
         // SAFETY: the caller promises that the size is one that there can be.

@@ -435,9 +435,10 @@ impl Window {
         let flags = MapFlags::SHARED | MapFlags::FIXED | MapFlags::POPULATE;
         let at = (self.origin() + start) as *mut _;
         let offset = u64::from(frame) * PAGE_SIZE as u64;
+        let Ok(object) = space.memory().object() else { return false };
         // SAFETY: the addresses lie in the window, which is ours alone; what is mapped there are frames of the guest's
         // memory, which no Rust reference points into.
-        if unsafe { mmap(at, (end - start) as usize, prot, flags, space.memory().object(), offset) }.is_err() {
+        if unsafe { mmap(at, (end - start) as usize, prot, flags, object, offset) }.is_err() {
             return false;
         }
         // The host joins mappings that go on in addresses and in the object.

@@ -5,9 +5,11 @@
 //! Blocks know their successors (`links`), and a small table by address finds the targets of indirect branches. Both are
 //! valid for one epoch: one state of one space's executable mappings, one ring, and one set of usable units.
 
+use std::alloc::{Layout, handle_alloc_error};
 use std::cell::{Cell, RefCell};
 
 use iced_x86::{Decoder, Instruction};
+use zerocopy::FromZeros;
 
 use crate::memory::{AccessError, Memory, Mmu, PAGE_MASK, PAGE_SIZE, Privilege};
 use crate::{CpuModel, NumberMap, cpuid};
@@ -29,6 +31,9 @@ const MAX_OPS_AFTER: usize = 32;
 /// Decoded instructions kept before all are dropped: bounds host memory at about 64 MiB.
 const MAX_KEPT: usize = 2 << 20;
 
+/// Blocks that there is room for from the start: as many as a small program has.
+const EXPECTED: usize = 1 << 10;
+
 /// Most epochs whose numbers are known.
 const MAX_EPOCHS: usize = 1 << 10;
 
@@ -39,9 +44,9 @@ const JUMPS: usize = 4096;
 const NONE: u32 = u32::MAX;
 
 /// A remembered successor.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, FromZeros)]
 pub(super) struct Link {
-    /// When it is valid.
+    /// When it is valid: never, if this is 0.
     pub(super) epoch: u32,
     /// Index of the block.
     pub(super) target: u32,
@@ -131,18 +136,16 @@ struct CodePage {
     blocks: Vec<u32>,
 }
 
-#[derive(Clone, Copy)]
+/// What is remembered of the branches to an address.
+#[derive(FromZeros)]
 struct Jump {
     address: u64,
     link: Link,
 }
 
-/// An empty table, made where it stays: from `Box::new` so large an array would be copied from the stack.
-fn no_jumps() -> Box<[Jump; JUMPS]> {
-    match vec![Jump { address: 0, link: UNLINKED }; JUMPS].try_into() {
-        Ok(jumps) => jumps,
-        Err(_) => unreachable!("a vector of as many"),
-    }
+/// An empty table: zeros, of which the host has whole pages until something is there.
+fn no_jumps() -> Box<[Jump]> {
+    <[Jump]>::new_box_zeroed_with_elems(JUMPS).unwrap_or_else(|_| handle_alloc_error(Layout::new::<[Jump; JUMPS]>()))
 }
 
 /// All blocks of an engine.
@@ -159,7 +162,7 @@ pub(super) struct Cache {
     free: Vec<u32>,
     by_address: NumberMap<(u32, u8, u64), u32>,
     pages: NumberMap<u32, CodePage>,
-    jumps: Box<[Jump; JUMPS]>,
+    jumps: Box<[Jump]>,
     /// Numbers of times: those in which links and jumps recorded are valid, by what makes them so.
     epochs: NumberMap<u64, u32>,
     /// The last that was asked for.
@@ -177,11 +180,11 @@ impl Cache {
         Self {
             target: Target { model, units: Units::default() },
             kind: Kind::Long,
-            blocks: Vec::new(),
+            blocks: Vec::with_capacity(EXPECTED),
             decoded: DecodedBlock::default(),
-            origins: Vec::new(),
+            origins: Vec::with_capacity(EXPECTED),
             free: Vec::new(),
-            by_address: NumberMap::default(),
+            by_address: NumberMap::with_capacity_and_hasher(EXPECTED, Default::default()),
             pages: NumberMap::default(),
             jumps: no_jumps(),
             epochs: NumberMap::default(),

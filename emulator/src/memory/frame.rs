@@ -169,8 +169,11 @@ impl Memory {
 
     /// The host's memory object that holds the frames: number `n` lies at `n * PAGE_SIZE`. For engines that map frames
     /// a second time.
-    pub fn object(&self) -> BorrowedFd<'_> {
-        self.0.mapping.object()
+    ///
+    /// # Errors
+    /// If the host has none for us.
+    pub fn object(&self) -> io::Result<BorrowedFd<'_>> {
+        self.0.mapping.object(self.0.frames.borrow().info.len() as u32)
     }
 
     /// Where a frame's bytes lie in the host, for as long as a handle lives.

@@ -1,23 +1,31 @@
-//! The host memory behind all frames: one memfd, mapped once.
+//! The host memory behind all frames.
 //!
-//! A kernel keeps its frames in physical memory. Ours is a sparse memory object as large as the limit, whose pages the
-//! host provides when they are first touched. One object means that another engine can map the same frames at other
-//! addresses, page by page.
+//! A kernel keeps its frames in physical memory. Ours is a range of addresses as large as the limit, whose pages the host
+//! provides when they are first touched. It is plain memory at first, which takes Linux a third of the time that pages of
+//! a memory object take, and which is all that most programs ever need. When another engine wants to map the same frames
+//! at other addresses, page by page, it becomes a memory object, where it is.
 
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
-use super::{BLOCK_BYTES, PAGE_SIZE};
+use super::{BLOCK, BLOCK_BYTES, PAGE_SIZE};
+
+const ACCESS: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
 /// The mapping. It neither moves nor shrinks while it lives.
 pub(super) struct Mapping {
     base: NonNull<u8>,
     frames: u32,
-    object: OwnedFd,
+    object: OnceCell<OwnedFd>,
+    /// How many frames, from the first on, are the object's.
+    shared: Cell<u32>,
+    /// The first frames of blocks that are one page of the host's, and not yet the object's.
+    blocks: RefCell<Vec<u32>>,
 }
 
 impl Mapping {
@@ -25,19 +33,80 @@ impl Mapping {
     pub(super) fn new(frames: u32) -> io::Result<Self> {
         let bytes = u64::from(frames) * PAGE_SIZE as u64;
         let len = usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let object = memfd_create("frames", MemfdFlags::CLOEXEC)?;
-        ftruncate(&object, bytes)?;
-        let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED | MapFlags::NORESERVE);
         let base = reserve_aligned(len)?;
-        // SAFETY: these addresses were just reserved for this, and the object is nobody else's, so that it can't shrink
-        // beneath us.
-        unsafe { mmap(base.as_ptr().cast(), len, prot, flags | MapFlags::FIXED, &object, 0)? };
-        Ok(Self { base, frames, object })
+        let (object, shared, blocks) = (OnceCell::new(), Cell::new(0), RefCell::default());
+        let mapping = Self { base, frames, object, shared, blocks };
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+        // SAFETY: these addresses were just reserved for this.
+        let plain = unsafe { mmap_anonymous(base.as_ptr().cast(), len, ACCESS, flags) };
+        if plain.is_err() {
+            // So much memory of its own isn't for every process (RLIMIT_DATA), but objects count differently.
+            mapping.share(0)?;
+        }
+        Ok(mapping)
     }
 
-    /// The memory object: frame `n` is its bytes from `n * PAGE_SIZE` on.
-    pub(super) fn object(&self) -> BorrowedFd<'_> {
-        self.object.as_fd()
+    /// The memory object: frame `n` is its bytes from `n * PAGE_SIZE` on. `used` frames were handed out so far.
+    ///
+    /// # Errors
+    /// If the host can't make one of the memory. It stays plain then, as far as it is.
+    pub(super) fn object(&self, used: u32) -> io::Result<BorrowedFd<'_>> {
+        match self.object.get() {
+            Some(object) if self.shared.get() == self.frames => Ok(object.as_fd()),
+            _ => self.share(used),
+        }
+    }
+
+    /// Makes an object of the memory, of which frames beyond `used` are zeros.
+    fn share(&self, used: u32) -> io::Result<BorrowedFd<'_>> {
+        let object = match self.object.get() {
+            Some(object) => object,
+            None => {
+                let object = memfd_create("frames", MemfdFlags::CLOEXEC)?;
+                ftruncate(&object, u64::from(self.frames) * PAGE_SIZE as u64)?;
+                self.object.get_or_init(|| object)
+            }
+        };
+        // Block by block, so that there is never much of it twice.
+        while self.shared.get() < self.frames {
+            let first = self.shared.get();
+            let end = if first < used { self.frames.min(first + BLOCK) } else { self.frames };
+            let filled = used.clamp(first, end) - first;
+            self.copy_into(object, first, filled)?;
+            let (at, offset) = (self.frame(first).as_ptr().cast(), u64::from(first) * PAGE_SIZE as u64);
+            let flags = MapFlags::SHARED | MapFlags::NORESERVE | MapFlags::FIXED;
+            // SAFETY: the addresses are ours, no Rust reference points there, and what they show stays the same. The object
+            // is nobody else's, so that it can't shrink beneath us.
+            unsafe { mmap(at, (end - first) as usize * PAGE_SIZE, ACCESS, flags, object, offset)? };
+            self.shared.set(end);
+            if self.blocks.borrow().contains(&first) {
+                self.provide_block(first);
+            } else {
+                self.provide(first, filled);
+            }
+        }
+        self.blocks.take();
+        Ok(object.as_fd())
+    }
+
+    /// Writes `frames` frames from `first` on into the object.
+    fn copy_into(&self, object: &OwnedFd, first: u32, frames: u32) -> io::Result<()> {
+        let (len, offset) = (frames as usize * PAGE_SIZE, u64::from(first) * PAGE_SIZE as u64);
+        let mut done = 0;
+        while done < len {
+            // SAFETY: the host reads bytes of these frames, which lie within the mapping.
+            let written = unsafe {
+                let from = self.frame(first).as_ptr().add(done);
+                libc::pwrite(object.as_raw_fd(), from.cast(), len - done, offset as i64 + done as i64)
+            };
+            match (written, io::Error::last_os_error()) {
+                (1.., _) => done += written as usize,
+                (-1, error) if error.kind() == io::ErrorKind::Interrupted => {}
+                (-1, error) => return Err(error),
+                _ => return Err(io::ErrorKind::WriteZero.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Where frame `number` begins: PAGE_SIZE bytes from there are ours as long as the mapping lives.
@@ -69,7 +138,11 @@ impl Mapping {
         // It collapses pages that are there, so one must be.
         self.provide(number, 1);
         // SAFETY: the block lies within the mapping, as its frames are handed out, and its bytes stay what they are.
-        unsafe { libc::madvise(self.frame(number).as_ptr().cast(), BLOCK_BYTES, libc::MADV_COLLAPSE) == 0 }
+        let done = unsafe { libc::madvise(self.frame(number).as_ptr().cast(), BLOCK_BYTES, libc::MADV_COLLAPSE) == 0 };
+        if done && number >= self.shared.get() {
+            self.blocks.borrow_mut().push(number);
+        }
+        done
     }
 
     /// Copies bytes out of a frame; what would lie beyond its end is not copied.
