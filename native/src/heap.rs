@@ -5,6 +5,7 @@
 //! back; what comes later is the system's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,10 +19,15 @@ const LARGEST: usize = 256 << 10;
 /// What the system aligns blocks to at least, and who looks at bytes as something else may count on.
 const ALIGN: usize = 16;
 
-/// Where the huge page ends, or 0, from where on it is free, and from where on it always was: there it has zeros.
+/// Where the huge page ends, or 0. The thread that provided it takes blocks and gives them back; all others' are the system's.
 static END: AtomicUsize = AtomicUsize::new(0);
-static FREE: AtomicUsize = AtomicUsize::new(0);
-static FRESH: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// From where on the huge page is free, in its thread.
+    static FREE: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// From where on it always was: there it has zeros.
+    static FRESH: Cell<usize> = const { Cell::new(0) };
+}
 
 /// The system's allocator, and before it the huge page, once it was [provided](Heap::provide).
 pub struct Heap;
@@ -39,10 +45,9 @@ impl Heap {
         let start = (mapped as usize).next_multiple_of(HUGE);
         // SAFETY: advice leaves contents alone.
         let is_huge = unsafe { madvise(start as *mut _, HUGE, Advice::LinuxHugepage) }.is_ok();
-        if is_huge {
-            FREE.store(start, Ordering::Relaxed);
-            FRESH.store(start, Ordering::Relaxed);
-            END.store(start + HUGE, Ordering::Relaxed);
+        // Another thread may have been as fast; then this one stays unused.
+        if is_huge && END.compare_exchange(0, start + HUGE, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            FREE.set(start);
         }
     }
 }
@@ -50,27 +55,27 @@ impl Heap {
 /// Takes a block from the huge page.
 #[inline]
 fn take(layout: Layout) -> Option<*mut u8> {
-    let end = END.load(Ordering::Relaxed);
-    if layout.size() > LARGEST || FREE.load(Ordering::Relaxed) >= end {
+    if layout.size() > LARGEST {
         return None;
     }
-    let mut place = 0;
-    let taken = FREE.fetch_update(Ordering::Acquire, Ordering::Relaxed, |free| {
-        place = free.next_multiple_of(layout.align().max(ALIGN));
-        (place + layout.size() <= end).then_some(place + layout.size())
-    });
-    taken.ok().map(|_| place as *mut u8)
+    let place = FREE.get().checked_next_multiple_of(layout.align().max(ALIGN))?;
+    let end = place + layout.size();
+    if end > END.load(Ordering::Relaxed) {
+        return None;
+    }
+    FREE.set(end);
+    Some(place as *mut u8)
 }
 
 /// Lets the end of the last block that was taken be another: it may be given back so. Not if others were taken since.
 #[inline]
 fn put_back(end: usize, new: usize) -> bool {
-    if FREE.load(Ordering::Relaxed) != end {
-        return false;
+    let is_last = FREE.get() == end;
+    if is_last {
+        FRESH.set(FRESH.get().max(end));
+        FREE.set(new);
     }
-    FRESH.fetch_max(end, Ordering::Relaxed);
-    // Who takes it next must know where it isn't fresh.
-    FREE.compare_exchange(end, new, Ordering::Release, Ordering::Relaxed).is_ok()
+    is_last
 }
 
 /// Whether a block is in the huge page.
@@ -92,8 +97,7 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         match take(layout) {
             Some(block) => {
-                let fresh = FRESH.load(Ordering::Relaxed);
-                let used = fresh.saturating_sub(block as usize).min(layout.size());
+                let used = FRESH.get().saturating_sub(block as usize).min(layout.size());
                 // SAFETY: the block is as large; what was given back before may have left something there.
                 unsafe { block.write_bytes(0, used) };
                 block
