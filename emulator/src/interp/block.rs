@@ -17,6 +17,7 @@ use crate::{CpuModel, NumberMap, cpuid};
 use super::decode::{Decoded, decode};
 use super::int;
 use super::op::{Num, Op};
+use super::shape::Shapes;
 use super::units::{Target, Units};
 
 /// Most instructions in a block.
@@ -154,6 +155,8 @@ pub(super) struct Cache {
     target: Target,
     /// How blocks are decoded.
     kind: Kind,
+    /// What is known of instructions.
+    shapes: Shapes,
     blocks: Vec<Block>,
     /// The last that was decoded, whose memory the next one uses.
     decoded: DecodedBlock,
@@ -180,6 +183,7 @@ impl Cache {
         Self {
             target: Target { model, units: Units::default() },
             kind: Kind::Long,
+            shapes: Shapes::new(Target { model, units: Units::default() }),
             blocks: Vec::with_capacity(EXPECTED),
             decoded: DecodedBlock::default(),
             origins: Vec::with_capacity(EXPECTED),
@@ -366,9 +370,10 @@ impl Cache {
         self.target.model
     }
 
-    /// What instructions there are, and may be used.
-    pub(super) fn target(&self) -> Target {
-        self.target
+    /// What is known of instructions, as far as there are such and they may be used.
+    pub(super) fn shapes(&mut self) -> &mut Shapes {
+        self.shapes.turn_to(self.target);
+        &mut self.shapes
     }
 
     /// Decodes a block, and watches its frames for writes from now on.
@@ -377,7 +382,8 @@ impl Cache {
             self.reset();
         }
         let mut decoded = std::mem::take(&mut self.decoded);
-        decoded.decode(self.target, mmu, frame, address, MAX_OPS, self.kind)?;
+        let kind = self.kind;
+        decoded.decode(self.shapes(), mmu, frame, address, MAX_OPS, kind)?;
         let block = Block {
             ops: decoded.ops.as_slice().into(),
             branches: decoded.branches.as_slice().into(),
@@ -439,7 +445,7 @@ impl DecodedBlock {
     /// As [`decode_block`], in place of what was decoded before.
     fn decode(
         &mut self,
-        target: Target,
+        shapes: &mut Shapes,
         mmu: &Mmu<'_>,
         frame: u32,
         address: u64,
@@ -455,17 +461,32 @@ impl DecodedBlock {
         let mut bytes = [0; 256 + 16];
         let in_page = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(bytes.len());
         mmu.memory().read(frame, (address & PAGE_MASK) as usize, &mut bytes[..in_page]);
+        let target = shapes.target();
         let decoder_of = |bytes| Decoder::with_ip(64, bytes, address, cpuid::decoder_options(target.model));
-        let fuse = kind == Kind::Long;
+        let mut decoder = None;
         let (mut instruction, mut previous) = (Instruction::default(), Instruction::default());
         let mut at = 0;
-        let mut decoder = decoder_of(&bytes[..in_page]);
         while (self.count as usize) < max && at < in_page {
             let Ok(offset) = u8::try_from(at) else { break };
-            match decode(target, &mut decoder, &bytes[at..in_page], &mut instruction) {
-                Decoded::Op { mut op, len, ends_block } => {
+            let (rest, ip) = (&bytes[at..in_page], address.wrapping_add(at as u64));
+            // Who decodes for speed wants to know more of instructions.
+            let known = if kind == Kind::Long { None } else { shapes.decode(rest, ip) };
+            let decoded = known.unwrap_or_else(|| {
+                let decoder = decoder.get_or_insert_with(|| decoder_of(&bytes[..in_page]));
+                // Within its bytes: so is `at`.
+                let _ = decoder.set_position(at);
+                decoder.set_ip(ip);
+                let decoded = decode(target, decoder, rest, &mut instruction);
+                if kind != Kind::Long {
+                    shapes.learn(rest, &instruction, &decoded);
+                }
+                decoded
+            });
+            match decoded {
+                Decoded::Op { mut op, len, ends_block, target } => {
                     (op.offset, op.before) = (offset, self.count as u8);
-                    self.push(op, &instruction, (at > 0).then_some(&previous), fuse);
+                    let read = (kind == Kind::Long).then_some((&instruction, (at > 0).then_some(&previous)));
+                    self.push(op, target, read);
                     at += len;
                     if ends_block && !self.goes_on_after(&instruction, kind) {
                         break;
@@ -478,8 +499,8 @@ impl DecodedBlock {
                     mmu.memory().read(second, 0, &mut crossing[in_page..in_page + 15]);
                     let bytes = &crossing[..in_page + 15];
                     let decoded = decode(target, &mut decoder_of(bytes), bytes, &mut instruction);
-                    if let Decoded::Op { op, len, .. } = decoded {
-                        self.push(op, &instruction, None, false);
+                    if let Decoded::Op { op, len, target, .. } = decoded {
+                        self.push(op, target, None);
                         at = len;
                     }
                     self.second = Some(second);
@@ -496,23 +517,21 @@ impl DecodedBlock {
         Ok(())
     }
 
-    /// One instruction more. If `fuse` is set, a comparison and the branch after it become one operation, and flags that
-    /// are not read are not set.
-    fn push(&mut self, mut op: Op, instruction: &Instruction, previous: Option<&Instruction>, fuse: bool) {
-        if int::branches_directly(instruction) {
+    /// One instruction more, and where it branches to. If it and the one before are given, a comparison and the branch after it
+    /// become one operation, and flags that are not read are not set.
+    fn push(&mut self, mut op: Op, target: Option<u64>, read: Option<(&Instruction, Option<&Instruction>)>) {
+        if let Some(target) = target {
             op.aux = Num::new(self.branches.len());
-            let (target, after) = (instruction.near_branch_target(), self.count + 1);
-            self.branches.push(Branch { link: Cell::new(UNLINKED), target, after });
+            self.branches.push(Branch { link: Cell::new(UNLINKED), target, after: self.count + 1 });
         }
         self.count += 1;
-        if fuse {
-            for (index, step) in self.pending.next(instruction, self.ops.len()) {
-                if let (Some(op), Some(kind)) = (self.ops.get_mut(index), self.kinds.get_mut(index)) {
-                    (op.step, *kind) = (step, None);
-                }
+        let Some((instruction, previous)) = read else { return self.ops.push(op) };
+        for (index, step) in self.pending.next(instruction, self.ops.len()) {
+            if let (Some(op), Some(kind)) = (self.ops.get_mut(index), self.kinds.get_mut(index)) {
+                (op.step, *kind) = (step, None);
             }
         }
-        if let (true, Some(first), Some(previous)) = (fuse, self.ops.last_mut(), previous)
+        if let (Some(first), Some(previous)) = (self.ops.last_mut(), previous)
             && let Some(step) = int::fuse(previous, instruction)
         {
             (first.step, first.aux) = (step, op.aux);
@@ -521,9 +540,7 @@ impl DecodedBlock {
             return;
         }
         self.ops.push(op);
-        if fuse {
-            self.kinds.push(int::kind(instruction));
-        }
+        self.kinds.push(int::kind(instruction));
     }
 
     /// Makes pairs.
@@ -570,7 +587,7 @@ pub(super) enum Kind {
 /// # Errors
 /// If the first instruction goes on in a page that can't be fetched from.
 pub(super) fn decode_block(
-    target: Target,
+    shapes: &mut Shapes,
     mmu: &Mmu<'_>,
     frame: u32,
     address: u64,
@@ -578,6 +595,6 @@ pub(super) fn decode_block(
     kind: Kind,
 ) -> Result<DecodedBlock, AccessError> {
     let mut block = DecodedBlock::default();
-    block.decode(target, mmu, frame, address, max, kind)?;
+    block.decode(shapes, mmu, frame, address, max, kind)?;
     Ok(block)
 }

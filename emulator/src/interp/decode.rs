@@ -19,6 +19,8 @@ pub(crate) enum Decoded {
         len: usize,
         /// Nothing after it is decoded with it: it branches, or changes what decoding depends on.
         ends_block: bool,
+        /// Where it leads, if it is a branch whose target is always the same.
+        target: Option<u64>,
     },
     /// It goes on beyond the bytes given.
     Truncated,
@@ -42,6 +44,7 @@ pub(crate) fn decode(
             op: pack(instruction, called, if goes_on(bytes) { too_long } else { undefined }),
             len: instruction.len().max(1),
             ends_block: true,
+            target: None,
         };
     }
     let action = if cpuid::has(target.model, instruction) { select(instruction) } else { None };
@@ -52,7 +55,8 @@ pub(crate) fn decode(
     if let Some(place) = x87::place(ip, &bytes[..instruction.len()]) {
         op.imm = place;
     }
-    Decoded::Op { op, len: instruction.len(), ends_block }
+    let target = int::branches_directly(instruction).then(|| instruction.near_branch_target());
+    Decoded::Op { op, len: instruction.len(), ends_block, target }
 }
 
 /// What executes an instruction, if it is one of ours.

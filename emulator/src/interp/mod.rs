@@ -2,7 +2,7 @@
 //!
 //! Hardware decodes every instruction whenever it meets it, or keeps the decoded form of hot ones in a cache beside the
 //! instruction cache. Here every block is decoded once, into one operation an instruction: a function chosen for the
-//! operands' kinds and sizes, with the operands packed beside it (`op`, `decode`). Blocks know their successors and are
+//! operands' kinds and sizes, with the operands packed beside it (`op`, `decode`; `shape` is a short cut). Blocks know their successors and are
 //! kept until their bytes are written (`block`). An operation's function ends in a jump to the next one's; the run loop
 //! (`run`) goes from block to block. A function that can't go on says why and has changed nothing, so that state is exact
 //! at every fault. Instruction sets live in `int`, `sse` and `x87`; what they work on is `core`.
@@ -17,6 +17,7 @@ mod decode;
 mod int;
 mod op;
 mod run;
+mod shape;
 mod sse;
 mod units;
 mod x87;

@@ -174,7 +174,7 @@ fn run_part(cache: &mut Cache, core: &mut Core<'_>, most: usize) -> Option<Exit>
     let decoded = core.mmu.fetch(start).and_then(|frame| {
         // What this writes into its own instructions must be noticed.
         core.mmu.mark_code(frame);
-        decode_block(cache.target(), &core.mmu, frame, start, most, Kind::Part)
+        decode_block(cache.shapes(), &core.mmu, frame, start, most, Kind::Part)
     });
     let block = match decoded {
         Ok(decoded) => decoded,
@@ -284,7 +284,7 @@ fn write_code(cache: &mut Cache, core: &mut Core<'_>) -> Option<Exit> {
         core.mmu.memory().drop_code(core.code_frame);
         cache.sync(core.mmu.memory());
         let decoded = match core.mmu.fetch(address) {
-            Ok(frame) => decode_block(cache.target(), &core.mmu, frame, address, 1, Kind::Part),
+            Ok(frame) => decode_block(cache.shapes(), &core.mmu, frame, address, 1, Kind::Part),
             Err(error) => Err(error),
         };
         let decoded = match decoded {
