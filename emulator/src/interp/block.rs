@@ -32,6 +32,12 @@ const MAX_OPS_AFTER: usize = 32;
 /// Decoded instructions kept before all are dropped: bounds host memory at about 64 MiB.
 const MAX_KEPT: usize = 2 << 20;
 
+/// In how many bytes from its start a block's instructions begin: their offsets fit in a byte.
+const MAX_BYTES: usize = 1 << u8::BITS;
+
+/// In how many where blocks are decoded quickly: most end before.
+const SHORT_BYTES: usize = 64;
+
 /// Blocks that there is room for from the start: as many as a small program has.
 const EXPECTED: usize = 1 << 10;
 
@@ -457,17 +463,17 @@ impl DecodedBlock {
         self.kinds.clear();
         self.pending.clear();
         (self.count, self.second) = (0, None);
-        // The offset of an instruction in its block fits in a byte; the longest instruction has 15 bytes.
-        let mut bytes = [0; 256 + 16];
-        let in_page = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(bytes.len());
+        // The longest instruction has 15 bytes.
+        let mut bytes = [0; MAX_BYTES + 16];
+        let limit = if kind == Kind::Long { MAX_BYTES } else { SHORT_BYTES };
+        let in_page = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(limit + 16);
         mmu.memory().read(frame, (address & PAGE_MASK) as usize, &mut bytes[..in_page]);
         let target = shapes.target();
         let decoder_of = |bytes| Decoder::with_ip(64, bytes, address, cpuid::decoder_options(target.model));
         let mut decoder = None;
         let (mut instruction, mut previous) = (Instruction::default(), Instruction::default());
         let mut at = 0;
-        while (self.count as usize) < max && at < in_page {
-            let Ok(offset) = u8::try_from(at) else { break };
+        while (self.count as usize) < max && at < in_page.min(limit) {
             let (rest, ip) = (&bytes[at..in_page], address.wrapping_add(at as u64));
             // Who decodes for speed wants to know more of instructions.
             let known = if kind == Kind::Long { None } else { shapes.decode(rest, ip) };
@@ -484,7 +490,7 @@ impl DecodedBlock {
             });
             match decoded {
                 Decoded::Op { mut op, len, ends_block, target } => {
-                    (op.offset, op.before) = (offset, self.count as u8);
+                    (op.offset, op.before) = (at as u8, self.count as u8);
                     let read = (kind == Kind::Long).then_some((&instruction, (at > 0).then_some(&previous)));
                     self.push(op, target, read);
                     at += len;

@@ -2,7 +2,7 @@
 //!
 //! What executes an instruction depends on nothing else, and a program has few shapes: the 4,400 instructions that a small
 //! one begins with are of 300. So the first of a shape is decoded by iced-x86 and its function looked for, and of all that
-//! follow only the operands are read, which takes a quarter as long. Rare encodings have no shape here (VEX and EVEX, the
+//! follow only the operands are read. Rare encodings have no shape here (VEX and EVEX, the
 //! opcodes behind 0F 38 and 0F 3A, x87, addresses of 32 bits): those are decoded one by one.
 //!
 //! Manual: Intel SDM, volume 2, chapter 2 (formats) and appendix A (opcode maps).
@@ -15,7 +15,7 @@ use super::units::Target;
 use crate::seg;
 
 /// Most shapes that are known at a time.
-const SLOTS: usize = 2048;
+const SLOTS: usize = 1 << 13;
 
 /// What follows an opcode, and which operands that names.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,10 +128,11 @@ fn read(bytes: &[u8]) -> Option<Read> {
         at += 1;
     }
     let mut opcode = *bytes.get(at)?;
+    at += 1;
     let map = usize::from(opcode == 0x0f);
-    at += 1 + map;
     if map == 1 {
-        opcode = *bytes.get(at - 1)?;
+        opcode = *bytes.get(at)?;
+        at += 1;
     }
     let layout = match LAYOUTS[map][usize::from(opcode)] {
         Layout::NONE => return None,
@@ -146,8 +147,7 @@ fn read(bytes: &[u8]) -> Option<Read> {
         | lock << 11
         | (segment as u32) << 12
         | u32::from(rex >> 3 & 1) << 15
-        | u32::from(rex != 0) << 16
-        | 1 << 31;
+        | u32::from(rex != 0) << 16;
     let (base, index) = (Num::ZERO, Num::ZERO);
     let mut read =
         Read { shape, layout, rex, opcode, modrm: 0, disp: 0, base, index, scale: 0, is_relative: false, end: at };
@@ -181,9 +181,6 @@ impl Read {
             if index != 4 {
                 self.index = Num::new(index.into());
                 self.shape |= 1 << 21;
-            } else if mode == 0 && base == 5 {
-                // Neither base nor index.
-                return None;
             }
         } else if mode == 0 && base == 5 {
             self.is_relative = true;
@@ -345,10 +342,9 @@ impl Known {
                 OpKind::Register => {
                     let register = instruction.op_register(n);
                     let is_usual = match place {
-                        None => matches!(
-                            register,
-                            Register::AL | Register::AX | Register::EAX | Register::RAX | Register::CL
-                        ),
+                        // The count of shifts; the accumulator.
+                        None if read.layout.has_modrm() => register == Register::CL,
+                        None => matches!(register, Register::AL | Register::AX | Register::EAX | Register::RAX),
                         Some(_) => register.is_gpr() || register.is_xmm(),
                     };
                     *roles.get_mut(count).filter(|_| is_usual)? = match place {
@@ -406,7 +402,8 @@ impl Shapes {
     }
 
     fn slot(shape: u32) -> usize {
-        (shape.wrapping_mul(0x9e37_79b1) >> 16) as usize % SLOTS
+        // The high bits of a product depend on all.
+        (u64::from(shape).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - SLOTS.ilog2())) as usize
     }
 
     /// Decodes the first instruction of `bytes`, which are at an address, if its shape is known and they hold all of it.
