@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
 use callgate_emulator::{
     BLOCK, Cpu, Engine, Exception, Exit, Frame, Interp, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege,
     Space, reg,
@@ -59,6 +62,48 @@ fn blocks_are_neighbours_zeroed_and_leave_half_of_the_memory() {
     // One by one there are as many as the limit says.
     let all: Vec<_> = std::iter::from_fn(|| memory.alloc()).collect();
     assert_eq!(all.len() as u32, 4 * BLOCK - 1);
+}
+
+/// What the object has of a frame.
+fn in_object(memory: &Memory, frame: &Frame) -> Vec<u8> {
+    let object = File::from(memory.object().and_then(|object| object.try_clone_to_owned()).expect("an object"));
+    let mut bytes = vec![0; PAGE_SIZE];
+    object.read_exact_at(&mut bytes, u64::from(frame.number()) * PAGE_SIZE as u64).expect("a frame");
+    bytes
+}
+
+#[test]
+fn frames_keep_their_contents_when_they_become_an_object() {
+    // Not all in whole blocks.
+    let memory = Memory::new((u64::from(6 * BLOCK) + 7) * PAGE_SIZE as u64).expect("memory");
+    let mut frames: Vec<_> = (0..BLOCK + 100).filter_map(|_| memory.alloc()).collect();
+    frames.extend(memory.alloc_block().unwrap_or_default());
+    frames.extend((0..10).filter_map(|_| memory.alloc()));
+    frames.remove(3);
+    let content = |n: usize, round: u8| [n as u8, (n >> 8) as u8, round, 0xa5];
+    let end = PAGE_SIZE - 4;
+    for (n, frame) in frames.iter().enumerate() {
+        frame.write(0, &content(n, 1));
+        frame.write(end, &content(n, 2));
+    }
+    let untouched = memory.alloc().expect("a frame");
+    for (n, frame) in frames.iter().enumerate() {
+        let bytes = in_object(&memory, frame);
+        assert_eq!((&bytes[..4], &bytes[end..]), (&content(n, 1)[..], &content(n, 2)[..]), "{n}");
+        let mut bytes = [0; 4];
+        frame.read(end, &mut bytes);
+        assert_eq!(bytes, content(n, 2), "{n}");
+    }
+    // From now on they are the same.
+    let late = memory.alloc().expect("a frame");
+    for frame in [&frames[0], &frames[frames.len() - 1], &untouched, &late] {
+        frame.write(100, &[7]);
+        assert_eq!(in_object(&memory, frame)[99..102], [0, 7, 0]);
+    }
+    let rest: Vec<_> = std::iter::from_fn(|| memory.alloc()).collect();
+    let last = rest.last().expect("a frame");
+    last.write(0, &[8]);
+    assert_eq!(in_object(&memory, last)[..2], [8, 0]);
 }
 
 #[test]

@@ -497,7 +497,9 @@ impl DecodedBlock {
                     if ends_block && !self.goes_on_after(&instruction, kind) {
                         break;
                     }
-                    std::mem::swap(&mut instruction, &mut previous);
+                    if kind == Kind::Long {
+                        std::mem::swap(&mut instruction, &mut previous);
+                    }
                 }
                 Decoded::Truncated if at == 0 => {
                     let second = mmu.fetch(next_page(address))?;

@@ -18,6 +18,9 @@ use super::{BLOCK, PAGE_SIZE};
 /// Frames that are taken from the host at once.
 const AT_ONCE: u32 = 16;
 
+/// Frames in use from which on memory that is to be an object becomes one: 8 MiB, which are soon moved.
+const SOON: u32 = 4 * BLOCK;
+
 /// All frames of one machine. A clone is another handle of the same.
 #[derive(Clone)]
 pub struct Memory(Rc<Inner>);
@@ -26,6 +29,8 @@ struct Inner {
     mapping: Mapping,
     limit: u32,
     frames: RefCell<Frames>,
+    /// Some engine will map frames a second time.
+    expects_sharing: Cell<bool>,
     /// Grows whenever a frame with decoded instructions is written.
     code_writes: Cell<u64>,
     /// Grows whenever a frame that may be cached as writable must no longer be.
@@ -76,6 +81,7 @@ impl Memory {
             mapping: Mapping::new(limit)?,
             limit,
             frames: RefCell::default(),
+            expects_sharing: Cell::new(false),
             code_writes: Cell::new(0),
             write_epoch: Cell::new(0),
         })))
@@ -93,6 +99,7 @@ impl Memory {
             let number = u32::try_from(frames.info.len()).ok().filter(|number| *number < self.0.limit)?;
             frames.info.push(Info::default());
             if number.is_multiple_of(AT_ONCE) {
+                self.share_soon(number);
                 self.0.mapping.provide(number, AT_ONCE);
             }
             number
@@ -114,6 +121,7 @@ impl Memory {
             Some(first) => (first, false),
             None => (frames.new_block(self.0.limit)?, true),
         };
+        self.share_soon(first);
         if !self.0.mapping.provide_block(first) {
             frames.no_blocks = true;
             (first..first + BLOCK).for_each(|number| frames.free.give(number));
@@ -174,6 +182,18 @@ impl Memory {
     /// If the host has none for us.
     pub fn object(&self) -> io::Result<BorrowedFd<'_>> {
         self.0.mapping.object(self.0.frames.borrow().info.len() as u32)
+    }
+
+    /// Says that an engine will ask for the [object](Self::object), so that there is never much that has to be moved.
+    pub fn expect_sharing(&self) {
+        self.0.expects_sharing.set(true);
+    }
+
+    /// Makes an object of it if one is expected and there is more to come. If that fails, who asks for the object is told.
+    fn share_soon(&self, used: u32) {
+        if used >= SOON && self.0.expects_sharing.get() {
+            let _ = self.0.mapping.object(used);
+        }
     }
 
     /// Where a frame's bytes lie in the host, for as long as a handle lives.
@@ -312,5 +332,29 @@ impl Drop for Frame {
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frame({})", self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_becomes_an_object_when_it_must_or_before_it_is_large() {
+        const LIMIT: u32 = 4 * SOON;
+        let memory = || Memory::new(u64::from(LIMIT) * PAGE_SIZE as u64).expect("memory");
+        let plain = memory();
+        let frames: Vec<_> = (0..SOON + AT_ONCE + 1).map(|_| plain.alloc().expect("a frame")).collect();
+        assert_eq!(plain.0.mapping.shared(), 0);
+        plain.object().expect("an object");
+        assert_eq!(plain.0.mapping.shared(), LIMIT);
+        drop(frames);
+        let soon = memory();
+        soon.expect_sharing();
+        let few: Vec<_> = (0..SOON).map(|_| soon.alloc().expect("a frame")).collect();
+        assert_eq!(soon.0.mapping.shared(), 0);
+        let more = soon.alloc().expect("a frame");
+        assert_eq!(soon.0.mapping.shared(), LIMIT);
+        drop((few, more));
     }
 }

@@ -57,6 +57,12 @@ impl Mapping {
         }
     }
 
+    /// How many frames, from the first on, are the object's.
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> u32 {
+        self.shared.get()
+    }
+
     /// Makes an object of the memory, of which frames beyond `used` are zeros.
     fn share(&self, used: u32) -> io::Result<BorrowedFd<'_>> {
         let object = match self.object.get() {
