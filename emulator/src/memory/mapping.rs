@@ -39,9 +39,16 @@ impl Mapping {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
         // SAFETY: these addresses were just reserved for this.
         let plain = unsafe { mmap_anonymous(base.as_ptr().cast(), len, ACCESS, flags) };
-        if plain.is_err() {
+        match plain {
+            // A small program's frames are all in the first block, and are few.
+            Ok(start) => {
+                // SAFETY: advice leaves contents alone.
+                let _ = unsafe { madvise(start, BLOCK_BYTES.min(len), Advice::LinuxNoHugepage) };
+            }
             // So much memory of its own isn't for every process (RLIMIT_DATA), but objects count differently.
-            mapping.share(0)?;
+            Err(_) => {
+                mapping.share(0)?;
+            }
         }
         Ok(mapping)
     }
