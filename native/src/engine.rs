@@ -113,7 +113,7 @@ impl Native {
         host::check(model)?;
         signal::install()?;
         let tick = if setup.counts { None } else { Tick::new().ok() };
-        memory.expect_sharing();
+        memory.expect_sharing()?;
         let mut interp = Interp::with_model(memory, model);
         interp.start_quickly(QUICK);
         Ok(Self {

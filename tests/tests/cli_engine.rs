@@ -9,8 +9,9 @@ use callgate_tests::callgate;
 use callgate_tests::compile::{Compiler, compile};
 use callgate_tests::skip;
 
-/// Enough for guests' memory, which is reserved whole, and not for a window of 4 GiB beside it.
-const ADDRESS_SPACE_KIB: u64 = 6 << 20;
+/// Enough for the interpreter, and not for the native engine: guests' memory, which is reserved whole, and no window of 4 GiB
+/// beside it; 1 GB of its own memory; files, and so memory objects, of 50 KiB, and of 500 MiB.
+const CRAMPED: [&str; 4] = ["-v 6300000", "-d 1000000", "-f 100", "-f 1000000"];
 
 fn run(options: &[&str]) -> Command {
     let mut command = Command::new(callgate::binary());
@@ -25,11 +26,6 @@ fn limited(limit: &str, options: &[&str]) -> Command {
     command.arg("-c").arg(format!("ulimit {limit} && exec \"$@\"")).arg("sh");
     command.arg(inner.get_program()).args(inner.get_args());
     command
-}
-
-/// The same with little address space.
-fn cramped(options: &[&str]) -> Command {
-    limited(&format!("-v {ADDRESS_SPACE_KIB}"), options)
 }
 
 fn output(mut command: Command) -> (i32, String, String) {
@@ -60,30 +56,41 @@ fn stats_tell_the_engine_and_why() {
 }
 
 #[test]
-fn without_address_space_auto_falls_back_and_says_so() {
-    let (code, out, err) = output(cramped(&["--engine", "auto"]));
-    assert_eq!((code, out.as_str()), (0, "Hi\n"), "{err}");
-    if callgate_native::check(CpuModel::default()).is_ok() {
-        let line = "callgate: the interpreter runs the program, since the native engine can't: ";
-        assert!(err.starts_with(line) && err.lines().count() == 1, "{err}");
+fn where_the_host_has_too_little_auto_falls_back_and_says_so() {
+    for limit in CRAMPED {
+        let (code, out, err) = output(limited(limit, &["--engine", "auto"]));
+        assert_eq!((code, out.as_str()), (0, "Hi\n"), "{limit}: {err}");
+        if callgate_native::check(CpuModel::default()).is_ok() {
+            let line = "callgate: the interpreter runs the program, since the native engine can't: ";
+            assert!(err.starts_with(line) && err.lines().count() == 1, "{limit}: {err}");
+        }
     }
 }
 
 #[test]
-fn without_address_space_native_is_refused() {
-    let (code, out, err) = output(cramped(&["--engine", "native"]));
-    assert_eq!((code, out.as_str()), (125, ""), "{err}");
-    assert!(err.starts_with("callgate: --engine native can't be had here: ") && err.lines().count() == 1, "{err}");
+fn where_the_host_has_too_little_native_is_refused() {
+    for limit in CRAMPED {
+        let (code, out, err) = output(limited(limit, &["--engine", "native"]));
+        assert_eq!((code, out.as_str()), (125, ""), "{limit}: {err}");
+        let line = "callgate: --engine native can't be had here: ";
+        assert!(err.starts_with(line) && err.lines().count() == 1, "{limit}: {err}");
+    }
+}
+
+#[test]
+fn the_interpreter_makes_do_with_little() {
+    for limit in CRAMPED {
+        let (code, out, err) = output(limited(limit, &["--engine", "interp"]));
+        assert_eq!((code, out.as_str(), err.as_str()), (0, "Hi\n", ""), "{limit}");
+    }
 }
 
 #[test]
 fn a_limit_that_leaves_no_memory_is_told() {
-    for limit in ["-v 400000", "-f 100"] {
-        for engine in ["interp", "auto", "native"] {
-            let (code, out, err) = output(limited(limit, &["--engine", engine]));
-            assert_eq!((code, out.as_str()), (125, ""), "{err}");
-            assert_eq!(err, "callgate: the machine can't be made: Cannot allocate memory\n");
-        }
+    for engine in ["interp", "auto", "native"] {
+        let (code, out, err) = output(limited("-v 400000", &["--engine", engine]));
+        assert_eq!((code, out.as_str()), (125, ""), "{err}");
+        assert_eq!(err, "callgate: the machine can't be made: Cannot allocate memory\n");
     }
 }
 

@@ -185,8 +185,13 @@ impl Memory {
     }
 
     /// Says that an engine will ask for the [object](Self::object), so that there is never much that has to be moved.
-    pub fn expect_sharing(&self) {
+    ///
+    /// # Errors
+    /// If the host has none for us.
+    pub fn expect_sharing(&self) -> io::Result<()> {
+        self.0.mapping.prepare()?;
         self.0.expects_sharing.set(true);
+        Ok(())
     }
 
     /// Makes an object of it if one is expected and there is more to come. If that fails, who asks for the object is told.
@@ -350,7 +355,7 @@ mod tests {
         assert_eq!(plain.0.mapping.shared(), LIMIT);
         drop(frames);
         let soon = memory();
-        soon.expect_sharing();
+        soon.expect_sharing().expect("an object");
         let few: Vec<_> = (0..SOON).map(|_| soon.alloc().expect("a frame")).collect();
         assert_eq!(soon.0.mapping.shared(), 0);
         let more = soon.alloc().expect("a frame");

@@ -64,6 +64,19 @@ impl Mapping {
         }
     }
 
+    /// Makes the object, and nothing of it yet.
+    ///
+    /// # Errors
+    /// If the host has none for us.
+    pub(super) fn prepare(&self) -> io::Result<&OwnedFd> {
+        if let Some(object) = self.object.get() {
+            return Ok(object);
+        }
+        let object = memfd_create("frames", MemfdFlags::CLOEXEC)?;
+        ftruncate(&object, u64::from(self.frames) * PAGE_SIZE as u64)?;
+        Ok(self.object.get_or_init(|| object))
+    }
+
     /// How many frames, from the first on, are the object's.
     #[cfg(test)]
     pub(super) fn shared(&self) -> u32 {
@@ -72,14 +85,7 @@ impl Mapping {
 
     /// Makes an object of the memory, of which frames beyond `used` are zeros.
     fn share(&self, used: u32) -> io::Result<BorrowedFd<'_>> {
-        let object = match self.object.get() {
-            Some(object) => object,
-            None => {
-                let object = memfd_create("frames", MemfdFlags::CLOEXEC)?;
-                ftruncate(&object, u64::from(self.frames) * PAGE_SIZE as u64)?;
-                self.object.get_or_init(|| object)
-            }
-        };
+        let object = self.prepare()?;
         // Block by block, so that there is never much of it twice.
         while self.shared.get() < self.frames {
             let first = self.shared.get();
