@@ -2,8 +2,8 @@
 //!
 //! What executes an instruction depends on nothing else, and a program has few shapes: the 4,400 instructions that a small
 //! one begins with are of 300. So the first of a shape is decoded by iced-x86 and its function looked for, and of all that
-//! follow only the operands are read. Rare encodings have no shape here (VEX and EVEX, the
-//! opcodes behind 0F 38 and 0F 3A, x87, addresses of 32 bits): those are decoded one by one.
+//! follow only the operands are read. Rare encodings have no shape here (VEX and EVEX, the opcodes behind 0F 38 and 0F 3A, x87,
+//! addresses of 32 bits): those are decoded one by one.
 //!
 //! Manual: Intel SDM, volume 2, chapter 2 (formats) and appendix A (opcode maps).
 
@@ -16,6 +16,9 @@ use crate::seg;
 
 /// Most shapes that are known at a time.
 const SLOTS: usize = 1 << 13;
+
+/// Shapes that there is room for from the start: those of a small program.
+const EXPECTED: usize = 512;
 
 /// What follows an opcode, and which operands that names.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -368,7 +371,7 @@ impl Known {
         if count == 2 {
             roles[2] = roles[1];
         }
-        // What r/m doesn't name a register in it selects.
+        // Where r/m names no register it is part of the opcode.
         if read.layout.has_modrm() && read.modrm >= 0xc0 && !roles.iter().any(|role| role.is_at(Place::Rm)) {
             return None;
         }
@@ -387,7 +390,7 @@ pub(super) struct Shapes {
 
 impl Shapes {
     pub(super) fn new(target: Target) -> Self {
-        Self { target, known: Vec::new(), slots: vec![0; SLOTS].into() }
+        Self { target, known: Vec::with_capacity(EXPECTED), slots: vec![0; SLOTS].into() }
     }
 
     /// Forgets everything, if instructions are decoded for another target now.
