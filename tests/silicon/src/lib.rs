@@ -13,8 +13,7 @@
 //! and nothing on Intel's; loads of ss, and gathers and scatters of AVX-512, with TF set; alignment checks in programs;
 //! gathers into their own indices.
 //!
-//! Where the host has AVX-512, the interpreted core has it too, and its registers are part of every case. Translated
-//! code knows nothing of it: there they start and end in their initial state.
+//! Where the host has AVX-512, the core has it too, interpreted and translated, and its registers are part of every case.
 
 #![deny(unsafe_code)]
 

@@ -91,7 +91,6 @@ impl Ours {
         let model = model();
         let mut fresh = Cpu::of(model);
         fresh.gdtr = DescriptorTable { base: GDT_BASE, limit: bytes.len() as u16 - 1 };
-        fresh.xcr0 = if model.has_avx_512() { 0xe7 } else { 7 };
         // What Linux has there.
         fresh.seg[seg::CS].selector = USER_CS;
         fresh.seg[seg::SS].selector = USER_DS;
