@@ -4,7 +4,10 @@
 //! clear the mask's bit of each that is done, so that a fault in the middle is one to go on from.
 
 use super::super::lanes::Lane;
-use super::{Access, Done, Each, Form, In, Z, at, base, check_aligned, count, cut, load, put, register, set};
+use super::{
+    Access, Done, Each, Form, In, Z, all, at, base, check_aligned, chosen, copy, count, cut, load, masked, put,
+    register, set,
+};
 use crate::interp::core::Core;
 use crate::interp::op::{Op, Stop};
 use crate::memory::Word;
@@ -18,24 +21,23 @@ fn store_elements<const E: usize>(
     (count, active): (usize, u64),
     access: Access,
 ) -> Done {
-    if active & u64::MAX >> (64 - count.clamp(1, 64)) == 0 {
+    if active & all(count) == 0 {
         return Ok(());
     }
-    check_aligned::<E>(core, address, count, access)?;
+    check_aligned(core, address, count, E, access)?;
     core.exempt_from_alignment(op, |core, _| store_some::<E>(core, address, value, count, active))
 }
 
 fn store_some<const E: usize>(core: &mut Core<'_>, address: u64, value: &Z, count: usize, active: u64) -> Done {
-    let all = u64::MAX >> (64 - count.clamp(1, 64));
     let place = |i: usize, size: usize| address.wrapping_add((i * size) as u64);
-    if active & all == all && (count * E).is_multiple_of(8) {
+    if active & all(count) == all(count) && (count * E).is_multiple_of(8) {
         core.check_store(address, count * E)?;
         for i in 0..count * E / 8 {
             core.store(place(i, 8), at::<u64>(value, i))?;
         }
         return Ok(());
     }
-    let chosen = (0..count).filter(|i| active >> i & 1 != 0);
+    let chosen = chosen(count, active);
     for i in chosen.clone() {
         core.check_store(place(i, E), E)?;
     }
@@ -62,23 +64,18 @@ fn address<const ALIGNED: bool>(core: &mut Core<'_>, op: &Op, form: Form, active
 /// Loads elements of `E` bytes.
 pub(super) fn load_vector<const E: usize, const ALIGNED: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     let form = Form::of_op(op);
-    let count = form.quarters() * 16 / E;
-    let active = form.active(core, count);
+    let (count, active) = form.elements(core, E);
     let address = address::<ALIGNED>(core, op, form, active)?;
     let value = load::<E>(core, op, address, count, active, form.access())?;
-    let mut result = base(form, register(core, op.dst));
-    for i in (0..count).filter(|i| active >> i & 1 != 0) {
-        copy::<E>(&mut result, i, &value, i);
-    }
-    put(core, op.dst, cut(result, count * E));
+    let old = register(core, op.dst);
+    put(core, op.dst, masked::<E>(form, old, &value, (count, active)));
     Ok(())
 }
 
 /// Stores elements of `E` bytes.
 pub(super) fn store_vector<const E: usize, const ALIGNED: bool>(core: &mut Core<'_>, op: &Op) -> Done {
     let form = Form::of_op(op);
-    let count = form.quarters() * 16 / E;
-    let active = form.active(core, count);
+    let (count, active) = form.elements(core, E);
     let address = address::<ALIGNED>(core, op, form, active)?;
     let value = register(core, op.dst);
     store_elements::<E>(core, op, address, &value, (count, active), form.access())
@@ -110,7 +107,7 @@ pub(super) fn store_each<O: Each>(core: &mut Core<'_>, op: &Op) -> Done {
     let x = In { old: a, a, b: a, imm: form.imm(), quarters: form.quarters() };
     let mut mx = form.mx(core);
     let mut value = [[0; 16]; 4];
-    for i in (0..count).filter(|i| active >> i & 1 != 0) {
+    for i in chosen(count, active) {
         set(&mut value, i, O::each(&mut mx, &x, i));
     }
     let address = core.ea(op);
@@ -118,14 +115,15 @@ pub(super) fn store_each<O: Each>(core: &mut Core<'_>, op: &Op) -> Done {
     let whole = O::COUNT.is_some();
     let access = if whole { Access::Whole } else { form.access() };
     let size = size_of::<O::T>();
+    if whole || mx.raised != 0 {
+        check_aligned(core, address, count, size, access)?;
+    }
     if whole {
-        core.check_aligned(address, (count * size).min(16))?;
         core.check_store(address, count * size)?;
     }
     if mx.raised != 0 {
         // What can't be stored raises no exception of its own.
-        core.check_aligned(address, if access == Access::Whole { (count * size).min(16) } else { size })?;
-        for i in (0..count).filter(|i| active >> i & 1 != 0) {
+        for i in chosen(count, active) {
             core.check_store(address.wrapping_add((i * size) as u64), size)?;
         }
         form.commit(core, &mx)?;
@@ -139,34 +137,20 @@ pub(super) fn store_each<O: Each>(core: &mut Core<'_>, op: &Op) -> Done {
     }
 }
 
-/// Copies an element of `E` bytes.
-fn copy<const E: usize>(to: &mut Z, place: usize, from: &Z, i: usize) {
-    match E {
-        1 => set(to, place, at::<u8>(from, i)),
-        2 => set(to, place, at::<u16>(from, i)),
-        4 => set(to, place, at::<u32>(from, i)),
-        _ => set(to, place, at::<u64>(from, i)),
-    }
-}
-
 /// A blend: the last source where the mask chooses it, the first elsewhere.
 pub(super) fn blend<F: super::Fetch, const E: usize>(core: &mut Core<'_>, op: &Op) -> Done {
     let form = Form::of_op(op);
-    let count = form.quarters() * 16 / E;
-    let active = form.active(core, count);
+    let (count, active) = form.elements(core, E);
     let b = F::get(core, op, form, active)?;
-    let mut result = base(form, register(core, op.src));
-    for i in (0..count).filter(|i| active >> i & 1 != 0) {
-        copy::<E>(&mut result, i, &b, i);
-    }
-    put(core, op.dst, cut(result, count * E));
+    let a = register(core, op.src);
+    put(core, op.dst, masked::<E>(form, a, &b, (count, active)));
     Ok(())
 }
 
 /// Active elements side by side, and how many they are.
 fn packed<const E: usize>(value: &Z, count: usize, active: u64) -> (Z, usize) {
     let (mut result, mut next) = ([[0; 16]; 4], 0);
-    for i in (0..count).filter(|i| active >> i & 1 != 0) {
+    for i in chosen(count, active) {
         copy::<E>(&mut result, next, value, i);
         next += 1;
     }
@@ -176,45 +160,31 @@ fn packed<const E: usize>(value: &Z, count: usize, active: u64) -> (Z, usize) {
 /// Active elements side by side, in a register.
 pub(super) fn compress<const E: usize>(core: &mut Core<'_>, op: &Op) -> Done {
     let form = Form::of_op(op);
-    let count = form.quarters() * 16 / E;
-    let active = form.active(core, count);
+    let (count, active) = form.elements(core, E);
     let (value, packed) = packed::<E>(&register(core, op.aux), count, active);
-    let mut result = base(form, register(core, op.dst));
-    for i in 0..packed {
-        copy::<E>(&mut result, i, &value, i);
-    }
-    put(core, op.dst, cut(result, count * E));
+    let old = register(core, op.dst);
+    put(core, op.dst, masked::<E>(form, old, &value, (count, all(packed))));
     Ok(())
 }
 
 /// The same, in memory.
 pub(super) fn store_compressed<const E: usize>(core: &mut Core<'_>, op: &Op) -> Done {
     let form = Form::of_op(op);
-    let count = form.quarters() * 16 / E;
-    let active = form.active(core, count);
+    let (count, active) = form.elements(core, E);
     let (value, packed) = packed::<E>(&register(core, op.dst), count, active);
-    store_elements::<E>(
-        core,
-        op,
-        core.ea(op),
-        &value,
-        (packed, if packed == 0 { 0 } else { u64::MAX }),
-        Access::Elements,
-    )
+    store_elements::<E>(core, op, core.ea(op), &value, (packed, u64::MAX), Access::Elements)
 }
 
 /// Elements that lie side by side, to the active places.
 pub(super) fn expand<const E: usize>(core: &mut Core<'_>, op: &Op) -> Done {
     let form = Form::of_op(op);
-    let count = form.quarters() * 16 / E;
-    let active = form.active(core, count);
+    let (count, active) = form.elements(core, E);
     let value = match form.has(Form::MEMORY) {
-        true if active == 0 => [[0; 16]; 4],
         true => load::<E>(core, op, core.ea(op), active.count_ones() as usize, u64::MAX, form.access())?,
         false => register(core, op.aux),
     };
     let mut result = base(form, register(core, op.dst));
-    for (next, i) in (0..count).filter(|i| active >> i & 1 != 0).enumerate() {
+    for (next, i) in chosen(count, active).enumerate() {
         copy::<E>(&mut result, i, &value, next);
     }
     put(core, op.dst, cut(result, count * E));
@@ -245,7 +215,7 @@ fn gather_elements<T: Lane + Word, I: Lane + Into<i64>>(core: &mut Core<'_>, op:
     }
     let active = form.active(core, count);
     let mut result = register(core, op.dst);
-    for i in (0..count).filter(|i| active >> i & 1 != 0) {
+    for i in chosen(count, active) {
         match core.load::<T>(element_address::<I>(core, op, &indices, i)) {
             Ok(lane) => {
                 set(&mut result, i, lane);
@@ -275,7 +245,7 @@ fn scatter_elements<T: Lane + Word, I: Lane + Into<i64>>(core: &mut Core<'_>, op
     let k = form.k();
     let (indices, value) = (register(core, form.index()), register(core, op.dst));
     let active = form.active(core, count);
-    for i in (0..count).filter(|i| active >> i & 1 != 0) {
+    for i in chosen(count, active) {
         core.store(element_address::<I>(core, op, &indices, i), at::<T>(&value, i))?;
         core.cpu.k[k] &= !(1 << i);
     }

@@ -111,11 +111,16 @@ impl Form {
 
     /// Which of so many elements the mask chooses, a bit each.
     fn active(self, core: &Core<'_>, elements: usize) -> u64 {
-        let all = u64::MAX >> (64 - elements.clamp(1, 64));
         match self.k() {
-            0 => all,
-            k => core.cpu.k[k] & all,
+            0 => all(elements),
+            k => core.cpu.k[k] & all(elements),
         }
+    }
+
+    /// How many elements of so many bytes there are, and which of them the mask chooses.
+    fn elements(self, core: &Core<'_>, size: usize) -> (usize, u64) {
+        let count = self.quarters() * 16 / size;
+        (count, self.active(core, count))
     }
 
     /// MXCSR, with the instruction's own rounding.
@@ -134,6 +139,16 @@ impl Form {
     fn commit(self, core: &mut Core<'_>, mx: &Mx) -> Done {
         if self.has(Self::ROUNDS | Self::SILENT) { Ok(()) } else { super::forms::commit(core, mx) }
     }
+}
+
+/// All of so many elements, a bit each.
+fn all(elements: usize) -> u64 {
+    if elements == 0 { 0 } else { u64::MAX >> (64 - elements.min(64)) }
+}
+
+/// The numbers of the elements that are active, of so many.
+fn chosen(count: usize, active: u64) -> impl Iterator<Item = usize> + Clone {
+    (0..count).filter(move |i| active >> i & 1 != 0)
 }
 
 /// Quarters of a register that an instruction's longest operand has.
@@ -213,6 +228,12 @@ pub(super) struct In {
 }
 
 impl In {
+    /// What an instruction names, besides a last source.
+    fn of(core: &Core<'_>, op: &Op, form: Form, b: Z) -> Self {
+        let (old, a) = (register(core, op.dst), register(core, op.src));
+        Self { old, a, b, imm: form.imm(), quarters: form.quarters() }
+    }
+
     /// How many elements of some type there are.
     fn elements<T>(&self) -> usize {
         self.quarters * 16 / size_of::<T>()
@@ -233,8 +254,13 @@ pub(super) trait Each {
 
 /// Where the last source comes from.
 pub(super) trait Fetch {
-    /// Fetches it: of memory only what the elements need that are active.
-    fn get(core: &mut Core<'_>, op: &Op, form: Form, active: u64) -> Result<Z, Stop>;
+    /// Loads it from memory: only what the elements need that are active.
+    fn load(core: &mut Core<'_>, op: &Op, form: Form, active: u64) -> Result<Z, Stop>;
+
+    /// Fetches it, from a register or from memory.
+    fn get(core: &mut Core<'_>, op: &Op, form: Form, active: u64) -> Result<Z, Stop> {
+        if form.has(Form::MEMORY) { Self::load(core, op, form, active) } else { Ok(register(core, op.aux)) }
+    }
 }
 
 /// A register, or as much memory, in elements of `E` bytes; or one element for all. If it isn't `MASKED`, all memory is
@@ -265,10 +291,10 @@ impl Form {
     }
 }
 
-/// Raises #AC for `count` elements of `E` bytes, where alignment is checked.
-fn check_aligned<const E: usize>(core: &mut Core<'_>, address: u64, count: usize, access: Access) -> Done {
+/// Raises #AC for `count` elements of `size` bytes, where alignment is checked.
+fn check_aligned(core: &mut Core<'_>, address: u64, count: usize, size: usize, access: Access) -> Done {
     // No more than 128 bits need.
-    core.check_aligned(address, if access == Access::Whole { (count * E).min(16) } else { E })
+    core.check_aligned(address, if access == Access::Whole { (count * size).min(16) } else { size })
 }
 
 /// Loads `count` elements of `E` bytes, those that are active.
@@ -281,10 +307,10 @@ fn load<const E: usize>(
     access: Access,
 ) -> Result<Z, Stop> {
     let mut bytes = [0u8; 64];
-    let all = u64::MAX >> (64 - count.clamp(1, 64));
-    if active & all != 0 {
-        check_aligned::<E>(core, address, count, access)?;
-        core.exempt_from_alignment(op, |core, _| match active & all == all {
+    let (all, active) = (all(count), active & all(count));
+    if active != 0 {
+        check_aligned(core, address, count, E, access)?;
+        core.exempt_from_alignment(op, |core, _| match active == all {
             true => load_whole(core, address, &mut bytes[..count * E]),
             false => load_some::<E>(core, address, &mut bytes[..count * E], active),
         })?;
@@ -316,8 +342,8 @@ fn load_whole(core: &mut Core<'_>, address: u64, bytes: &mut [u8]) -> Done {
 
 /// Loads those elements that are active.
 fn load_some<const E: usize>(core: &mut Core<'_>, address: u64, bytes: &mut [u8], active: u64) -> Done {
-    for (i, bytes) in bytes.chunks_exact_mut(E).enumerate().filter(|(i, _)| active >> i & 1 != 0) {
-        load_whole(core, address.wrapping_add((i * E) as u64), bytes)?;
+    for i in chosen(bytes.len() / E, active) {
+        load_whole(core, address.wrapping_add((i * E) as u64), &mut bytes[i * E..][..E])?;
     }
     Ok(())
 }
@@ -332,10 +358,7 @@ fn broadcast<const E: usize>(core: &mut Core<'_>, op: &Op, active: u64) -> Resul
 }
 
 impl<const E: usize, const MASKED: bool> Fetch for Full<E, MASKED> {
-    fn get(core: &mut Core<'_>, op: &Op, form: Form, active: u64) -> Result<Z, Stop> {
-        if !form.has(Form::MEMORY) {
-            return Ok(register(core, op.aux));
-        }
+    fn load(core: &mut Core<'_>, op: &Op, form: Form, active: u64) -> Result<Z, Stop> {
         let (active, access) = if MASKED { (active, form.access()) } else { (u64::MAX, Access::Whole) };
         if form.has(Form::BROADCAST) {
             return broadcast::<E>(core, op, active);
@@ -345,10 +368,7 @@ impl<const E: usize, const MASKED: bool> Fetch for Full<E, MASKED> {
 }
 
 impl<const E: usize, const N: usize> Fetch for Part<E, N> {
-    fn get(core: &mut Core<'_>, op: &Op, form: Form, active: u64) -> Result<Z, Stop> {
-        if !form.has(Form::MEMORY) {
-            return Ok(register(core, op.aux));
-        }
+    fn load(core: &mut Core<'_>, op: &Op, form: Form, active: u64) -> Result<Z, Stop> {
         if form.has(Form::BROADCAST) {
             return broadcast::<E>(core, op, active);
         }
@@ -357,28 +377,19 @@ impl<const E: usize, const N: usize> Fetch for Part<E, N> {
 }
 
 impl<const E: usize> Fetch for One<E> {
-    fn get(core: &mut Core<'_>, op: &Op, form: Form, active: u64) -> Result<Z, Stop> {
-        if !form.has(Form::MEMORY) {
-            return Ok(register(core, op.aux));
-        }
+    fn load(core: &mut Core<'_>, op: &Op, _: Form, active: u64) -> Result<Z, Stop> {
         load::<E>(core, op, core.ea(op), 1, active, Access::Elements)
     }
 }
 
 impl<const BYTES: usize> Fetch for Block<BYTES> {
-    fn get(core: &mut Core<'_>, op: &Op, form: Form, _: u64) -> Result<Z, Stop> {
-        if !form.has(Form::MEMORY) {
-            return Ok(register(core, op.aux));
-        }
+    fn load(core: &mut Core<'_>, op: &Op, _: Form, _: u64) -> Result<Z, Stop> {
         load::<8>(core, op, core.ea(op), BYTES / 8, u64::MAX, Access::Whole)
     }
 }
 
 impl<const E: usize, const N: usize> Fetch for Repeat<E, N> {
-    fn get(core: &mut Core<'_>, op: &Op, form: Form, active: u64) -> Result<Z, Stop> {
-        if !form.has(Form::MEMORY) {
-            return Ok(register(core, op.aux));
-        }
+    fn load(core: &mut Core<'_>, op: &Op, form: Form, active: u64) -> Result<Z, Stop> {
         let folded = (0..64).step_by(N).fold(0, |folded, from| folded | active >> from);
         load::<E>(core, op, core.ea(op), N, folded, form.access())
     }
@@ -397,14 +408,13 @@ fn count<O: Each>(form: Form) -> usize {
 /// An operation by elements.
 pub(super) fn each<O: Each, F: Fetch>(core: &mut Core<'_>, op: &Op) -> Done {
     let form = Form::of_op(op);
-    let quarters = form.quarters();
     let count = count::<O>(form);
     let active = form.active(core, count);
     let b = F::get(core, op, form, active)?;
-    let x = In { old: register(core, op.dst), a: register(core, op.src), b, imm: form.imm(), quarters };
+    let x = In::of(core, op, form, b);
     let mut mx = form.mx(core);
     let mut result = base(form, x.old);
-    for i in (0..count).filter(|i| active >> i & 1 != 0) {
+    for i in chosen(count, active) {
         set(&mut result, i, O::each(&mut mx, &x, i));
     }
     form.commit(core, &mx)?;
@@ -427,7 +437,7 @@ fn lowest<O: Each, F: Fetch>(core: &mut Core<'_>, op: &Op, rest: impl Fn(&In) ->
     let form = Form::of_op(op);
     let active = form.active(core, 1);
     let b = F::get(core, op, form, active)?;
-    let x = In { old: register(core, op.dst), a: register(core, op.src), b, imm: form.imm(), quarters: 1 };
+    let x = In { quarters: 1, ..In::of(core, op, form, b) };
     let mut mx = form.mx(core);
     let lane = match active {
         0 => at::<O::T>(&base(form, x.old), 0),
@@ -440,62 +450,58 @@ fn lowest<O: Each, F: Fetch>(core: &mut Core<'_>, op: &Op, rest: impl Fn(&In) ->
     Ok(())
 }
 
-/// Merges whole quarters by elements of `E` bytes.
-fn merge<const E: usize>(core: &mut Core<'_>, op: &Op, form: Form, active: u64, result: impl Fn(usize) -> V) {
-    let quarters = form.quarters();
-    let mut value = base(form, register(core, op.dst));
-    for (quarter, value) in value.iter_mut().enumerate().take(quarters) {
-        let result = result(quarter);
-        for (i, byte) in value.iter_mut().enumerate() {
-            if active >> ((quarter * 16 + i) / E) & 1 != 0 {
-                *byte = result[i];
-            }
-        }
+/// Elements of `E` bytes of a value where they are active, and what the mask leaves of `old` elsewhere.
+fn masked<const E: usize>(form: Form, old: Z, value: &Z, (count, active): (usize, u64)) -> Z {
+    let mut result = base(form, old);
+    for i in chosen(count, active) {
+        copy::<E>(&mut result, i, value, i);
     }
-    put(core, op.dst, cut(value, quarters * 16));
+    cut(result, count * E)
+}
+
+/// Copies an element of `E` bytes.
+fn copy<const E: usize>(to: &mut Z, place: usize, from: &Z, i: usize) {
+    match E {
+        1 => set(to, place, at::<u8>(from, i)),
+        2 => set(to, place, at::<u16>(from, i)),
+        4 => set(to, place, at::<u32>(from, i)),
+        _ => set(to, place, at::<u64>(from, i)),
+    }
+}
+
+/// An operation on whole quarters, whose result has elements of `E` bytes.
+#[inline(always)]
+fn by_quarters<F: Fetch, const E: usize>(core: &mut Core<'_>, op: &Op, result: impl Fn(&In, usize) -> V) -> Done {
+    let form = Form::of_op(op);
+    let (count, active) = form.elements(core, E);
+    let b = F::get(core, op, form, active)?;
+    let x = In::of(core, op, form, b);
+    let mut value = [[0; 16]; 4];
+    for (quarter, value) in value.iter_mut().enumerate().take(x.quarters) {
+        *value = result(&x, quarter);
+    }
+    put(core, op.dst, masked::<E>(form, x.old, &value, (count, active)));
+    Ok(())
 }
 
 /// An operation that SSE has, in elements of `E` bytes.
 pub(super) fn binary<O: Binary, F: Fetch, const E: usize>(core: &mut Core<'_>, op: &Op) -> Done {
-    let form = Form::of_op(op);
-    let active = form.active(core, form.quarters() * 16 / E);
-    let b = F::get(core, op, form, active)?;
-    let a = register(core, op.src);
-    merge::<E>(core, op, form, active, |q| O::apply::<16>(a[q], b[q]));
-    Ok(())
+    by_quarters::<F, E>(core, op, |x, q| O::apply::<16>(x.a[q], x.b[q]))
 }
 
 /// The same with a last source for all quarters.
 pub(super) fn binary_all<O: Binary, F: Fetch, const E: usize>(core: &mut Core<'_>, op: &Op) -> Done {
-    let form = Form::of_op(op);
-    let active = form.active(core, form.quarters() * 16 / E);
-    let b = F::get(core, op, form, active)?[0];
-    let a = register(core, op.src);
-    merge::<E>(core, op, form, active, |q| O::apply::<16>(a[q], b));
-    Ok(())
+    by_quarters::<F, E>(core, op, |x, q| O::apply::<16>(x.a[q], x.b[0]))
 }
 
 /// The same of the last source and the immediate.
 pub(super) fn binary_by_imm<O: Binary, F: Fetch, const E: usize>(core: &mut Core<'_>, op: &Op) -> Done {
-    let form = Form::of_op(op);
-    let active = form.active(core, form.quarters() * 16 / E);
-    let b = F::get(core, op, form, active)?;
-    let count = super::lanes::low(form.imm().into());
-    merge::<E>(core, op, form, active, |q| O::apply::<16>(b[q], count));
-    Ok(())
+    by_quarters::<F, E>(core, op, |x, q| O::apply::<16>(x.b[q], super::lanes::low(x.imm.into())))
 }
 
-/// The same with an immediate, of which each quarter takes the bits from `SHIFT` times its number on.
-pub(super) fn binary_imm<O: BinaryImm, F: Fetch, const E: usize, const SHIFT: u32>(
-    core: &mut Core<'_>,
-    op: &Op,
-) -> Done {
-    let form = Form::of_op(op);
-    let active = form.active(core, form.quarters() * 16 / E);
-    let b = F::get(core, op, form, active)?;
-    let (a, imm) = (register(core, op.src), form.imm());
-    merge::<E>(core, op, form, active, |q| O::apply::<16>(a[q], b[q], imm >> (SHIFT * q as u32)));
-    Ok(())
+/// The same with an immediate.
+pub(super) fn binary_imm<O: BinaryImm, F: Fetch, const E: usize>(core: &mut Core<'_>, op: &Op) -> Done {
+    by_quarters::<F, E>(core, op, |x, q| O::apply::<16>(x.a[q], x.b[q], x.imm))
 }
 
 /// A test of each element, for a mask.
@@ -524,7 +530,7 @@ fn tested<O: Test, F: Fetch>(core: &mut Core<'_>, op: &Op, form: Form, count: us
     let x = In { old: b, a: register(core, op.src), b, imm: form.imm(), quarters };
     let mut mx = form.mx(core);
     let mut bits = 0;
-    for i in (0..count).filter(|i| active >> i & 1 != 0) {
+    for i in chosen(count, active) {
         bits |= u64::from(O::test(&mut mx, &x, i)) << i;
     }
     form.commit(core, &mx)?;

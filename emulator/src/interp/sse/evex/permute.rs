@@ -3,7 +3,7 @@
 use super::super::fp::Mx;
 use super::super::lanes::Lane;
 use super::int::each_imm;
-use super::{Done, Each, Form, In, at, base, cut, put, register, set};
+use super::{Done, Each, Form, In, at, base, chosen, cut, put, register, set};
 use crate::interp::core::Core;
 use crate::interp::op::Op;
 
@@ -187,11 +187,10 @@ where
     u64: Cut<T>,
 {
     let form = Form::of_op(op);
-    let count = form.quarters() * 16 / size_of::<T>();
-    let active = form.active(core, count);
+    let (count, active) = form.elements(core, size_of::<T>());
     let value: T = core.r64(op.src).cut();
     let mut result = base(form, register(core, op.dst));
-    for i in (0..count).filter(|i| active >> i & 1 != 0) {
+    for i in chosen(count, active) {
         set(&mut result, i, value);
     }
     put(core, op.dst, cut(result, count * size_of::<T>()));

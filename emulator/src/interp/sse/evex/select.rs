@@ -246,11 +246,11 @@ fn permutations(i: &Instruction) -> Option<Exec> {
         Vpermilps => if by_imm { each::<permute::PermilpsImm, A32> } else { each::<permute::PermilpsVar, A32> };
         Vpermilpd => if by_imm { each::<permute::PermilpdImm, A64> } else { each::<permute::PermilpdVar, A64> };
         Vpshufd => each::<permute::Pshufd, A32>;
-        Vpshuflw => binary_imm::<Pshuflw, A16, 2, 0>;
-        Vpshufhw => binary_imm::<Pshufhw, A16, 2, 0>;
-        Vshufps => binary_imm::<Shufps, A32, 4, 0>;
+        Vpshuflw => binary_imm::<Pshuflw, A16, 2>;
+        Vpshufhw => binary_imm::<Pshufhw, A16, 2>;
+        Vshufps => binary_imm::<Shufps, A32, 4>;
         Vshufpd => each::<permute::Shufpd, A64>;
-        Vpalignr => binary_imm::<Palignr, A8, 1, 0>;
+        Vpalignr => binary_imm::<Palignr, A8, 1>;
         Valignd => each::<permute::Valignd, A32>;
         Valignq => each::<permute::Valignq, A64>;
         Vshuff32x4 | Vshufi32x4 => each::<permute::Shuf32x4, A32>;
