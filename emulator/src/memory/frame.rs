@@ -29,8 +29,6 @@ struct Inner {
     mapping: Mapping,
     limit: u32,
     frames: RefCell<Frames>,
-    /// Some engine will map frames a second time.
-    expects_sharing: Cell<bool>,
     /// Grows whenever a frame with decoded instructions is written.
     code_writes: Cell<u64>,
     /// Grows whenever a frame that may be cached as writable must no longer be.
@@ -81,7 +79,6 @@ impl Memory {
             mapping: Mapping::new(limit)?,
             limit,
             frames: RefCell::default(),
-            expects_sharing: Cell::new(false),
             code_writes: Cell::new(0),
             write_epoch: Cell::new(0),
         })))
@@ -189,14 +186,12 @@ impl Memory {
     /// # Errors
     /// If the host has none for us.
     pub fn expect_sharing(&self) -> io::Result<()> {
-        self.0.mapping.prepare()?;
-        self.0.expects_sharing.set(true);
-        Ok(())
+        self.0.mapping.prepare().map(drop)
     }
 
     /// Makes an object of it if one is expected and there is more to come. If that fails, who asks for the object is told.
     fn share_soon(&self, used: u32) {
-        if used >= SOON && self.0.expects_sharing.get() {
+        if used >= SOON && self.0.mapping.is_prepared() {
             let _ = self.0.mapping.object(used);
         }
     }

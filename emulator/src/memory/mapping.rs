@@ -47,21 +47,10 @@ impl Mapping {
             }
             // So much memory of its own isn't for every process (RLIMIT_DATA), but objects count differently.
             Err(_) => {
-                mapping.share(0)?;
+                mapping.object(0)?;
             }
         }
         Ok(mapping)
-    }
-
-    /// The memory object: frame `n` is its bytes from `n * PAGE_SIZE` on. `used` frames were handed out so far.
-    ///
-    /// # Errors
-    /// If the host can't make one of the memory. It stays plain then, as far as it is.
-    pub(super) fn object(&self, used: u32) -> io::Result<BorrowedFd<'_>> {
-        match self.object.get() {
-            Some(object) if self.shared.get() == self.frames => Ok(object.as_fd()),
-            _ => self.share(used),
-        }
     }
 
     /// Makes the object, and nothing of it yet.
@@ -77,14 +66,23 @@ impl Mapping {
         Ok(self.object.get_or_init(|| object))
     }
 
+    /// Whether the object is made, if nothing of it yet.
+    pub(super) fn is_prepared(&self) -> bool {
+        self.object.get().is_some()
+    }
+
     /// How many frames, from the first on, are the object's.
     #[cfg(test)]
     pub(super) fn shared(&self) -> u32 {
         self.shared.get()
     }
 
-    /// Makes an object of the memory, of which frames beyond `used` are zeros.
-    fn share(&self, used: u32) -> io::Result<BorrowedFd<'_>> {
+    /// The memory object: frame `n` is its bytes from `n * PAGE_SIZE` on. `used` frames were handed out so far, and those
+    /// beyond are zeros.
+    ///
+    /// # Errors
+    /// If the host can't make one of the memory. It stays plain then, as far as it is.
+    pub(super) fn object(&self, used: u32) -> io::Result<BorrowedFd<'_>> {
         let object = self.prepare()?;
         // Block by block, so that there is never much of it twice.
         while self.shared.get() < self.frames {
