@@ -186,10 +186,11 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new(model: CpuModel) -> Self {
+        let target = Target { model, units: Units::default() };
         Self {
-            target: Target { model, units: Units::default() },
+            target,
             kind: Kind::Long,
-            shapes: Shapes::new(Target { model, units: Units::default() }),
+            shapes: Shapes::new(target),
             blocks: Vec::with_capacity(EXPECTED),
             decoded: DecodedBlock::default(),
             origins: Vec::with_capacity(EXPECTED),

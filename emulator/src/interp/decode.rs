@@ -161,11 +161,11 @@ pub(crate) fn pack(instruction: &Instruction, step: Step, exec: Exec) -> Op {
             | OpKind::MemorySegESI
             | OpKind::MemorySegEDI
             | OpKind::MemoryESEDI => {
-                op.set_seg(segment(instruction.memory_segment(), Register::None));
+                op.set_seg(segment(instruction.memory_segment().number(), Num::ZERO));
                 op.scale |= Op::ADDRESS_32;
             }
             OpKind::MemorySegRSI | OpKind::MemorySegRDI => {
-                op.set_seg(segment(instruction.memory_segment(), Register::None));
+                op.set_seg(segment(instruction.memory_segment().number(), Num::ZERO));
             }
             OpKind::Immediate8_2nd => op.imm |= u64::from(instruction.immediate8_2nd()) << 32,
             _ => {
@@ -190,13 +190,15 @@ pub(crate) fn pack(instruction: &Instruction, step: Step, exec: Exec) -> Op {
 
 /// The segment that an address is in. Prefixes of all but fs and gs mean nothing in 64-bit mode: whether a bad address is
 /// #SS or #GP is then up to the base.
-fn segment(named: Register, base: Register) -> u8 {
+pub(super) fn segment(named: usize, base: Num) -> u8 {
+    const RSP: Num = Num::N4;
+    const RBP: Num = Num::N5;
     let segment = match (named, base) {
-        (Register::FS | Register::GS, _) => named,
-        (_, Register::RSP | Register::ESP | Register::RBP | Register::EBP) => Register::SS,
-        _ => Register::DS,
+        (seg::FS | seg::GS, _) => named,
+        (_, RSP | RBP) => seg::SS,
+        _ => seg::DS,
     };
-    segment.number() as u8
+    segment as u8
 }
 
 fn pack_memory(instruction: &Instruction, op: &mut Op) {
@@ -227,5 +229,5 @@ fn pack_memory(instruction: &Instruction, op: &mut Op) {
         // was not negative both are the same.
         op.scale |= Op::ADDRESS_32;
     }
-    op.set_seg(segment(instruction.memory_segment(), base));
+    op.set_seg(segment(instruction.memory_segment().number(), op.base));
 }

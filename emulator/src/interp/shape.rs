@@ -9,7 +9,7 @@
 
 use iced_x86::{Instruction, OpKind, Register};
 
-use super::decode::Decoded;
+use super::decode::{self, Decoded};
 use super::op::{Num, Op};
 use super::units::Target;
 use crate::seg;
@@ -188,16 +188,10 @@ impl Read {
         } else if mode == 0 && base == 5 {
             self.is_relative = true;
         }
-        let mut default = seg::DS;
         if mode != 0 || base != 5 {
-            let base = base | self.rex << 3 & 8;
-            self.base = Num::new(base.into());
-            // rsp and rbp.
-            if base == 4 || base == 5 {
-                default = seg::SS;
-            }
+            self.base = Num::new((base | self.rex << 3 & 8).into());
         }
-        self.scale |= (if segment == 0 { default } else { segment } as u8) << 4;
+        self.scale |= decode::segment(segment, self.base) << 4;
         let width = match mode {
             0 if base == 5 => 4,
             0 => 0,
