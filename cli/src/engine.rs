@@ -48,6 +48,17 @@ impl Plan {
         }
     }
 
+    /// Has the handlers of signals that the machine has installed run where they don't disturb the engine.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub(crate) fn place_handlers(&self) -> Result<()> {
+        if !self.is_native() {
+            return Ok(());
+        }
+        native::place_handlers().map_err(|error| Failure::own(format!("signals can't be handled: {error}")))
+    }
+
     /// Why it is this engine, in words.
     pub(crate) fn why(&self) -> String {
         match (&self.lacks, self.choice) {
@@ -102,8 +113,13 @@ mod native {
         Heap::provide();
     }
 
+    pub(super) fn place_handlers() -> io::Result<()> {
+        callgate_native::use_alternate_stack(&callgate_kernel::HOST_SIGNALS)
+    }
+
     pub(super) fn engine(kernel: &Kernel, warm_up: u64, counts: bool) -> io::Result<Box<dyn Engine>> {
-        let setup = callgate_native::Setup { low_memory: true, counts };
+        // `place_handlers` sees to the stack.
+        let setup = callgate_native::Setup { low_memory: true, counts, alternate_stack: true };
         let mut engine = callgate_native::Native::new(&kernel.memory, kernel.cpu, setup)?;
         engine.warm_up(warm_up);
         Ok(Box::new(engine))
@@ -121,6 +137,10 @@ mod native {
     pub(crate) use std::alloc::System as Heap;
 
     pub(crate) fn provide_heap() {}
+
+    pub(super) fn place_handlers() -> io::Result<()> {
+        Ok(())
+    }
 
     pub(super) fn engine(_: &Kernel, _: u64, _: bool) -> io::Result<Box<dyn Engine>> {
         Err(check(CpuModel::default()).err().unwrap_or_else(|| io::ErrorKind::Unsupported.into()))

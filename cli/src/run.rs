@@ -79,6 +79,7 @@ impl<'a> Run<'a> {
         let machine = Machine::new(config, |kernel| plan.engine(kernel, counts))
             .map_err(|errno| Failure::own(format!("the machine can't be made: {}", errno.description())))?;
         plan.check()?;
+        plan.place_handlers()?;
         Ok(Run { machine, guest, entry, plan })
     }
 

@@ -16,6 +16,9 @@ use callgate_uapi::signal::SigInfo;
 use crate::Kernel;
 use crate::signal::send_group_signal;
 
+/// The host's signals that a machine may have handlers for.
+pub const HOST_SIGNALS: [i32; 5] = [SIGINT, SIGQUIT, SIGTSTP, SIGWINCH, SIGXFSZ];
+
 /// How long the machine sleeps at most while a key may be pressed.
 pub(crate) const NAP: Duration = Duration::from_millis(50);
 

@@ -28,6 +28,7 @@ pub mod syscalls;
 pub mod task;
 pub mod time;
 
+pub use host_signals::HOST_SIGNALS;
 pub use kernel::{Config, EntryRoute, Kernel, Stats};
 pub use machine::{Machine, Outcome};
 pub use observer::{Observer, Step};

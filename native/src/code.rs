@@ -7,6 +7,8 @@ use callgate_emulator::PAGE_SIZE;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
+use crate::context::HEADROOM;
+
 /// Bytes of translated code before all is dropped.
 pub(crate) const CODE_BYTES: usize = 64 << 20;
 /// Bytes of a line of the host's caches, decoded instructions among them.
@@ -15,8 +17,9 @@ const CACHE_LINE: usize = 64;
 const PROVIDED: usize = 64 << 10;
 /// Bytes from the start on that are given theirs when they are touched: the stubs, which is all that most programs need.
 const TOUCHED: usize = 4 * PAGE_SIZE;
-/// Bytes of the return stack, and of the guard below it.
+/// Bytes of the return stack, of what calls leave free below them, and of the guard below that.
 const STACK_BYTES: usize = 1 << 20;
+const STACK_FREE: usize = (HEADROOM as usize).next_multiple_of(PAGE_SIZE);
 const STACK_GUARD: usize = 64 << 10;
 
 /// Memory for code.
@@ -129,7 +132,7 @@ pub(crate) struct ReturnStack {
 }
 
 impl ReturnStack {
-    const BYTES: usize = STACK_GUARD + STACK_BYTES;
+    const BYTES: usize = STACK_GUARD + STACK_FREE + STACK_BYTES;
     /// Kept free above the empty stack: returning from it must not reach beyond.
     const TOP: usize = 64;
 

@@ -27,6 +27,10 @@ pub(crate) const CHECK_BYTES: usize = 8 << 20;
 pub(crate) const FIRST_CHECKS: usize = 128 << 10;
 /// What a block may give back besides the budget: its check must be readable, too.
 pub(crate) const BUDGET_BACK: u64 = 128;
+/// What each call makes sure of below what it pushes on the return stack: room for handlers of the embedding program's
+/// that have no stack of their own. Not a multiple of a page, since hosts take addresses that differ by those for one
+/// another at first.
+pub(crate) const HEADROOM: i32 = (256 << 10) - 2048;
 /// Bytes of the context's mapping.
 pub(crate) const CONTEXT_BYTES: usize = 4096;
 

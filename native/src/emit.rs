@@ -2,7 +2,7 @@
 
 use iced_x86::{Encoder, Instruction};
 
-use crate::context::{BUDGET, CHECK, SCRATCH, STACK, TABLE, slot};
+use crate::context::{BUDGET, CHECK, HEADROOM, SCRATCH, STACK, TABLE, slot};
 use crate::kind::Kind;
 use crate::window::Origin;
 
@@ -247,6 +247,12 @@ impl Emit {
     /// `jecxz` over `len` bytes.
     pub(crate) fn skip_if_ecx_0(&mut self, len: u8) {
         self.put(&[0x67, 0xe3, len]);
+    }
+
+    /// `mov [rsp - headroom], ecx`: faults if a call would leave less room than that on the return stack.
+    pub(crate) fn probe_return_stack(&mut self) {
+        self.put(&[0x89, 0x84 | SCRATCH << 3, 0x24]);
+        self.put32(-HEADROOM);
     }
 
     /// `ret`

@@ -54,12 +54,16 @@ pub struct Setup {
     /// Instructions are counted, and budgets kept. What doesn't count is faster, and its runs end by a timer of the host's,
     /// for which the engine takes a real-time signal that nobody uses; if that can't be had, it counts.
     pub counts: bool,
+    /// All handlers of signals that the program has run on the alternate stack, which the engine sees to that there is
+    /// (SA_ONSTACK, [`use_alternate_stack`](crate::use_alternate_stack)). Others run on the stack that translated code has
+    /// for its returns, and its calls must make sure that there is room for them, which costs a few percent.
+    pub alternate_stack: bool,
 }
 
 impl Default for Setup {
-    /// Anywhere, counting.
+    /// Anywhere, counting, with any handlers.
     fn default() -> Self {
-        Self { low_memory: false, counts: true }
+        Self { low_memory: false, counts: true, alternate_stack: false }
     }
 }
 
@@ -119,7 +123,7 @@ impl Native {
         Ok(Self {
             interp,
             memory: memory.clone(),
-            sides: Sides::new(model, setup.low_memory, tick.is_none())?,
+            sides: Sides::new(model, Setup { counts: tick.is_none(), ..setup })?,
             tick,
             gs: GsBase::new(),
             keeps_gs: false,

@@ -10,6 +10,8 @@ pub(crate) struct Kind {
     pub(crate) origin: Origin,
     /// It counts its instructions, in a register that the guest's r8 has otherwise. What doesn't is stopped by a signal.
     pub(crate) counts: bool,
+    /// Its calls leave room on the return stack for handlers of signals that run there.
+    pub(crate) probes: bool,
     /// The guest has AVX-512, whose state goes in and out with it.
     pub(crate) avx_512: bool,
 }

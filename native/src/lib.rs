@@ -29,3 +29,4 @@ mod window;
 pub use engine::{Native, Setup};
 pub use heap::Heap;
 pub use host::check;
+pub use signal::use_alternate_stack;

@@ -9,6 +9,7 @@ use std::io;
 use callgate_emulator::CpuModel;
 
 use crate::cache::{Cache, Figures};
+use crate::engine::Setup;
 use crate::enter;
 use crate::kind::Kind;
 use crate::window::{Origin, Shared, Windows};
@@ -55,9 +56,10 @@ impl Sides {
     ///
     /// # Errors
     /// What the host says.
-    pub(crate) fn new(model: CpuModel, low: bool, counts: bool) -> io::Result<Self> {
-        let kind = |origin| Kind { origin, counts, avx_512: model.has_avx_512() };
-        let zero = if low { Side::new(model, kind(Origin::Zero)).ok() } else { None };
+    pub(crate) fn new(model: CpuModel, setup: Setup) -> io::Result<Self> {
+        let Setup { low_memory, counts, alternate_stack } = setup;
+        let kind = |origin| Kind { origin, counts, probes: !alternate_stack, avx_512: model.has_avx_512() };
+        let zero = if low_memory { Side::new(model, kind(Origin::Zero)).ok() } else { None };
         let owner = zero.is_some().then_some(0);
         let now = match zero {
             Some(side) => side,

@@ -45,8 +45,6 @@ const SIGNALS: [libc::c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, li
 /// The actions that were there before.
 static PREVIOUS: OnceLock<[libc::sigaction; SIGNALS.len()]> = OnceLock::new();
 
-/// More than the kernel needs for a signal's frame, with all vector state that there is, and what a small handler does.
-const MOST_OF_A_FRAME: u64 = 32 << 10;
 /// Bytes of the stack that handlers run on.
 const ALTERNATE_STACK: usize = 64 << 10;
 
@@ -99,6 +97,27 @@ pub(crate) fn install() -> io::Result<()> {
     Ok(())
 }
 
+/// Has the handlers of signals that there are run on the alternate stack, whoever has installed them.
+///
+/// # Errors
+/// What the host says.
+pub fn use_alternate_stack(signals: &[libc::c_int]) -> io::Result<()> {
+    for signal in signals {
+        // SAFETY: a zeroed sigaction is a valid one, which sigaction fills.
+        let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+        // SAFETY: the pointers lead to a sigaction of ours; what was a good action is as good on another stack.
+        let failed = unsafe {
+            let got = libc::sigaction(*signal, ptr::null(), &mut action);
+            action.sa_flags |= libc::SA_ONSTACK;
+            got != 0 || libc::sigaction(*signal, &action, ptr::null_mut()) != 0
+        };
+        if failed {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Gives this thread a stack for handlers, unless it has one that is large enough. It is never freed: the thread may
 /// have handlers of others that use it.
 fn alternate_stack() -> io::Result<()> {
@@ -129,17 +148,6 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     let rip = registers[libc::REG_RIP as usize] as u64;
     let rsp = registers[libc::REG_RSP as usize] as u64;
-    // SAFETY: the kernel's siginfo is valid while the handler runs.
-    let code = unsafe { (*info).si_code };
-    if code == libc::SI_KERNEL && (active.guard.1..active.guard.1 + MOST_OF_A_FRAME).contains(&rsp) {
-        // A handler of the program, without SA_ONSTACK, had no room for its frame, and its signal is lost. Make room, so
-        // that the next one has it: as below, but the last entry stays, since a string instruction may be about to return
-        // by it. If it was the instruction that faulted, it does so again.
-        // SAFETY: rsp is in the return stack, and its empty top is too; only this thread uses it, and it is interrupted.
-        unsafe { ((active.stack_base - 8) as *mut u64).write((rsp as *const u64).read()) };
-        registers[libc::REG_RSP as usize] = (active.stack_base - 8) as i64;
-        return;
-    }
     if rip == 0 && (active.guard.1..=active.stack_base).contains(&rsp) {
         // An entry of the wide jump table that nobody has set.
         registers[libc::REG_RIP as usize] = active.miss as i64;
@@ -163,7 +171,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     let trap = registers[libc::REG_TRAPNO as usize] as u64;
     if (active.guard.0..active.guard.1).contains(&address) {
         // The guest calls deeper than the return stack holds: forget the calls so far. Their returns will look for
-        // their targets in the jump table.
+        // their targets in the jump table. The instruction is the probe before a call, which is executed again.
         registers[libc::REG_RSP as usize] = active.stack_base as i64;
         return;
     }

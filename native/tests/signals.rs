@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, Privilege, Space, reg, rflags};
 
-use callgate_native::{Native, Setup};
+use callgate_native::{Native, Setup, use_alternate_stack};
 use common::{Held, SETUPS};
 
 const STACK: u64 = 0x70_0000;
@@ -35,6 +35,27 @@ const DEEP: &[u8] = &[
     0x48, 0xff, 0xc0, // inc rax
     0xc3, // done: ret
 ];
+
+/// Calls itself to a depth of r12 and comes back; rax counts returns. The last thousand calls take their time, during which
+/// the return stack is all but full.
+const BRINK: &[u8] = &[
+    0x31, 0xc0, // xor eax, eax
+    0x44, 0x89, 0xe1, // mov ecx, r12d
+    0xe8, 0x02, 0x00, 0x00, 0x00, // call f
+    0xcd, 0x80, // int 0x80
+    0xff, 0xc9, // f: dec ecx
+    0x74, 0x19, // jz done
+    0x81, 0xf9, 0xe8, 0x03, 0x00, 0x00, // cmp ecx, 1000
+    0x77, 0x09, // ja deeper
+    0xba, 0x88, 0x13, 0x00, 0x00, // mov edx, 5000
+    0xff, 0xca, // wait: dec edx
+    0x75, 0xfc, // jnz wait
+    0xe8, 0xe6, 0xff, 0xff, 0xff, // deeper: call f
+    0x48, 0xff, 0xc0, // inc rax
+    0xc3, // done: ret
+];
+/// How deep that goes: the return stack has room for 128 Ki calls, of which the first are the interpreter's.
+const TO_THE_BRINK: u64 = (128 << 10) + 500;
 
 static SIGNALS: AtomicU64 = AtomicU64::new(0);
 static FAULTS: AtomicU64 = AtomicU64::new(0);
@@ -70,21 +91,21 @@ fn engine(memory: &Memory, setup: Setup) -> Option<Held> {
     common::native(memory, setup)
 }
 
-fn guest(memory: &Memory, rounds: u64) -> (Cpu, Space) {
-    let (mut cpu, mut space) = common::guest(memory, DEEP);
+fn guest(memory: &Memory, code: &[u8], r12: u64) -> (Cpu, Space) {
+    let (mut cpu, mut space) = common::guest(memory, code);
     for page in 0..STACK_PAGES {
         let frame = memory.alloc().expect("a frame");
         space.map(STACK + page * PAGE_SIZE as u64, frame, PageFlags::USER | PageFlags::WRITE);
     }
     cpu.set_rflags(rflags::FIXED | rflags::IF);
     cpu.gpr[reg::RSP] = STACK + STACK_PAGES * PAGE_SIZE as u64 - 64;
-    cpu.gpr[12] = rounds;
+    cpu.gpr[12] = r12;
     (cpu, space)
 }
 
 /// How a run ends, with its registers and a hash of its stack.
-fn run(engine: &mut dyn Engine, memory: &Memory, rounds: u64) -> (Exit, [u64; 16], u64, u64) {
-    let (mut cpu, mut space) = guest(memory, rounds);
+fn run(engine: &mut dyn Engine, memory: &Memory, (code, r12): (&[u8], u64)) -> (Exit, [u64; 16], u64, u64) {
+    let (mut cpu, mut space) = guest(memory, code, r12);
     let exit = common::run(engine, &mut cpu, &mut space, u64::MAX);
     let mut hash = 0u64;
     for page in 0..STACK_PAGES {
@@ -95,12 +116,17 @@ fn run(engine: &mut dyn Engine, memory: &Memory, rounds: u64) -> (Exit, [u64; 16
     (exit, cpu.gpr, cpu.rip, hash)
 }
 
-/// Runs the guest while another thread sends this one signals, until some hundreds have come.
-fn under_fire(flags: libc::c_int, setup: Setup) {
+/// Runs a guest while another thread sends this one signals, until some hundreds have come: all that were sent.
+fn under_fire(guest: (&[u8], u64), setup: Setup) {
     let memory = Memory::new(16 << 20).expect("memory");
     let Some(mut native) = engine(&memory, setup) else { return };
-    let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, 1);
-    install(libc::SIGUSR1, count as *const () as usize, flags | libc::SA_RESTART);
+    let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, guest);
+    // One that is queued as often as it is sent.
+    let signal = libc::SIGRTMIN();
+    install(signal, count as *const () as usize, libc::SA_RESTART);
+    if setup.alternate_stack {
+        use_alternate_stack(&[signal]).expect("a signal with a handler");
+    }
     let stop = AtomicBool::new(false);
     // SAFETY: pthread_self has no preconditions.
     let target = unsafe { libc::pthread_self() };
@@ -112,26 +138,38 @@ fn under_fire(flags: libc::c_int, setup: Setup) {
             self.0.store(true, Ordering::Relaxed);
         }
     }
-    thread::scope(|scope| {
-        let _stop = Stop(&stop);
-        scope.spawn(|| {
+    let sent = thread::scope(|scope| {
+        let stopping = Stop(&stop);
+        let sender = scope.spawn(|| {
+            let mut sent = 0;
             while !stop.load(Ordering::Relaxed) {
-                // SAFETY: the thread lives: it waits for this one at the scope's end.
-                unsafe { libc::pthread_kill(target, libc::SIGUSR1) };
-                thread::yield_now();
+                // SAFETY: the thread lives: it waits for this one at the scope's end. It fails where too many are queued.
+                sent += u64::from(unsafe { libc::pthread_kill(target, signal) } == 0);
+                // Not so many at once that nothing else is done; and should one be lost, there are others.
+                let has_come = |_: &u32| SIGNALS.load(Ordering::Relaxed) == before + sent;
+                (0..1000).inspect(|_| thread::yield_now()).find(has_come);
             }
+            sent
         });
         while SIGNALS.load(Ordering::Relaxed) < before + 300 {
-            assert_eq!(run(&mut *native, &memory, 1), expected);
+            assert_eq!(run(&mut *native, &memory, guest), expected);
         }
+        drop(stopping);
+        sender.join().expect("the sender counts")
     });
+    // Those that were sent last come at the latest when this thread comes back from the kernel.
+    thread::yield_now();
+    assert_eq!(SIGNALS.load(Ordering::Relaxed) - before, sent, "with {setup:?}");
 }
 
 #[test]
 fn handlers_of_the_program_run_beside_translated_code() {
     for setup in SETUPS {
-        under_fire(0, setup);
-        under_fire(libc::SA_ONSTACK, setup);
+        for alternate_stack in [false, true] {
+            let setup = Setup { alternate_stack, ..setup };
+            under_fire((DEEP, 1), setup);
+            under_fire((BRINK, TO_THE_BRINK), setup);
+        }
     }
 }
 
@@ -140,7 +178,7 @@ fn faults_of_other_threads_go_to_the_program() {
     let memory = Memory::new(16 << 20).expect("memory");
     for setup in SETUPS {
         let Some(mut native) = engine(&memory, setup) else { continue };
-        let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, 2);
+        let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, (DEEP, 2));
         const PAGES: usize = 64;
         // SAFETY: a fresh reservation, which nobody else knows.
         let reserved = unsafe {
@@ -164,10 +202,10 @@ fn faults_of_other_threads_go_to_the_program() {
                 }
             });
             while !other.is_finished() {
-                assert_eq!(run(&mut *native, &memory, 2), expected);
+                assert_eq!(run(&mut *native, &memory, (DEEP, 2)), expected);
             }
         });
-        assert_eq!(run(&mut *native, &memory, 2), expected);
+        assert_eq!(run(&mut *native, &memory, (DEEP, 2)), expected);
         assert_eq!(FAULTS.load(Ordering::Relaxed) - before, PAGES as u64);
         // SAFETY: nobody uses it any more.
         unsafe { libc::munmap(reserved, PAGES * PAGE_SIZE) };
@@ -180,10 +218,10 @@ fn system_calls_give_gs_its_base_where_instructions_cannot() {
     for setup in SETUPS {
         let Some(mut native) = engine(&memory, setup) else { continue };
         native.without_fsgsbase();
-        let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, 3);
+        let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, (DEEP, 3));
         let gs = gs_base();
         for _ in 0..3 {
-            assert_eq!(run(&mut *native, &memory, 3), expected);
+            assert_eq!(run(&mut *native, &memory, (DEEP, 3)), expected);
             assert_eq!(gs_base(), gs);
         }
     }
@@ -194,17 +232,17 @@ fn gs_is_given_back_after_several_runs() {
     let memory = Memory::new(16 << 20).expect("memory");
     for setup in SETUPS {
         let Some(mut native) = engine(&memory, setup) else { continue };
-        let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, 3);
+        let expected = run(&mut Interp::with_model(&memory, common::model()), &memory, (DEEP, 3));
         let gs = gs_base();
         native.begin(0, Duration::MAX);
         for _ in 0..3 {
-            assert_eq!(run(&mut *native, &memory, 3), expected);
+            assert_eq!(run(&mut *native, &memory, (DEEP, 3)), expected);
         }
         assert_ne!(gs_base(), gs);
         native.end();
         assert_eq!(gs_base(), gs);
         native.begin(0, Duration::MAX);
-        assert_eq!(run(&mut *native, &memory, 3), expected);
+        assert_eq!(run(&mut *native, &memory, (DEEP, 3)), expected);
         drop(native);
         assert_eq!(gs_base(), gs);
     }

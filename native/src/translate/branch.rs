@@ -39,6 +39,7 @@ impl Translator<'_> {
                 Ok(Ending::Closed)
             }
             FlowControl::Call => {
+                self.probe_return_stack();
                 self.emit.store_stack_imm(self.moved - 8, instruction.next_ip());
                 self.moved -= 8;
                 self.move_stack();
@@ -47,6 +48,7 @@ impl Translator<'_> {
                 Ok(Ending::Open)
             }
             FlowControl::IndirectCall => {
+                self.probe_return_stack();
                 let target = self.target(decoded)?;
                 self.emit.store_stack_imm(-8, instruction.next_ip());
                 self.emit.add(STACK, -8);
@@ -66,6 +68,13 @@ impl Translator<'_> {
                 Ok(Ending::Closed)
             }
             _ => Err(Untranslated),
+        }
+    }
+
+    /// Has a call fault that would leave too little of the return stack for handlers that run there.
+    fn probe_return_stack(&mut self) {
+        if self.emit.kind.probes {
+            self.emit.probe_return_stack();
         }
     }
 

@@ -20,7 +20,7 @@ use iced_x86::{
     InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register, UsedMemory,
 };
 
-use crate::context::{BUDGET, CHECK, HOMED, TABLE, TEMPORARIES, slot};
+use crate::context::{BUDGET, CHECK, HEADROOM, HOMED, TABLE, TEMPORARIES, slot};
 use crate::kind::Kind;
 use crate::window::Origin;
 
@@ -409,7 +409,7 @@ impl Verifier {
             if instruction.is_invalid() || !permitted(&instruction, kind) {
                 return refuse(Refusal::Instruction);
             }
-            if is_simple(&instruction, kind, info) || kind.counts && counts(&instruction) {
+            if is_simple(&instruction, kind, info) || adds(&instruction, kind) {
                 starts[at] = true;
                 index_ready = leaves_index(&instruction);
                 last_falls_through = true;
@@ -460,6 +460,11 @@ fn leaves_index(instruction: &Instruction) -> bool {
         && instruction.op1_kind() == OpKind::Register
 }
 
+/// Whether an instruction is one that code of a kind has besides the guest's.
+fn adds(instruction: &Instruction, kind: Kind) -> bool {
+    kind.counts && counts(instruction) || kind.probes && probes(instruction)
+}
+
 /// Whether an instruction counts the budget down, and does nothing else. In 32 bits, so that the register's upper half stays
 /// 0: `is_check` relies on that.
 fn counts(instruction: &Instruction) -> bool {
@@ -473,6 +478,17 @@ fn counts(instruction: &Instruction) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether an instruction probes the return stack: it writes where nothing lies.
+fn probes(instruction: &Instruction) -> bool {
+    instruction.code() == Code::Mov_rm32_r32
+        && instruction.op1_register() == Register::ECX
+        && instruction.op0_kind() == OpKind::Memory
+        && instruction.memory_segment() == Register::SS
+        && instruction.memory_base() == Register::RSP
+        && instruction.memory_index() == Register::None
+        && instruction.memory_displacement64() as i64 == -i64::from(HEADROOM)
 }
 
 /// Whether an instruction leaves alone the registers that are not the guest's.

@@ -3,7 +3,7 @@
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::{Refusal, Verifier};
-use crate::context::{CHECK, TABLE, slot};
+use crate::context::{CHECK, HEADROOM, TABLE, slot};
 use crate::kind::Kind;
 use crate::window::Origin;
 
@@ -14,14 +14,14 @@ const ENTRY: u64 = 0x6fff_f000;
 const END: [u8; 2] = [0xeb, 0xfe];
 
 const ORIGINS: [Origin; 2] = [Origin::Gs, Origin::Zero];
-const AT_GS: Kind = Kind { origin: Origin::Gs, counts: true, avx_512: false };
+const AT_GS: Kind = Kind { origin: Origin::Gs, counts: true, probes: true, avx_512: false };
 /// All that there are.
 pub(super) const KINDS: [Kind; 6] = [
     AT_GS,
     Kind { origin: Origin::Zero, ..AT_GS },
     Kind { counts: false, ..AT_GS },
-    Kind { origin: Origin::Zero, counts: false, ..AT_GS },
-    Kind { counts: false, avx_512: true, ..AT_GS },
+    Kind { origin: Origin::Zero, counts: false, probes: false, ..AT_GS },
+    Kind { counts: false, probes: false, avx_512: true, ..AT_GS },
     Kind { origin: Origin::Zero, avx_512: true, ..AT_GS },
 ];
 
@@ -88,6 +88,35 @@ fn what_translation_emits_is_accepted() {
     // movzx ecx, cx; jmp gs:[rcx * 8 + table]
     let jump = [&[0x0f, 0xb7, 0xc9, 0x65, 0xff, 0x24, 0xcd][..], &TABLE.to_le_bytes()].concat();
     assert_eq!(check(&jump), Ok(()));
+}
+
+/// mov [rsp - HEADROOM], ecx
+const PROBE: [u8; 7] = {
+    let [a, b, c, d] = (-HEADROOM).to_le_bytes();
+    [0x89, 0x8c, 0x24, a, b, c, d]
+};
+
+#[test]
+fn the_return_stack_is_probed_and_no_more() {
+    for origin in [Origin::Gs, Origin::Zero] {
+        let kind = Kind { origin, ..AT_GS };
+        assert_eq!(check_of(kind, &PROBE), Ok(()));
+        assert_eq!(check_of(Kind { probes: false, ..kind }, &PROBE), Err(Refusal::Register));
+        let with = |at: usize, byte: u8| {
+            let mut code = PROBE;
+            code[at] = byte;
+            code
+        };
+        // A load, another register, another place.
+        for code in [with(0, 0x8b), with(1, 0x84), with(4, 0), with(6, 0)] {
+            assert_eq!(check_for(origin, &code), Err(Refusal::Register), "{code:02x?}");
+        }
+        // With a prefix: 64 bits, 16, r9d, gs, a base of 32 bits.
+        for prefix in [0x48, 0x66, 0x44, 0x65, 0x67] {
+            let code = [&[prefix], &PROBE[..]].concat();
+            assert_eq!(check_for(origin, &code), Err(Refusal::Register), "{code:02x?}");
+        }
+    }
 }
 
 #[test]
@@ -366,6 +395,10 @@ pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction, kind: K
         && (instruction.code(), instruction.op0_register()) == (Code::Movzx_r32_rm8, Register::ECX)
         && (base, index, instruction.memory_index_scale()) == (Register::None, Register::R8, 2)
         && displacement == i64::from(CHECK);
+    let probes = kind.probes
+        && (instruction.code(), instruction.op1_register()) == (Code::Mov_rm32_r32, Register::ECX)
+        && (base, index, segment) == (Register::RSP, Register::None, Register::SS)
+        && displacement == -i64::from(HEADROOM);
     let through_table = match kind.origin {
         Origin::Gs => previous.mnemonic() == Mnemonic::Movzx && displacement == i64::from(TABLE),
         Origin::Zero => segment == Register::GS && index == Register::ECX && displacement == 0,
@@ -390,7 +423,9 @@ pub(super) fn is_tame(instruction: &Instruction, previous: &Instruction, kind: K
         FlowControl::IndirectBranch | FlowControl::IndirectCall => through_table,
         _ => false,
     };
-    operands && flow && (!memory || in_window || in_context || checks || harmless || indirect && through_table)
+    operands
+        && flow
+        && (!memory || in_window || in_context || checks || probes || harmless || indirect && through_table)
 }
 
 /// A small generator of numbers, the same in every run.
@@ -410,7 +445,8 @@ fn what_is_accepted_of_random_code_is_tame() {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let mut accepted = 0;
     let mut verifier = Verifier::new();
-    let good: [&[u8]; 9] = [
+    let good: [&[u8]; 10] = [
+        &PROBE,
         &[0x65, 0x67, 0x48, 0x8b, 0x43, 0x08],
         &[0x65, 0x67, 0x89, 0x44, 0x8b, 0xfc],
         &[0x65, 0x48, 0x89, 0x0c, 0x25, 0x90, 0x00, 0xfe, 0xff],

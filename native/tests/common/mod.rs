@@ -25,14 +25,14 @@ pub(crate) fn guest(memory: &Memory, code: &[u8]) -> (Cpu, Space) {
     (cpu, space)
 }
 
+const ANYWHERE: Setup = Setup { low_memory: false, counts: true, alternate_stack: false };
 /// Engines whose budgets are kept.
 #[allow(dead_code, reason = "not of interest in each test program")]
-pub(crate) const COUNTING: [Setup; 2] =
-    [Setup { low_memory: false, counts: true }, Setup { low_memory: true, counts: true }];
+pub(crate) const COUNTING: [Setup; 2] = [ANYWHERE, Setup { low_memory: true, ..ANYWHERE }];
 /// And those whose runs end by time.
 #[allow(dead_code, reason = "not of interest in each test program")]
 pub(crate) const SETUPS: [Setup; 4] =
-    [COUNTING[0], COUNTING[1], Setup { low_memory: false, counts: false }, Setup { low_memory: true, counts: false }];
+    [COUNTING[0], COUNTING[1], Setup { counts: false, ..COUNTING[0] }, Setup { counts: false, ..COUNTING[1] }];
 
 /// Runs as many instructions as said, or until something happens, however often time is over until then.
 #[allow(dead_code, reason = "not of interest in each test program")]

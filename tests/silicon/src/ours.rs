@@ -95,7 +95,7 @@ impl Ours {
         fresh.seg[seg::CS].selector = USER_CS;
         fresh.seg[seg::SS].selector = USER_DS;
         let engine: Box<dyn Engine> = if options.translated {
-            let setup = Setup { low_memory: options.low, counts: !options.uncounted };
+            let setup = Setup { low_memory: options.low, counts: !options.uncounted, ..Setup::default() };
             let mut native = Native::new(&memory, model, setup).ok()?;
             if options.low && !native.has_low_window() || native.counts() != setup.counts {
                 return None;
