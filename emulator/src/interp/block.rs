@@ -483,11 +483,7 @@ impl DecodedBlock {
                 // Within its bytes: so is `at`.
                 let _ = decoder.set_position(at);
                 decoder.set_ip(ip);
-                let decoded = decode(target, decoder, rest, &mut instruction);
-                if kind != Kind::Long {
-                    shapes.learn(rest, &instruction, &decoded);
-                }
-                decoded
+                decode(target, decoder, rest, &mut instruction)
             });
             match decoded {
                 Decoded::Op { mut op, len, ends_block, target } => {
@@ -507,7 +503,9 @@ impl DecodedBlock {
                     let mut crossing = bytes;
                     mmu.memory().read(second, 0, &mut crossing[in_page..in_page + 15]);
                     let bytes = &crossing[..in_page + 15];
-                    let decoded = decode(target, &mut decoder_of(bytes), bytes, &mut instruction);
+                    let known = if kind == Kind::Long { None } else { shapes.decode(bytes, address) };
+                    let decoded =
+                        known.unwrap_or_else(|| decode(target, &mut decoder_of(bytes), bytes, &mut instruction));
                     if let Decoded::Op { op, len, target, .. } = decoded {
                         self.push(op, target, None);
                         at = len;

@@ -47,16 +47,21 @@ pub(crate) fn decode(
             target: None,
         };
     }
-    let action = if cpuid::has(target.model, instruction) { select(instruction) } else { None };
-    let action = action.map(|action| target.units.refusal(instruction).map_or(action, |refusal| (called, refusal)));
-    let ends_block = action.is_none() || int::ends_block(instruction);
-    let (step, exec) = action.unwrap_or((called, missing));
-    let mut op = pack(instruction, step, exec);
+    let (mut op, ends_block) = ready(target, instruction);
     if let Some(place) = x87::place(ip, &bytes[..instruction.len()]) {
         op.imm = place;
     }
     let target = int::branches_directly(instruction).then(|| instruction.near_branch_target());
     Decoded::Op { op, len: instruction.len(), ends_block, target }
+}
+
+/// An instruction's operation, and whether nothing after it is decoded with it.
+pub(super) fn ready(target: Target, instruction: &Instruction) -> (Op, bool) {
+    let action = if cpuid::has(target.model, instruction) { select(instruction) } else { None };
+    let action = action.map(|action| target.units.refusal(instruction).map_or(action, |refusal| (called, refusal)));
+    let ends_block = action.is_none() || int::ends_block(instruction);
+    let (step, exec) = action.unwrap_or((called, missing));
+    (pack(instruction, step, exec), ends_block)
 }
 
 /// What executes an instruction, if it is one of ours.

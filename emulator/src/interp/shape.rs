@@ -1,18 +1,19 @@
 //! Shapes: what instructions are without their registers, displacements and immediates.
 //!
 //! What executes an instruction depends on nothing else, and a program has few shapes: the 4,400 instructions that a small
-//! one begins with are of 300. So the first of a shape is decoded by iced-x86 and its function looked for, and of all that
-//! follow only the operands are read. Rare encodings have no shape here (VEX and EVEX, the opcodes behind 0F 38 and 0F 3A, x87,
-//! addresses of 32 bits): those are decoded one by one.
+//! one begins with are of 300. What iced-x86 says of each is in tables of constants (`build.rs`), since its own are made when
+//! it first decodes, which takes longer than a small program runs. So the function for the first of a shape is looked for, and
+//! of all that follow only the operands are read. Rare encodings have no shape here (EVEX, x87, MMX, addresses of 32 bits):
+//! those iced-x86 decodes one by one.
 //!
 //! Manual: Intel SDM, volume 2, chapter 2 (formats) and appendix A (opcode maps).
 
-use iced_x86::{Instruction, OpKind, Register};
+use iced_x86::{Code, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
 use super::decode::{self, Decoded};
 use super::op::{Num, Op};
 use super::units::Target;
-use crate::seg;
+use crate::{cpuid, seg};
 
 /// Most shapes that are known at a time.
 const SLOTS: usize = 1 << 13;
@@ -20,84 +21,106 @@ const SLOTS: usize = 1 << 13;
 /// Shapes that there is room for from the start: those of a small program.
 const EXPECTED: usize = 512;
 
-/// What follows an opcode, and which operands that names.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How what follows an opcode is to be read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
 struct Layout(u8);
 
 impl Layout {
-    /// Shapes of this opcode are not kept.
+    /// Not here.
     const NONE: Self = Self(0);
-    /// There is nothing but perhaps an immediate.
-    const PLAIN: Self = Self(1);
-    /// The opcode's last three bits name the first operand.
+    /// There is nothing but perhaps an immediate. (`PLAIN`, 1.)
+    /// The opcode's last three bits name an operand.
     const IN_OPCODE: Self = Self(2);
-    /// A ModRM byte, whose r/m is the first operand. Its reg is part of the opcode.
-    const GROUP: Self = Self(3);
-    /// A ModRM byte, whose r/m is the first operand and whose reg says nothing.
-    const RM: Self = Self(4);
-    /// A ModRM byte: r/m, reg.
-    const RM_REG: Self = Self(5);
-    /// A ModRM byte: reg, r/m.
-    const REG_RM: Self = Self(6);
-
-    fn has_modrm(self) -> bool {
-        self.0 >= Self::GROUP.0
-    }
+    /// A ModRM byte.
+    const MODRM: Self = Self(3);
+    /// A ModRM byte whose reg is part of the opcode.
+    const GROUP: Self = Self(4);
+    /// A ModRM byte which, if its r/m is a register, is part of the opcode as a whole.
+    const WHOLE: Self = Self(5);
 }
 
-/// Those of the opcodes of one byte, and of the ones behind 0F.
-static LAYOUTS: [[Layout; 256]; 2] = layouts();
+/// Where a register operand is named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Opcode,
+    Reg,
+    Rm,
+    Vvvv,
+}
 
-const fn layouts() -> [[Layout; 256]; 2] {
-    let mut maps = [[Layout::NONE; 256]; 2];
-    let mut opcode = 0;
-    while opcode < 256 {
-        maps[0][opcode] = match opcode {
-            0x00..=0x3f => match opcode % 8 {
-                0 | 1 => Layout::RM_REG,
-                2 | 3 => Layout::REG_RM,
-                4 | 5 => Layout::PLAIN,
-                _ => Layout::NONE,
-            },
-            0x50..=0x5f | 0x91..=0x97 | 0xb0..=0xbf => Layout::IN_OPCODE,
-            0x63 | 0x69 | 0x6b | 0x8a | 0x8b | 0x8d => Layout::REG_RM,
-            0x84..=0x89 => Layout::RM_REG,
-            0x80 | 0x81 | 0x83 | 0xc0 | 0xc1 | 0xc6 | 0xc7 | 0xd0..=0xd3 | 0xf6 | 0xf7 | 0xfe | 0xff => Layout::GROUP,
-            0x68 | 0x6a | 0x70..=0x7f | 0x98 | 0x99 | 0xa4..=0xaf | 0xc3 | 0xc9 | 0xe8 | 0xe9 | 0xeb => Layout::PLAIN,
-            _ => Layout::NONE,
-        };
-        // The exceptions come first.
-        maps[1][opcode] = match opcode {
-            0x05 | 0x0b | 0x31 | 0x80..=0x8f | 0xa2 => Layout::PLAIN,
-            0xc8..=0xcf => Layout::IN_OPCODE,
-            0x0d | 0x18 | 0x1f | 0x71..=0x73 | 0xba | 0xc7 => Layout::GROUP,
-            0x90..=0x9f => Layout::RM,
-            0x11 | 0x13 | 0x17 | 0x29 | 0x2b | 0x7e | 0x7f | 0xd6 | 0xe7 => Layout::RM_REG,
-            0xa3..=0xa5 | 0xab..=0xad | 0xb0 | 0xb1 | 0xb3 | 0xbb | 0xc0 | 0xc1 | 0xc3 => Layout::RM_REG,
-            0x10..=0x17
-            | 0x28..=0x2f
-            | 0x40..=0x70
-            | 0x74..=0x76
-            | 0x7c
-            | 0x7d
-            | 0xc2..=0xc6
-            | 0xd0..=0xf6
-            | 0xf8..=0xfe => Layout::REG_RM,
-            0xaf | 0xb6..=0xb8 | 0xbc..=0xbf => Layout::REG_RM,
-            _ => Layout::NONE,
-        };
-        opcode += 1;
-    }
-    maps
+impl Place {
+    /// As the tables have them: 0 is nowhere.
+    const ALL: [Option<Self>; 5] = [None, Some(Self::Opcode), Some(Self::Reg), Some(Self::Rm), Some(Self::Vvvv)];
+}
+
+/// What iced-x86 says of an encoding.
+struct Form {
+    /// Its code.
+    code: u16,
+    /// How many operands it has, and the kind of each.
+    count: u8,
+    kinds: [u8; 4],
+    /// The registers that iced-x86 found there, and where each was named.
+    registers: [u8; 4],
+    places: [u8; 4],
+    /// Bytes of the immediate.
+    width: u8,
+    /// 1 if F3 repeats it, 2 if F2 does.
+    repeats: u8,
+}
+
+// `LAYOUTS` by map and opcode; for each opcode in turn where in `KEYS` its encodings begin, and there, in their order, what
+// `Read::key` tells them by, and where in `FORMS` what is to be known of them is.
+include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
+
+/// The first of the maps with VEX.
+const VEX: usize = 4;
+
+/// The opcode's bits of a key are above those of its encodings.
+const KEY_BITS: u32 = 12;
+/// In a key: r/m is a register.
+const IS_REGISTER: u32 = 1 << 5;
+/// Behind a key: there is an index; the segment.
+const IS_INDEXED: u32 = 1 << 23;
+const SEGMENT: u32 = 24;
+
+/// Why an instruction can't be read.
+enum Unread {
+    /// It isn't one of those here.
+    Other,
+    /// It goes on beyond the bytes given.
+    Truncated,
+}
+
+/// The byte at a place.
+#[inline]
+fn byte(bytes: &[u8], at: usize) -> Result<u8, Unread> {
+    bytes.get(at).copied().ok_or(Unread::Truncated)
+}
+
+/// A number of 0, 1, 2, 4 or 8 bytes, sign-extended.
+#[inline]
+fn signed(bytes: &[u8], at: usize, width: usize) -> Result<u64, Unread> {
+    Ok(match *bytes.get(at..at + width).ok_or(Unread::Truncated)? {
+        [] => 0,
+        [a] => a as i8 as u64,
+        [a, b] => i16::from_le_bytes([a, b]) as u64,
+        [a, b, c, d] => i32::from_le_bytes([a, b, c, d]) as u64,
+        [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        _ => return Err(Unread::Other),
+    })
 }
 
 /// An instruction as far as its operands are read without knowing what it is.
 struct Read {
     shape: u32,
     layout: Layout,
+    /// REX, or what VEX has of it; 0 if there is neither.
     rex: u8,
     opcode: u8,
     modrm: u8,
+    /// VEX's register.
+    vvvv: u8,
     /// The memory operand, unless it is relative to rip: that needs the length.
     disp: u64,
     base: Num,
@@ -108,82 +131,131 @@ struct Read {
     end: usize,
 }
 
-/// Reads an instruction of which these are the bytes. None if its shape isn't kept, or if they end before it.
-#[inline]
-fn read(bytes: &[u8]) -> Option<Read> {
-    let (mut at, mut prefix, mut lock, mut segment) = (0, 0, 0, 0);
-    loop {
-        // Each once, and one of those that can be part of an opcode.
-        match *bytes.get(at)? {
-            0x66 if prefix == 0 => prefix = 1,
-            0xf3 if prefix == 0 => prefix = 2,
-            0xf2 if prefix == 0 => prefix = 3,
-            0xf0 if lock == 0 => lock = 1,
-            0x64 if segment == 0 => segment = seg::FS,
-            0x65 if segment == 0 => segment = seg::GS,
-            _ => break,
-        }
-        at += 1;
-    }
-    let mut rex = 0;
-    if bytes[at] & 0xf0 == 0x40 {
-        rex = bytes[at];
-        at += 1;
-    }
-    let mut opcode = *bytes.get(at)?;
-    at += 1;
-    let map = usize::from(opcode == 0x0f);
-    if map == 1 {
-        opcode = *bytes.get(at)?;
-        at += 1;
-    }
-    let layout = match LAYOUTS[map][usize::from(opcode)] {
-        Layout::NONE => return None,
-        // movd and movq to r/m, but with F3 movq from there.
-        Layout::RM_REG if (map, opcode, prefix) == (1, 0x7e, 2) => Layout::REG_RM,
-        layout => layout,
-    };
-    let kind = if layout == Layout::IN_OPCODE { opcode & !7 } else { opcode };
-    let shape = u32::from(kind)
-        | (map as u32) << 8
-        | prefix << 9
-        | lock << 11
-        | (segment as u32) << 12
-        | u32::from(rex >> 3 & 1) << 15
-        | u32::from(rex != 0) << 16;
-    let (base, index) = (Num::ZERO, Num::ZERO);
-    let mut read =
-        Read { shape, layout, rex, opcode, modrm: 0, disp: 0, base, index, scale: 0, is_relative: false, end: at };
-    if layout.has_modrm() {
-        read.modrm = *bytes.get(at)?;
-        read.end += 1;
-        if layout == Layout::GROUP {
-            read.shape |= u32::from(read.modrm >> 3 & 7) << 17;
-        }
-        if read.modrm < 0xc0 {
-            read.memory(bytes, segment)?;
-        } else {
-            read.shape |= 1 << 20;
-        }
-    }
-    Some(read)
-}
-
 impl Read {
+    /// Reads an instruction of which these are the bytes.
+    #[inline]
+    fn of(bytes: &[u8]) -> Result<Self, Unread> {
+        let (mut at, mut prefix, mut lock, mut segment) = (0, 0, 0, 0);
+        let (mut is_padded, mut is_narrow) = (false, false);
+        let mut opcode = loop {
+            // Each once, and one of those that can be part of an opcode.
+            match byte(bytes, at)? {
+                0x66 if prefix == 0 => prefix = 1,
+                0xf3 if prefix == 0 => prefix = 2,
+                0xf2 if prefix == 0 => prefix = 3,
+                0xf0 if lock == 0 => lock = 1,
+                0x64 if segment == 0 => segment = seg::FS,
+                0x65 if segment == 0 => segment = seg::GS,
+                // Segments that all begin at 0: they fill up space.
+                0x26 | 0x2e | 0x36 | 0x3e if !is_padded => is_padded = true,
+                0x67 if !is_narrow => is_narrow = true,
+                other => break other,
+            }
+            at += 1;
+        };
+        let (mut rex, mut map, mut vvvv, mut long) = (0, 0, 0, 0);
+        match opcode {
+            0xc4 | 0xc5 => {
+                if prefix != 0 || lock != 0 {
+                    return Err(Unread::Other);
+                }
+                let mut last = byte(bytes, at + 1)?;
+                if opcode == 0xc4 {
+                    let first = last;
+                    last = byte(bytes, at + 2)?;
+                    map = match first & 31 {
+                        map @ 1..=3 => VEX - 1 + usize::from(map),
+                        _ => return Err(Unread::Other),
+                    };
+                    rex = 0x40 | !first >> 5 & 7 | last >> 4 & 8;
+                    at += 3;
+                } else {
+                    map = VEX;
+                    rex = 0x40 | !last >> 5 & 4;
+                    at += 2;
+                }
+                vvvv = !last >> 3 & 15;
+                long = u32::from(last >> 2 & 1);
+                prefix = u32::from(last & 3);
+                opcode = byte(bytes, at)?;
+            }
+            0x40..=0x4f => {
+                rex = opcode;
+                at += 1;
+                opcode = byte(bytes, at)?;
+            }
+            _ => {}
+        }
+        at += 1;
+        if map == 0 && opcode == 0x0f {
+            opcode = byte(bytes, at)?;
+            map = match opcode {
+                0x38 => 2,
+                0x3a => 3,
+                _ => 1,
+            };
+            at += 1;
+            if map > 1 {
+                opcode = byte(bytes, at)?;
+                at += 1;
+            }
+        }
+        let layout = LAYOUTS[map][usize::from(opcode)];
+        // With REX.B, NOP is none. Addresses of 32 bits are known only of instructions that have none, for which the prefix
+        // fills up space, too.
+        let is_odd = (opcode, rex & 1) == (0x90, 1) || is_narrow && !matches!(opcode, 0xe8 | 0xe9 | 0xeb);
+        if layout == Layout::NONE || map == 0 && is_odd || map != 0 && is_narrow {
+            return Err(Unread::Other);
+        }
+        // The last of eight stands for all.
+        let kind = if layout == Layout::IN_OPCODE { opcode | 7 } else { opcode };
+        let shape = (u32::from(kind) | (map as u32) << 8) << KEY_BITS
+            | prefix
+            | lock << 2
+            | u32::from(rex >> 3 & 1) << 3
+            | long << 4
+            | (segment as u32) << SEGMENT;
+        let (base, index, is_relative) = (Num::ZERO, Num::ZERO, false);
+        let mut read =
+            Self { shape, layout, rex, opcode, modrm: 0, vvvv, disp: 0, base, index, scale: 0, is_relative, end: at };
+        if layout >= Layout::MODRM {
+            read.modrm = byte(bytes, at)?;
+            read.end += 1;
+            if layout >= Layout::GROUP {
+                read.shape |= u32::from(read.modrm >> 3 & 7) << 6;
+            }
+            if read.has_memory() {
+                read.memory(bytes, segment)?;
+            } else {
+                read.shape |= IS_REGISTER;
+                if layout == Layout::WHOLE {
+                    read.shape |= u32::from(read.modrm & 7) << 9;
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    /// Whether r/m is in memory.
+    #[inline]
+    fn has_memory(&self) -> bool {
+        self.layout >= Layout::MODRM && self.modrm < 0xc0
+    }
+
     /// Reads the memory operand, whose first bytes come next.
     #[inline]
-    fn memory(&mut self, bytes: &[u8], segment: usize) -> Option<()> {
+    fn memory(&mut self, bytes: &[u8], segment: usize) -> Result<(), Unread> {
         let (mode, mut base) = (self.modrm >> 6, self.modrm & 7);
         self.scale = 1;
         if base == 4 {
-            let sib = *bytes.get(self.end)?;
+            let sib = byte(bytes, self.end)?;
             self.end += 1;
             base = sib & 7;
             let index = sib >> 3 & 7 | self.rex << 2 & 8;
             self.scale = 1 << (sib >> 6);
             if index != 4 {
                 self.index = Num::new(index.into());
-                self.shape |= 1 << 21;
+                self.shape |= IS_INDEXED;
             }
         } else if mode == 0 && base == 5 {
             self.is_relative = true;
@@ -200,40 +272,67 @@ impl Read {
         };
         self.disp = signed(bytes, self.end, width)?;
         self.end += width;
-        Some(())
+        Ok(())
     }
 
-    /// The number in the opcode, in reg and in r/m.
+    /// A register's number.
     #[inline]
     fn register(&self, place: Place) -> usize {
         let (bits, more) = match place {
             Place::Opcode => (self.opcode, self.rex << 3),
             Place::Reg => (self.modrm >> 3, self.rex << 1),
             Place::Rm => (self.modrm, self.rex << 3),
+            Place::Vvvv => return self.vvvv.into(),
         };
         usize::from(bits & 7 | more & 8)
     }
-}
 
-/// A number of 0, 1, 2, 4 or 8 bytes, sign-extended.
-#[inline]
-fn signed(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
-    Some(match *bytes.get(at..at + width)? {
-        [] => 0,
-        [a] => a as i8 as u64,
-        [a, b] => i16::from_le_bytes([a, b]) as u64,
-        [a, b, c, d] => i32::from_le_bytes([a, b, c, d]) as u64,
-        [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        _ => return None,
-    })
-}
+    /// What iced-x86 says of the encoding.
+    fn form(&self) -> Option<&'static Form> {
+        let key = self.shape & (IS_INDEXED - 1);
+        let opcode = (key >> KEY_BITS) as usize;
+        let keys = &KEYS[usize::from(FIRST[opcode])..usize::from(FIRST[opcode + 1])];
+        let rest = (key & ((1 << KEY_BITS) - 1)) as u16;
+        let index = keys.binary_search_by_key(&rest, |(rest, _)| *rest).ok()?;
+        Some(&FORMS[usize::from(keys[index].1)])
+    }
 
-/// Where a register operand is named.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Opcode,
-    Reg,
-    Rm,
+    /// An instruction of this shape, as iced-x86 would decode it, with registers as they come.
+    fn example(&self, form: &Form) -> Option<Instruction> {
+        let mut instruction = Instruction::default();
+        instruction.set_code(Code::try_from(usize::from(form.code)).ok()?);
+        for n in 0..form.count {
+            let kind = OpKind::try_from(usize::from(form.kinds[usize::from(n)])).ok()?;
+            instruction.set_op_kind(n.into(), kind);
+            match kind {
+                OpKind::Register => {
+                    let register = Register::try_from(usize::from(form.registers[usize::from(n)])).ok()?;
+                    instruction.set_op_register(n.into(), register);
+                }
+                OpKind::Memory => {
+                    instruction.set_memory_base(Register::RSI);
+                    if self.shape & IS_INDEXED != 0 {
+                        instruction.set_memory_index(Register::RDI);
+                    }
+                    instruction.set_memory_displ_size(8);
+                }
+                // The 1 of some shifts.
+                OpKind::Immediate8 if form.width == 0 => instruction.set_immediate8(1),
+                _ => {}
+            }
+        }
+        match (self.shape >> SEGMENT) as usize {
+            seg::FS => instruction.set_segment_prefix(Register::FS),
+            seg::GS => instruction.set_segment_prefix(Register::GS),
+            _ => {}
+        }
+        match form.repeats {
+            1 => instruction.set_has_rep_prefix(true),
+            2 => instruction.set_has_repne_prefix(true),
+            _ => {}
+        }
+        Some(instruction)
+    }
 }
 
 /// What a register's number in an operation is.
@@ -248,10 +347,6 @@ enum Role {
 }
 
 impl Role {
-    fn is_at(self, named: Place) -> bool {
-        matches!(self, Self::Word(place) | Self::Byte(place) if place == named)
-    }
-
     #[inline]
     fn of(self, read: &Read) -> Num {
         match self {
@@ -286,6 +381,8 @@ struct Known {
     imm: Imm,
     ends_block: bool,
     branches: bool,
+    /// VEX names no register.
+    no_vvvv: bool,
     roles: [Role; 3],
     /// The operation, but for the operands.
     op: Op,
@@ -294,14 +391,17 @@ struct Known {
 impl Known {
     /// The instruction at an address that was read.
     #[inline]
-    fn decode(&self, read: &Read, bytes: &[u8], address: u64) -> Option<Decoded> {
+    fn decode(&self, read: &Read, bytes: &[u8], address: u64) -> Result<Decoded, Unread> {
         let width = usize::from(self.width);
         let immediate = signed(bytes, read.end, width)?;
+        if self.no_vvvv && read.vvvv != 0 {
+            return Err(Unread::Other);
+        }
         let len = read.end + width;
         let next = address.wrapping_add(len as u64);
         let mut op = self.op;
         [op.dst, op.src, op.aux] = self.roles.map(|role| role.of(read));
-        if read.layout.has_modrm() && read.modrm < 0xc0 {
+        if read.has_memory() {
             op.disp = if read.is_relative { next.wrapping_add(read.disp) } else { read.disp };
             (op.base, op.index, op.scale) = (read.base, read.index, read.scale);
         }
@@ -312,52 +412,42 @@ impl Known {
             Imm::Next => next,
         };
         let target = self.branches.then(|| next.wrapping_add(immediate));
-        Some(Decoded::Op { op, len, ends_block: self.ends_block, target })
+        Ok(Decoded::Op { op, len, ends_block: self.ends_block, target })
     }
 
-    /// What there is to know of an instruction that was read and has been decoded, if its shape can be kept.
-    fn of(read: &Read, instruction: &Instruction, decoded: &Decoded) -> Option<Self> {
-        let Decoded::Op { op, len, ends_block, target } = decoded else { return None };
-        if instruction.is_invalid() {
+    /// What there is to know of the shape of an instruction that was read.
+    fn of(read: &Read, target: Target) -> Option<Self> {
+        let form = read.form()?;
+        let instruction = read.example(form)?;
+        let is_count = matches!(instruction.mnemonic(), Mnemonic::Tzcnt | Mnemonic::Lzcnt);
+        // To what doesn't have these, they are others.
+        if is_count && cpuid::decoder_options(target.model) != DecoderOptions::NONE {
             return None;
         }
-        let mut places = match read.layout {
-            Layout::PLAIN => [None, None],
-            Layout::IN_OPCODE => [Some(Place::Opcode), None],
-            Layout::GROUP | Layout::RM => [Some(Place::Rm), None],
-            Layout::RM_REG => [Some(Place::Rm), Some(Place::Reg)],
-            _ => [Some(Place::Reg), Some(Place::Rm)],
-        }
-        .into_iter();
-        let width = (len - read.end) as u8;
-        let (mut roles, mut count) = ([Role::Fixed(Num::N0); 3], 0);
+        let (op, ends_block) = decode::ready(target, &instruction);
         let is_call = instruction.is_call_near() || instruction.is_call_near_indirect();
         let mut imm = if is_call { Imm::Next } else { Imm::Fixed };
-        for n in 0..instruction.op_count() {
-            let place = places.next().flatten();
-            match instruction.op_kind(n) {
+        let (mut roles, mut count, mut no_vvvv) = ([Role::Fixed(Num::N0); 3], 0, true);
+        for n in 0..form.count {
+            match instruction.op_kind(n.into()) {
                 OpKind::Register => {
-                    let register = instruction.op_register(n);
-                    let is_usual = match place {
-                        // The count of shifts; the accumulator.
-                        None if read.layout.has_modrm() => register == Register::CL,
-                        None => matches!(register, Register::AL | Register::AX | Register::EAX | Register::RAX),
-                        Some(_) => register.is_gpr() || register.is_xmm(),
-                    };
-                    *roles.get_mut(count).filter(|_| is_usual)? = match place {
+                    let is_byte = instruction.op_register(n.into()).is_gpr8();
+                    let place = Place::ALL[usize::from(form.places[usize::from(n)])];
+                    no_vvvv &= place != Some(Place::Vvvv);
+                    *roles.get_mut(count)? = match place {
                         None => Role::Fixed([op.dst, op.src, op.aux][count]),
-                        Some(place) if register.is_gpr8() => Role::Byte(place),
+                        Some(place) if is_byte => Role::Byte(place),
                         Some(place) => Role::Word(place),
                     };
                     count += 1;
                 }
                 // The 1 of some shifts.
-                OpKind::Immediate8 if width == 0 => {}
+                OpKind::Immediate8 if form.width == 0 => {}
                 OpKind::Immediate8 | OpKind::Immediate16 | OpKind::Immediate32 | OpKind::Immediate64 => {
                     imm = Imm::ZeroExtended;
                 }
                 OpKind::Immediate8to16 | OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32to64 => {
-                    imm = Imm::SignExtended
+                    imm = Imm::SignExtended;
                 }
                 _ => {}
             }
@@ -365,12 +455,8 @@ impl Known {
         if count == 2 {
             roles[2] = roles[1];
         }
-        // Where r/m names no register it is part of the opcode.
-        if read.layout.has_modrm() && read.modrm >= 0xc0 && !roles.iter().any(|role| role.is_at(Place::Rm)) {
-            return None;
-        }
-        let branches = target.is_some();
-        Some(Self { shape: read.shape, width, imm, ends_block: *ends_block, branches, roles, op: *op })
+        let branches = instruction.op0_kind() == OpKind::NearBranch64;
+        Some(Self { shape: read.shape, width: form.width, imm, ends_block, branches, no_vvvv, roles, op })
     }
 }
 
@@ -403,18 +489,30 @@ impl Shapes {
         (u64::from(shape).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - SLOTS.ilog2())) as usize
     }
 
-    /// Decodes the first instruction of `bytes`, which are at an address, if its shape is known and they hold all of it.
+    /// Decodes the first instruction of `bytes`, which are at an address. None if its shape is none of those here.
     #[inline]
-    pub(super) fn decode(&self, bytes: &[u8], address: u64) -> Option<Decoded> {
-        let read = read(bytes)?;
-        let known = self.known.get(usize::from(self.slots[Self::slot(read.shape)]).wrapping_sub(1))?;
-        if known.shape == read.shape { known.decode(&read, bytes, address) } else { None }
+    pub(super) fn decode(&mut self, bytes: &[u8], address: u64) -> Option<Decoded> {
+        match self.decoded(bytes, address) {
+            Ok(decoded) => Some(decoded),
+            Err(Unread::Truncated) => Some(Decoded::Truncated),
+            Err(Unread::Other) => None,
+        }
     }
 
-    /// Remembers the shape of such an instruction, which has been decoded.
-    pub(super) fn learn(&mut self, bytes: &[u8], instruction: &Instruction, decoded: &Decoded) {
-        let Some(read) = read(bytes) else { return };
-        let Some(known) = Known::of(&read, instruction, decoded) else { return };
+    #[inline]
+    fn decoded(&mut self, bytes: &[u8], address: u64) -> Result<Decoded, Unread> {
+        let read = Read::of(bytes)?;
+        let slot = self.slots[Self::slot(read.shape)];
+        match self.known.get(usize::from(slot).wrapping_sub(1)) {
+            Some(known) if known.shape == read.shape => known.decode(&read, bytes, address),
+            _ => self.learn(&read)?.decode(&read, bytes, address),
+        }
+    }
+
+    /// Remembers a shape.
+    #[cold]
+    fn learn(&mut self, read: &Read) -> Result<Known, Unread> {
+        let known = Known::of(read, self.target).ok_or(Unread::Other)?;
         let slot = &mut self.slots[Self::slot(read.shape)];
         match self.known.get_mut(usize::from(*slot).wrapping_sub(1)) {
             Some(other) => *other = known,
@@ -423,6 +521,7 @@ impl Shapes {
                 *slot = self.known.len() as u16;
             }
         }
+        Ok(known)
     }
 }
 
@@ -453,10 +552,9 @@ mod tests {
         Some((functions, registers, op.scale, op.imm, op.disp, (*len, *ends_block, *target)))
     }
 
-    #[test]
-    fn the_short_cut_leads_where_the_way_does() {
-        const ADDRESS: u64 = 0x7fff_1234_5000;
-        let prefixes: [&[u8]; 14] = [
+    /// Bytes that begin with an encoding of an opcode: with prefixes, and operands of all kinds.
+    fn encoding(numbers: &mut Numbers, map: usize, opcode: u8) -> Vec<u8> {
+        let prefixes: [&[u8]; 18] = [
             &[],
             &[],
             &[],
@@ -471,43 +569,68 @@ mod tests {
             &[0xf2, 0x64],
             &[0x67],
             &[0x2e],
+            &[0x66, 0x2e],
+            &[0x64, 0x3e],
+            &[0x36, 0x65, 0x66],
+            &[0x67, 0x66],
         ];
-        let mut numbers = Numbers(1);
-        let target = Target { model: CpuModel::default(), units: Units::default() };
-        let mut shapes = Shapes::new(target);
-        let (mut hits, mut all) = ([[0u32; 256]; 2], 0u32);
-        for round in 0..2_000_000 {
-            let mut bytes = prefixes[numbers.next() as usize % prefixes.len()].to_vec();
-            if numbers.next().is_multiple_of(2) {
-                bytes.push(0x40 | numbers.next() as u8 & 15);
-            }
-            let (map, opcode) = (round / 256 % 2, round % 256);
-            bytes.extend(&[0x0f, opcode as u8][1 - map..]);
-            // Small displacements and immediates, and others.
-            let mask = if numbers.next().is_multiple_of(2) { 0xff } else { 0x81 };
-            bytes.push(numbers.next() as u8 | if numbers.next().is_multiple_of(2) { 0xc0 } else { 0 });
-            bytes.extend((0..12).map(|_| numbers.next() as u8 & mask));
-            let mut instruction = Instruction::default();
-            let mut decoder = Decoder::with_ip(64, &bytes, ADDRESS, DecoderOptions::NONE);
-            let decoded = decode(target, &mut decoder, &bytes, &mut instruction);
-            all += u32::from(!instruction.is_invalid());
-            match shapes.decode(&bytes, ADDRESS) {
-                Some(known) => {
-                    assert_eq!(shown(&known), shown(&decoded), "{bytes:02x?}: {instruction:?}");
-                    let read = read(&bytes).expect("what is known was read");
-                    hits[read.shape as usize >> 8 & 1][usize::from(read.opcode)] += 1;
-                    let Decoded::Op { len, .. } = known else { unreachable!("an instruction") };
-                    assert!(shapes.decode(&bytes[..len], ADDRESS).is_some());
-                    assert!((0..len).all(|less| shapes.decode(&bytes[..less], ADDRESS).is_none()), "{bytes:02x?}");
-                }
-                None => shapes.learn(&bytes, &instruction, &decoded),
+        let mut bytes = Vec::new();
+        if map < VEX || numbers.next().is_multiple_of(4) {
+            bytes.extend(prefixes[numbers.next() as usize % prefixes.len()]);
+        }
+        if map < VEX {
+            bytes.extend(numbers.next().is_multiple_of(2).then_some(0x40 | numbers.next() as u8 & 15));
+            bytes.extend([&[][..], &[0x0f], &[0x0f, 0x38], &[0x0f, 0x3a]][map]);
+        } else {
+            // No register where VEX has one, mostly: many instructions have none.
+            let last = numbers.next() as u8 | if numbers.next().is_multiple_of(3) { 0 } else { 0x78 };
+            match numbers.next() % 2 {
+                0 if map == VEX => bytes.extend([0xc5, last]),
+                _ => bytes.extend([0xc4, numbers.next() as u8 & 0xe0 | (map - VEX + 1) as u8, last]),
             }
         }
-        let hit: u32 = hits.iter().flatten().sum();
-        assert!(hit > all / 10, "{hit} of {all}");
-        for (layouts, hits) in LAYOUTS.iter().zip(&hits) {
-            let unused = (0..256).filter(|opcode| layouts[*opcode] != Layout::NONE && hits[*opcode] == 0);
-            assert_eq!(unused.collect::<Vec<_>>(), [], "opcodes with a layout of which no shape is kept");
+        bytes.push(opcode);
+        // Small displacements and immediates, and others.
+        let mask = if numbers.next().is_multiple_of(2) { 0xff } else { 0x81 };
+        bytes.push(numbers.next() as u8 | if numbers.next().is_multiple_of(2) { 0xc0 } else { 0 });
+        bytes.extend((0..12).map(|_| numbers.next() as u8 & mask));
+        bytes
+    }
+
+    #[test]
+    fn the_short_cut_leads_where_the_way_does() {
+        const ADDRESS: u64 = 0x7fff_1234_5000;
+        let rounds = std::env::var("CALLGATE_CASES").map_or(8_000_000, |text| text.parse().expect("a number"));
+        let mut numbers = Numbers(1);
+        let mut shapes = [CpuModel::V1, CpuModel::V3, CpuModel::V4]
+            .map(|model| Shapes::new(Target { model, units: Units::default() }));
+        let (mut hits, mut all, mut mine) = ([[0u32; 256]; LAYOUTS.len()], 0, 0);
+        for round in 0..rounds {
+            let (map, opcode) = (round / 256 % LAYOUTS.len(), (round % 256) as u8);
+            let bytes = encoding(&mut numbers, map, opcode);
+            let shapes = &mut shapes[numbers.next() as usize % 3];
+            let target = shapes.target();
+            let mut instruction = Instruction::default();
+            let mut decoder = Decoder::with_ip(64, &bytes, ADDRESS, cpuid::decoder_options(target.model));
+            let decoded = decode(target, &mut decoder, &bytes, &mut instruction);
+            all += u32::from(!instruction.is_invalid());
+            let Some(known) = shapes.decode(&bytes, ADDRESS) else { continue };
+            assert_eq!(shown(&known), shown(&decoded), "{:?}, {bytes:02x?}: {instruction:?}", target.model);
+            mine += 1;
+            hits[map][usize::from(opcode)] += 1;
+            let Decoded::Op { len, .. } = known else { unreachable!("an instruction") };
+            assert!(shapes.decode(&bytes[..len], ADDRESS).is_some());
+            let is_truncated = |less| matches!(shapes.decode(&bytes[..less], ADDRESS), Some(Decoded::Truncated));
+            assert!((0..len).all(is_truncated), "{bytes:02x?}");
+        }
+        assert!(mine > all / 3, "{mine} of {all}");
+        for (map, hits) in hits.iter().enumerate() {
+            let unused = (0..256).filter(|&opcode| {
+                // In the tables.
+                let at = map << 8 | opcode;
+                FIRST[at] != FIRST[at + 1] && hits[opcode] == 0
+            });
+            assert_eq!(unused.collect::<Vec<_>>(), [], "opcodes of map {map} whose encodings are never read");
         }
     }
 }
