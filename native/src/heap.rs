@@ -2,24 +2,28 @@
 //!
 //! A page of fresh memory costs more than a microsecond on Linux, whether a fault brings it or advice, and 512 of them as
 //! one huge page a tenth of that. So what a short run needs comes from one huge page, block after block, and is not given
-//! back; what comes later is the system's.
+//! back; what comes later is the system's. The last quarter of the huge page becomes the guest's first frames.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use callgate_emulator::spare_pages;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
 /// Bytes of a huge page.
 const HUGE: usize = 2 << 20;
+/// Bytes of it that are for frames, and those for blocks.
+const FOR_FRAMES: usize = 512 << 10;
+const FOR_BLOCKS: usize = HUGE - FOR_FRAMES;
 /// Larger blocks are the system's.
 const LARGEST: usize = 256 << 10;
 
 /// What the system aligns blocks to at least, and who looks at bytes as something else may count on.
 const ALIGN: usize = 16;
 
-/// Where the huge page ends, or 0. The thread that provided it takes blocks and gives them back; all others' are the system's.
+/// Where the huge page's blocks end, or 0. The thread that provided it takes blocks and gives them back; all others' are the system's.
 static END: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
@@ -46,8 +50,13 @@ impl Heap {
         // SAFETY: advice leaves contents alone.
         let is_huge = unsafe { madvise(start as *mut _, HUGE, Advice::LinuxHugepage) }.is_ok();
         // Another thread may have been as fast; then this one stays unused.
-        if is_huge && END.compare_exchange(0, start + HUGE, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        let end = start + FOR_BLOCKS;
+        if is_huge && END.compare_exchange(0, end, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             FREE.set(start);
+            if let Some(rest) = NonNull::new(end as *mut u8) {
+                // SAFETY: the mapping is as it must be, and its end nobody's, as just said.
+                unsafe { spare_pages(rest, FOR_FRAMES) };
+            }
         }
     }
 }
@@ -82,7 +91,7 @@ fn put_back(end: usize, new: usize) -> bool {
 #[inline]
 fn is_taken(block: *mut u8) -> bool {
     let end = END.load(Ordering::Relaxed);
-    (end.wrapping_sub(HUGE)..end).contains(&(block as usize))
+    (end.wrapping_sub(FOR_BLOCKS)..end).contains(&(block as usize))
 }
 
 // SAFETY: each block of the huge page is taken once, and again only after the last one that was taken was given back.

@@ -9,19 +9,34 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags, madvise, mmap, mmap_anonymous, mremap_fixed, munmap};
 
 use super::{BLOCK, BLOCK_BYTES, PAGE_SIZE};
 
 const ACCESS: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+
+/// What was [spared](spare_pages): where, and how many bytes.
+static SPARE: Mutex<Option<(usize, usize)>> = Mutex::new(None);
+
+/// Gives pages that came with others, as parts of a large one, to the next [`Memory`](super::Memory) that is made: they
+/// become its first frames, which the host then needn't provide one by one.
+///
+/// # Safety
+/// They must be whole pages of zeros, of a private mapping of no file that may be read and written, and nobody's from now on.
+pub unsafe fn spare_pages(at: NonNull<u8>, len: usize) {
+    *SPARE.lock().unwrap_or_else(PoisonError::into_inner) = Some((at.as_ptr() as usize, len));
+}
 
 /// The mapping. It neither moves nor shrinks while it lives.
 pub(super) struct Mapping {
     base: NonNull<u8>,
     frames: u32,
     object: OnceCell<OwnedFd>,
+    /// How many frames, from the first on, the host has provided already.
+    provided: u32,
     /// How many frames, from the first on, are the object's.
     shared: Cell<u32>,
     /// The first frames of blocks that are one page of the host's, and not yet the object's.
@@ -35,7 +50,7 @@ impl Mapping {
         let len = usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let base = reserve_aligned(len)?;
         let (object, shared, blocks) = (OnceCell::new(), Cell::new(0), RefCell::default());
-        let mapping = Self { base, frames, object, shared, blocks };
+        let mut mapping = Self { base, frames, object, provided: 0, shared, blocks };
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
         // SAFETY: these addresses were just reserved for this.
         let plain = unsafe { mmap_anonymous(base.as_ptr().cast(), len, ACCESS, flags) };
@@ -44,6 +59,7 @@ impl Mapping {
             Ok(start) => {
                 // SAFETY: advice leaves contents alone.
                 let _ = unsafe { madvise(start, BLOCK_BYTES.min(len), Advice::LinuxNoHugepage) };
+                mapping.take_spare(len);
             }
             // So much memory of its own isn't for every process (RLIMIT_DATA), but objects count differently.
             Err(_) => {
@@ -51,6 +67,23 @@ impl Mapping {
             }
         }
         Ok(mapping)
+    }
+
+    /// Makes spared pages the first frames, if they were spared and are there.
+    fn take_spare(&mut self, len: usize) {
+        let Some((at, spared)) = SPARE.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let mut is_there = vec![0u8; spared / PAGE_SIZE];
+        // SAFETY: mincore writes a byte for each page.
+        let known = unsafe { libc::mincore(at as *mut _, spared, is_there.as_mut_ptr()) } == 0;
+        if !known || spared > len || !is_there.iter().all(|byte| byte & 1 != 0) {
+            return;
+        }
+        let flags = MremapFlags::MAYMOVE;
+        // SAFETY: the pages are nobody's, as `spare_pages` says, and at the new place there is nothing yet.
+        let moved = unsafe { mremap_fixed(at as *mut _, spared, spared, flags, self.base.as_ptr().cast()) };
+        if moved.is_ok() {
+            self.provided = (spared / PAGE_SIZE) as u32;
+        }
     }
 
     /// Makes the object, and nothing of it yet.
@@ -141,7 +174,8 @@ impl Mapping {
     /// hint: a host that doesn't know it (Linux before 5.14) provides them when they are touched.
     pub(super) fn provide(&self, number: u32, frames: u32) {
         let frames = frames.min(self.frames.saturating_sub(number));
-        if frames > 0 {
+        let is_there = number >= self.shared.get() && number + frames <= self.provided;
+        if frames > 0 && !is_there {
             // SAFETY: these frames lie within the mapping, and their bytes stay what they are.
             let _ = unsafe {
                 madvise(self.frame(number).as_ptr().cast(), frames as usize * PAGE_SIZE, Advice::LinuxPopulateWrite)
