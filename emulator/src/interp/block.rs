@@ -17,7 +17,7 @@ use crate::{CpuModel, NumberMap, cpuid};
 use super::decode::{Decoded, decode};
 use super::int;
 use super::op::{Num, Op};
-use super::shape::Shapes;
+use super::shape::{Shapes, WINDOW};
 use super::units::{Target, Units};
 
 /// Most instructions in a block.
@@ -465,7 +465,7 @@ impl DecodedBlock {
         self.pending.clear();
         (self.count, self.second) = (0, None);
         // The longest instruction has 15 bytes.
-        let mut bytes = [0; MAX_BYTES + 16];
+        let mut bytes = [0; MAX_BYTES + WINDOW];
         let limit = if kind == Kind::Long { MAX_BYTES } else { SHORT_BYTES };
         let in_page = (PAGE_SIZE - (address & PAGE_MASK) as usize).min(limit + 16);
         mmu.memory().read(frame, (address & PAGE_MASK) as usize, &mut bytes[..in_page]);
@@ -477,7 +477,8 @@ impl DecodedBlock {
         while (self.count as usize) < max && at < in_page.min(limit) {
             let (rest, ip) = (&bytes[at..in_page], address.wrapping_add(at as u64));
             // Who decodes for speed wants to know more of instructions.
-            let known = if kind == Kind::Long { None } else { shapes.decode(rest, ip) };
+            let window = bytes[at..].first_chunk().filter(|_| kind != Kind::Long);
+            let known = window.and_then(|window| shapes.decode(window, rest.len(), ip));
             let decoded = known.unwrap_or_else(|| {
                 let decoder = decoder.get_or_insert_with(|| decoder_of(&bytes[..in_page]));
                 // Within its bytes: so is `at`.
@@ -503,7 +504,8 @@ impl DecodedBlock {
                     let mut crossing = bytes;
                     mmu.memory().read(second, 0, &mut crossing[in_page..in_page + 15]);
                     let bytes = &crossing[..in_page + 15];
-                    let known = if kind == Kind::Long { None } else { shapes.decode(bytes, address) };
+                    let window = crossing.first_chunk().filter(|_| kind != Kind::Long);
+                    let known = window.and_then(|window| shapes.decode(window, bytes.len(), address));
                     let decoded =
                         known.unwrap_or_else(|| decode(target, &mut decoder_of(bytes), bytes, &mut instruction));
                     if let Decoded::Op { op, len, target, .. } = decoded {

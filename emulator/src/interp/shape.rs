@@ -84,34 +84,39 @@ const IS_REGISTER: u32 = 1 << 5;
 const IS_INDEXED: u32 = 1 << 23;
 const SEGMENT: u32 = 24;
 
-/// Why an instruction can't be read.
-enum Unread {
-    /// It isn't one of those here.
-    Other,
-    /// It goes on beyond the bytes given.
-    Truncated,
+/// Bytes that are looked at: more than the longest instruction has, so that numbers can be read in one piece.
+pub(super) const WINDOW: usize = 32;
+
+/// Bytes from an instruction's first on.
+type Window = [u8; WINDOW];
+
+/// By its bytes, the mask and the sign of a number.
+const NUMBERS: [(u64, u64); 9] = {
+    let mut numbers = [(0, 0); 9];
+    let mut bytes = 1;
+    while bytes <= 8 {
+        numbers[bytes] = (u64::MAX >> (64 - 8 * bytes), 1 << (8 * bytes - 1));
+        bytes += 1;
+    }
+    numbers
+};
+
+/// A number of so many bytes at a place, sign-extended.
+#[inline(always)]
+fn signed(window: &Window, at: usize, bytes: u8) -> u64 {
+    let (mask, sign) = NUMBERS[usize::from(bytes) % NUMBERS.len()];
+    let raw = window[at % (WINDOW / 2)..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    (raw & mask ^ sign).wrapping_sub(sign)
 }
 
 /// The byte at a place.
-#[inline]
-fn byte(bytes: &[u8], at: usize) -> Result<u8, Unread> {
-    bytes.get(at).copied().ok_or(Unread::Truncated)
+#[inline(always)]
+fn byte(window: &Window, at: usize) -> u8 {
+    window[at % WINDOW]
 }
 
-/// A number of 0, 1, 2, 4 or 8 bytes, sign-extended.
-#[inline]
-fn signed(bytes: &[u8], at: usize, width: usize) -> Result<u64, Unread> {
-    Ok(match *bytes.get(at..at + width).ok_or(Unread::Truncated)? {
-        [] => 0,
-        [a] => a as i8 as u64,
-        [a, b] => i16::from_le_bytes([a, b]) as u64,
-        [a, b, c, d] => i32::from_le_bytes([a, b, c, d]) as u64,
-        [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        _ => return Err(Unread::Other),
-    })
-}
-
-/// An instruction as far as its operands are read without knowing what it is.
+/// An instruction as far as its operands are read without knowing what it is. What can be done without branches is: which
+/// way they go is anybody's guess, and most of the time goes into guesses.
 struct Read {
     shape: u32,
     layout: Layout,
@@ -132,159 +137,143 @@ struct Read {
 }
 
 impl Read {
-    /// Reads an instruction of which these are the bytes.
-    #[inline]
-    fn of(bytes: &[u8]) -> Result<Self, Unread> {
+    /// Reads an instruction. If it isn't one of those here, so many bytes have told.
+    #[inline(always)]
+    fn of(window: &Window) -> Result<Self, usize> {
         let (mut at, mut prefix, mut lock, mut segment) = (0, 0, 0, 0);
-        let (mut is_padded, mut is_narrow) = (false, false);
-        let mut opcode = loop {
-            // Each once, and one of those that can be part of an opcode.
-            match byte(bytes, at)? {
-                0x66 if prefix == 0 => prefix = 1,
-                0xf3 if prefix == 0 => prefix = 2,
-                0xf2 if prefix == 0 => prefix = 3,
-                0xf0 if lock == 0 => lock = 1,
-                0x64 if segment == 0 => segment = seg::FS,
-                0x65 if segment == 0 => segment = seg::GS,
-                // Segments that all begin at 0: they fill up space.
-                0x26 | 0x2e | 0x36 | 0x3e if !is_padded => is_padded = true,
-                0x67 if !is_narrow => is_narrow = true,
-                other => break other,
-            }
-            at += 1;
-        };
-        let (mut rex, mut map, mut vvvv, mut long) = (0, 0, 0, 0);
-        match opcode {
-            0xc4 | 0xc5 => {
-                if prefix != 0 || lock != 0 {
-                    return Err(Unread::Other);
+        let mut is_narrow = false;
+        let mut opcode = window[0];
+        if matches!(opcode, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3) {
+            let mut is_padded = false;
+            loop {
+                // Each once, and one of those that can be part of an opcode.
+                match opcode {
+                    0x66 if prefix == 0 => prefix = 1,
+                    0xf3 if prefix == 0 => prefix = 2,
+                    0xf2 if prefix == 0 => prefix = 3,
+                    0xf0 if lock == 0 => lock = 1,
+                    0x64 if segment == 0 => segment = seg::FS,
+                    0x65 if segment == 0 => segment = seg::GS,
+                    // Segments that all begin at 0: they fill up space.
+                    0x26 | 0x2e | 0x36 | 0x3e if !is_padded => is_padded = true,
+                    0x67 if !is_narrow => is_narrow = true,
+                    _ => break,
                 }
-                let mut last = byte(bytes, at + 1)?;
-                if opcode == 0xc4 {
-                    let first = last;
-                    last = byte(bytes, at + 2)?;
-                    map = match first & 31 {
-                        map @ 1..=3 => VEX - 1 + usize::from(map),
-                        _ => return Err(Unread::Other),
-                    };
-                    rex = 0x40 | !first >> 5 & 7 | last >> 4 & 8;
-                    at += 3;
-                } else {
-                    map = VEX;
-                    rex = 0x40 | !last >> 5 & 4;
-                    at += 2;
-                }
-                vvvv = !last >> 3 & 15;
-                long = u32::from(last >> 2 & 1);
-                prefix = u32::from(last & 3);
-                opcode = byte(bytes, at)?;
-            }
-            0x40..=0x4f => {
-                rex = opcode;
                 at += 1;
-                opcode = byte(bytes, at)?;
+                opcode = byte(window, at);
             }
-            _ => {}
+        }
+        let is_rex = opcode & 0xf0 == 0x40;
+        let mut rex = if is_rex { opcode } else { 0 };
+        at += usize::from(is_rex);
+        opcode = byte(window, at);
+        let (mut map, mut vvvv, mut long) = (0, 0, 0);
+        if opcode & 0xfe == 0xc4 {
+            if prefix != 0 || lock != 0 || is_rex {
+                return Err(at + 1);
+            }
+            let mut last = byte(window, at + 1);
+            if opcode == 0xc4 {
+                map = match last & 31 {
+                    map @ 1..=3 => VEX - 1 + usize::from(map),
+                    _ => return Err(at + 2),
+                };
+                rex = 0x40 | !last >> 5 & 7;
+                last = byte(window, at + 2);
+                rex |= last >> 4 & 8;
+                at += 3;
+            } else {
+                map = VEX;
+                rex = 0x40 | !last >> 5 & 4;
+                at += 2;
+            }
+            vvvv = !last >> 3 & 15;
+            long = u32::from(last >> 2 & 1);
+            prefix = u32::from(last & 3);
+            opcode = byte(window, at);
         }
         at += 1;
-        if map == 0 && opcode == 0x0f {
-            opcode = byte(bytes, at)?;
-            map = match opcode {
-                0x38 => 2,
-                0x3a => 3,
-                _ => 1,
-            };
+        let is_escaped = map == 0 && opcode == 0x0f;
+        opcode = if is_escaped { byte(window, at) } else { opcode };
+        map += usize::from(is_escaped);
+        at += usize::from(is_escaped);
+        if map == 1 && matches!(opcode, 0x38 | 0x3a) {
+            map = if opcode == 0x38 { 2 } else { 3 };
+            opcode = byte(window, at);
             at += 1;
-            if map > 1 {
-                opcode = byte(bytes, at)?;
-                at += 1;
-            }
         }
-        let layout = LAYOUTS[map][usize::from(opcode)];
         // With REX.B, NOP is none. Addresses of 32 bits are known only of instructions that have none, for which the prefix
         // fills up space, too.
-        let is_odd = (opcode, rex & 1) == (0x90, 1) || is_narrow && !matches!(opcode, 0xe8 | 0xe9 | 0xeb);
-        if layout == Layout::NONE || map == 0 && is_odd || map != 0 && is_narrow {
-            return Err(Unread::Other);
+        let layout = LAYOUTS[map][usize::from(opcode)];
+        let is_odd = map == 0 && (opcode, rex & 1) == (0x90, 1);
+        if layout == Layout::NONE || is_odd || is_narrow && (map != 0 || !matches!(opcode, 0xe8 | 0xe9 | 0xeb)) {
+            return Err(at);
         }
         // The last of eight stands for all.
-        let kind = if layout == Layout::IN_OPCODE { opcode | 7 } else { opcode };
+        let kind = opcode | if layout == Layout::IN_OPCODE { 7 } else { 0 };
+        let has_modrm = layout >= Layout::MODRM;
+        let modrm = byte(window, at);
+        let named_reg = if layout >= Layout::GROUP { modrm >> 3 & 7 } else { 0 };
         let shape = (u32::from(kind) | (map as u32) << 8) << KEY_BITS
             | prefix
             | lock << 2
             | u32::from(rex >> 3 & 1) << 3
             | long << 4
+            | u32::from(named_reg) << 6
             | (segment as u32) << SEGMENT;
         let (base, index, is_relative) = (Num::ZERO, Num::ZERO, false);
+        let end = at + usize::from(has_modrm);
         let mut read =
-            Self { shape, layout, rex, opcode, modrm: 0, vvvv, disp: 0, base, index, scale: 0, is_relative, end: at };
-        if layout >= Layout::MODRM {
-            read.modrm = byte(bytes, at)?;
-            read.end += 1;
-            if layout >= Layout::GROUP {
-                read.shape |= u32::from(read.modrm >> 3 & 7) << 6;
-            }
-            if read.has_memory() {
-                read.memory(bytes, segment)?;
+            Self { shape, layout, rex, opcode, modrm, vvvv, disp: 0, base, index, scale: 0, is_relative, end };
+        if has_modrm {
+            if modrm < 0xc0 {
+                read.memory(window, segment);
             } else {
-                read.shape |= IS_REGISTER;
-                if layout == Layout::WHOLE {
-                    read.shape |= u32::from(read.modrm & 7) << 9;
-                }
+                let named_rm = if layout == Layout::WHOLE { modrm & 7 } else { 0 };
+                read.shape |= IS_REGISTER | u32::from(named_rm) << 9;
             }
         }
         Ok(read)
     }
 
     /// Whether r/m is in memory.
-    #[inline]
+    #[inline(always)]
     fn has_memory(&self) -> bool {
         self.layout >= Layout::MODRM && self.modrm < 0xc0
     }
 
     /// Reads the memory operand, whose first bytes come next.
-    #[inline]
-    fn memory(&mut self, bytes: &[u8], segment: usize) -> Result<(), Unread> {
+    #[inline(always)]
+    fn memory(&mut self, window: &Window, segment: usize) {
         let (mode, mut base) = (self.modrm >> 6, self.modrm & 7);
         self.scale = 1;
+        self.is_relative = mode == 0 && base == 5;
         if base == 4 {
-            let sib = byte(bytes, self.end)?;
+            let sib = byte(window, self.end);
             self.end += 1;
             base = sib & 7;
             let index = sib >> 3 & 7 | self.rex << 2 & 8;
             self.scale = 1 << (sib >> 6);
-            if index != 4 {
-                self.index = Num::new(index.into());
-                self.shape |= IS_INDEXED;
-            }
-        } else if mode == 0 && base == 5 {
-            self.is_relative = true;
+            let has_index = index != 4;
+            self.index = if has_index { Num::new(index.into()) } else { Num::ZERO };
+            self.shape |= if has_index { IS_INDEXED } else { 0 };
         }
-        if mode != 0 || base != 5 {
-            self.base = Num::new((base | self.rex << 3 & 8).into());
-        }
+        let is_based = mode != 0 || base != 5;
+        self.base = if is_based { Num::new((base | self.rex << 3 & 8).into()) } else { Num::ZERO };
         self.scale |= decode::segment(segment, self.base) << 4;
-        let width = match mode {
-            0 if base == 5 => 4,
-            0 => 0,
-            1 => 1,
-            _ => 4,
-        };
-        self.disp = signed(bytes, self.end, width)?;
-        self.end += width;
-        Ok(())
+        let bytes = if is_based { [0, 1, 4, 4][usize::from(mode)] } else { 4 };
+        self.disp = signed(window, self.end, bytes);
+        self.end += usize::from(bytes);
     }
 
-    /// A register's number.
-    #[inline]
-    fn register(&self, place: Place) -> usize {
-        let (bits, more) = match place {
-            Place::Opcode => (self.opcode, self.rex << 3),
-            Place::Reg => (self.modrm >> 3, self.rex << 1),
-            Place::Rm => (self.modrm, self.rex << 3),
-            Place::Vvvv => return self.vvvv.into(),
-        };
-        usize::from(bits & 7 | more & 8)
+    /// What the fields name, as [`Role`] counts them.
+    #[inline(always)]
+    fn fields(&self) -> [u8; 8] {
+        let reg = self.modrm >> 3 & 7 | self.rex << 1 & 8;
+        let [opcode, rm] = [self.opcode, self.modrm].map(|bits| bits & 7 | self.rex << 3 & 8);
+        // ah, ch, dh and bh.
+        let byte = |n: u8| if self.rex == 0 && n & 4 != 0 { (n - 4) * 2 + 1 } else { n * 2 };
+        [0, opcode, reg, rm, self.vvvv, byte(opcode), byte(reg), byte(rm)]
     }
 
     /// What iced-x86 says of the encoding.
@@ -335,41 +324,34 @@ impl Read {
     }
 }
 
-/// What a register's number in an operation is.
+/// What a register's number in an operation is: one of [`Read::fields`], or always the same.
 #[derive(Clone, Copy)]
-enum Role {
-    /// Always the same.
-    Fixed(Num),
-    /// As in the instruction.
-    Word(Place),
-    /// The number of a byte register.
-    Byte(Place),
+struct Role {
+    field: u8,
+    fixed: u8,
 }
 
 impl Role {
-    #[inline]
-    fn of(self, read: &Read) -> Num {
-        match self {
-            Self::Fixed(number) => number,
-            Self::Word(place) => Num::new(read.register(place)),
-            Self::Byte(place) => match read.register(place) {
-                // ah, ch, dh and bh.
-                n @ 4..8 if read.rex == 0 => Num::new((n - 4) * 2 + 1),
-                n => Num::new(n * 2),
-            },
-        }
+    fn fixed(number: Num) -> Self {
+        Self { field: 0, fixed: number as u8 }
     }
-}
 
-/// What an operation's `imm` is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Imm {
-    /// Always the same: 0, where there is none or it is where a branch leads.
-    Fixed,
-    ZeroExtended,
-    SignExtended,
-    /// The address of the next instruction.
-    Next,
+    /// As the instruction says.
+    fn at(place: Place, is_byte: bool) -> Self {
+        let field = match place {
+            Place::Opcode => 1,
+            Place::Reg => 2,
+            Place::Rm => 3,
+            // There is none of a byte.
+            Place::Vvvv => return Self { field: 4, fixed: 0 },
+        };
+        Self { field: field + if is_byte { 4 } else { 0 }, fixed: 0 }
+    }
+
+    #[inline(always)]
+    fn of(self, fields: &[u8; 8]) -> Num {
+        Num::new(usize::from(fields[usize::from(self.field % 8)] | self.fixed))
+    }
 }
 
 /// What is known of a shape.
@@ -378,39 +360,36 @@ struct Known {
     shape: u32,
     /// Bytes of the immediate.
     width: u8,
-    imm: Imm,
     ends_block: bool,
     branches: bool,
     /// VEX names no register.
     no_vvvv: bool,
     roles: [Role; 3],
+    /// What of the immediate is the operation's, and of the next instruction's address: all or nothing of the latter.
+    immediate: u64,
+    next: u64,
     /// The operation, but for the operands.
     op: Op,
 }
 
 impl Known {
-    /// The instruction at an address that was read.
-    #[inline]
-    fn decode(&self, read: &Read, bytes: &[u8], address: u64) -> Result<Decoded, Unread> {
-        let width = usize::from(self.width);
-        let immediate = signed(bytes, read.end, width)?;
+    /// The instruction at an address that was read. If it isn't one, so many bytes have told.
+    #[inline(always)]
+    fn decode(&self, read: &Read, window: &Window, address: u64) -> Result<Decoded, usize> {
+        let immediate = signed(window, read.end, self.width);
         if self.no_vvvv && read.vvvv != 0 {
-            return Err(Unread::Other);
+            return Err(read.end);
         }
-        let len = read.end + width;
+        let len = read.end + usize::from(self.width);
         let next = address.wrapping_add(len as u64);
         let mut op = self.op;
-        [op.dst, op.src, op.aux] = self.roles.map(|role| role.of(read));
+        let fields = read.fields();
+        [op.dst, op.src, op.aux] = self.roles.map(|role| role.of(&fields));
         if read.has_memory() {
-            op.disp = if read.is_relative { next.wrapping_add(read.disp) } else { read.disp };
+            op.disp = if read.is_relative { next } else { 0 }.wrapping_add(read.disp);
             (op.base, op.index, op.scale) = (read.base, read.index, read.scale);
         }
-        op.imm = match self.imm {
-            Imm::Fixed => op.imm,
-            Imm::ZeroExtended => immediate & u64::MAX >> (64 - 8 * width),
-            Imm::SignExtended => immediate,
-            Imm::Next => next,
-        };
+        op.imm |= immediate & self.immediate | next & self.next;
         let target = self.branches.then(|| next.wrapping_add(immediate));
         Ok(Decoded::Op { op, len, ends_block: self.ends_block, target })
     }
@@ -424,30 +403,27 @@ impl Known {
         if is_count && cpuid::decoder_options(target.model) != DecoderOptions::NONE {
             return None;
         }
-        let (op, ends_block) = decode::ready(target, &instruction);
+        let (mut op, ends_block) = decode::ready(target, &instruction);
         let is_call = instruction.is_call_near() || instruction.is_call_near_indirect();
-        let mut imm = if is_call { Imm::Next } else { Imm::Fixed };
-        let (mut roles, mut count, mut no_vvvv) = ([Role::Fixed(Num::N0); 3], 0, true);
+        let next = if is_call { u64::MAX } else { 0 };
+        let (mut roles, mut count, mut no_vvvv, mut immediate) = ([Role::fixed(Num::N0); 3], 0, true, 0);
         for n in 0..form.count {
             match instruction.op_kind(n.into()) {
                 OpKind::Register => {
                     let is_byte = instruction.op_register(n.into()).is_gpr8();
                     let place = Place::ALL[usize::from(form.places[usize::from(n)])];
                     no_vvvv &= place != Some(Place::Vvvv);
-                    *roles.get_mut(count)? = match place {
-                        None => Role::Fixed([op.dst, op.src, op.aux][count]),
-                        Some(place) if is_byte => Role::Byte(place),
-                        Some(place) => Role::Word(place),
-                    };
+                    let number = *[op.dst, op.src, op.aux].get(count)?;
+                    roles[count] = place.map_or(Role::fixed(number), |place| Role::at(place, is_byte));
                     count += 1;
                 }
                 // The 1 of some shifts.
                 OpKind::Immediate8 if form.width == 0 => {}
                 OpKind::Immediate8 | OpKind::Immediate16 | OpKind::Immediate32 | OpKind::Immediate64 => {
-                    imm = Imm::ZeroExtended;
+                    immediate = NUMBERS[usize::from(form.width)].0;
                 }
                 OpKind::Immediate8to16 | OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32to64 => {
-                    imm = Imm::SignExtended;
+                    immediate = u64::MAX;
                 }
                 _ => {}
             }
@@ -455,8 +431,11 @@ impl Known {
         if count == 2 {
             roles[2] = roles[1];
         }
-        let branches = instruction.op0_kind() == OpKind::NearBranch64;
-        Some(Self { shape: read.shape, width: form.width, imm, ends_block, branches, no_vvvv, roles, op })
+        if immediate != 0 || is_call {
+            op.imm = 0;
+        }
+        let (width, branches) = (form.width, instruction.op0_kind() == OpKind::NearBranch64);
+        Some(Self { shape: read.shape, width, ends_block, branches, no_vvvv, roles, immediate, next, op })
     }
 }
 
@@ -489,30 +468,33 @@ impl Shapes {
         (u64::from(shape).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - SLOTS.ilog2())) as usize
     }
 
-    /// Decodes the first instruction of `bytes`, which are at an address. None if its shape is none of those here.
+    /// Decodes the instruction at an address that a window begins with, of which so many bytes are there. None if its shape
+    /// is none of those here.
     #[inline]
-    pub(super) fn decode(&mut self, bytes: &[u8], address: u64) -> Option<Decoded> {
-        match self.decoded(bytes, address) {
+    pub(super) fn decode(&mut self, window: &Window, there: usize, address: u64) -> Option<Decoded> {
+        match self.decoded(window, address) {
+            Ok(Decoded::Op { len, .. }) if len > there => Some(Decoded::Truncated),
             Ok(decoded) => Some(decoded),
-            Err(Unread::Truncated) => Some(Decoded::Truncated),
-            Err(Unread::Other) => None,
+            // Bytes that aren't there have told nothing.
+            Err(read) if read > there => Some(Decoded::Truncated),
+            Err(_) => None,
         }
     }
 
-    #[inline]
-    fn decoded(&mut self, bytes: &[u8], address: u64) -> Result<Decoded, Unread> {
-        let read = Read::of(bytes)?;
+    #[inline(always)]
+    fn decoded(&mut self, window: &Window, address: u64) -> Result<Decoded, usize> {
+        let read = Read::of(window)?;
         let slot = self.slots[Self::slot(read.shape)];
         match self.known.get(usize::from(slot).wrapping_sub(1)) {
-            Some(known) if known.shape == read.shape => known.decode(&read, bytes, address),
-            _ => self.learn(&read)?.decode(&read, bytes, address),
+            Some(known) if known.shape == read.shape => known.decode(&read, window, address),
+            _ => self.learn(&read)?.decode(&read, window, address),
         }
     }
 
     /// Remembers a shape.
     #[cold]
-    fn learn(&mut self, read: &Read) -> Result<Known, Unread> {
-        let known = Known::of(read, self.target).ok_or(Unread::Other)?;
+    fn learn(&mut self, read: &Read) -> Result<Known, usize> {
+        let known = Known::of(read, self.target).ok_or(read.end)?;
         let slot = &mut self.slots[Self::slot(read.shape)];
         match self.known.get_mut(usize::from(*slot).wrapping_sub(1)) {
             Some(other) => *other = known,
@@ -614,14 +596,21 @@ mod tests {
             let mut decoder = Decoder::with_ip(64, &bytes, ADDRESS, cpuid::decoder_options(target.model));
             let decoded = decode(target, &mut decoder, &bytes, &mut instruction);
             all += u32::from(!instruction.is_invalid());
-            let Some(known) = shapes.decode(&bytes, ADDRESS) else { continue };
+            let mut window = [0; WINDOW];
+            window[..bytes.len()].copy_from_slice(&bytes);
+            let Some(known) = shapes.decode(&window, bytes.len(), ADDRESS) else { continue };
             assert_eq!(shown(&known), shown(&decoded), "{:?}, {bytes:02x?}: {instruction:?}", target.model);
             mine += 1;
             hits[map][usize::from(opcode)] += 1;
             let Decoded::Op { len, .. } = known else { unreachable!("an instruction") };
-            assert!(shapes.decode(&bytes[..len], ADDRESS).is_some());
-            let is_truncated = |less| matches!(shapes.decode(&bytes[..less], ADDRESS), Some(Decoded::Truncated));
-            assert!((0..len).all(is_truncated), "{bytes:02x?}");
+            // What follows isn't looked at, and each byte that belongs to it must be there.
+            let mut part = |there: usize| {
+                window[there..].fill(numbers.next() as u8);
+                shapes.decode(&window, there, ADDRESS)
+            };
+            assert_eq!(part(len).as_ref().map(shown), Some(shown(&decoded)), "{bytes:02x?}");
+            let is_truncated = |there| matches!(part(there), Some(Decoded::Truncated));
+            assert!((0..len).rev().all(is_truncated), "{bytes:02x?}");
         }
         assert!(mine > all / 3, "{mine} of {all}");
         for (map, hits) in hits.iter().enumerate() {
