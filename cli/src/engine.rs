@@ -1,6 +1,8 @@
 //! Which engine runs the guest, and why.
 
+use std::cell::OnceCell;
 use std::io;
+use std::rc::Rc;
 
 use callgate_emulator::{CpuModel, Engine, Interp};
 use callgate_kernel::Kernel;
@@ -22,8 +24,8 @@ pub(crate) use native::{Heap, provide_heap};
 #[derive(Debug)]
 pub(crate) struct Plan {
     choice: EngineChoice,
-    /// Why the native engine can't be had here.
-    lacks: Option<io::Error>,
+    /// Why the native engine can't be had here, as soon as that is known.
+    lacks: Rc<OnceCell<io::Error>>,
 }
 
 impl Plan {
@@ -32,7 +34,8 @@ impl Plan {
     /// # Errors
     /// If the native engine is asked for, and the host can't run it.
     pub(crate) fn of(choice: EngineChoice, model: CpuModel) -> Result<Plan> {
-        let plan = Plan { choice, lacks: native::check(model).err() };
+        let plan =
+            Plan { choice, lacks: Rc::new(native::check(model).err().map_or_else(OnceCell::new, OnceCell::from)) };
         plan.check()?;
         Ok(plan)
     }
@@ -40,7 +43,7 @@ impl Plan {
     /// # Errors
     /// If the engine that was asked for can't be had.
     pub(crate) fn check(&self) -> Result<()> {
-        match (&self.lacks, self.choice) {
+        match (self.lacks.get(), self.choice) {
             (Some(why), EngineChoice::Native) => {
                 Err(Failure::own(format!("--engine native can't be had here: {why}; --engine auto does without")))
             }
@@ -61,7 +64,7 @@ impl Plan {
 
     /// Why it is this engine, in words.
     pub(crate) fn why(&self) -> String {
-        match (&self.lacks, self.choice) {
+        match (self.lacks.get(), self.choice) {
             (_, EngineChoice::Interp) => "--engine interp".to_owned(),
             (_, EngineChoice::Native) => "--engine native".to_owned(),
             (None, EngineChoice::Auto) => "--engine auto, and the host has all it needs".to_owned(),
@@ -75,22 +78,27 @@ impl Plan {
     }
 
     fn is_native(&self) -> bool {
-        self.choice != EngineChoice::Interp && self.lacks.is_none()
+        self.choice != EngineChoice::Interp && self.lacks.get().is_none()
     }
 
     /// Makes it: the interpreter, where the host refuses what the native engine needs. `check` tells whether that will do.
     /// It `counts` instructions if that is wanted, or costs nothing.
-    pub(crate) fn engine(&mut self, kernel: &Kernel, counts: bool) -> Box<dyn Engine> {
+    pub(crate) fn engine(&self, kernel: &Kernel, counts: bool) -> Box<dyn Engine> {
         if self.is_native() {
-            let warm_up = if self.choice == EngineChoice::Auto { WARM_UP } else { 0 };
-            match native::engine(kernel, warm_up, counts) {
-                Ok(engine) => return engine,
-                Err(why) => {
-                    if self.choice == EngineChoice::Auto {
-                        say!("callgate: the interpreter runs the program, since the native engine can't: {why}");
-                    }
-                    self.lacks = Some(why);
+            let (lacks, is_choice) = (Rc::clone(&self.lacks), self.choice == EngineChoice::Native);
+            let refused = move |why| {
+                if !is_choice {
+                    say!("callgate: the interpreter runs the program, since the native engine can't: {why}");
                 }
+                let _ = lacks.set(why);
+            };
+            let made = match self.choice {
+                EngineChoice::Native => native::engine(kernel, counts),
+                _ => native::engine_when_warm(kernel, counts, refused.clone()),
+            };
+            match made {
+                Ok(engine) => return engine,
+                Err(why) => refused(why),
             }
         }
         let mut interp = Interp::with_model(&kernel.memory, kernel.cpu);
@@ -101,7 +109,9 @@ impl Plan {
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod native {
-    use super::{CpuModel, Engine, Kernel, io};
+    use callgate_native::{Native, Setup};
+
+    use super::{CpuModel, Engine, Kernel, WARM_UP, io};
 
     pub(super) fn check(model: CpuModel) -> io::Result<()> {
         callgate_native::check(model)
@@ -117,12 +127,23 @@ mod native {
         callgate_native::use_alternate_stack(&callgate_kernel::HOST_SIGNALS)
     }
 
-    pub(super) fn engine(kernel: &Kernel, warm_up: u64, counts: bool) -> io::Result<Box<dyn Engine>> {
-        // `place_handlers` sees to the stack.
-        let setup = callgate_native::Setup { low_memory: true, counts, alternate_stack: true };
-        let mut engine = callgate_native::Native::new(&kernel.memory, kernel.cpu, setup)?;
-        engine.warm_up(warm_up);
+    pub(super) fn engine(kernel: &Kernel, counts: bool) -> io::Result<Box<dyn Engine>> {
+        Ok(Box::new(Native::new(&kernel.memory, kernel.cpu, setup(counts))?))
+    }
+
+    pub(super) fn engine_when_warm(
+        kernel: &Kernel,
+        counts: bool,
+        refused: impl FnOnce(io::Error) + 'static,
+    ) -> io::Result<Box<dyn Engine>> {
+        let mut engine = Native::when_warm(&kernel.memory, kernel.cpu, setup(counts), refused)?;
+        engine.warm_up(WARM_UP);
         Ok(Box::new(engine))
+    }
+
+    /// `place_handlers` sees to the stack.
+    fn setup(counts: bool) -> Setup {
+        Setup { low_memory: true, counts, alternate_stack: true }
     }
 }
 
@@ -142,7 +163,15 @@ mod native {
         Ok(())
     }
 
-    pub(super) fn engine(_: &Kernel, _: u64, _: bool) -> io::Result<Box<dyn Engine>> {
+    pub(super) fn engine(_: &Kernel, _: bool) -> io::Result<Box<dyn Engine>> {
         Err(check(CpuModel::default()).err().unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
+    }
+
+    pub(super) fn engine_when_warm(
+        kernel: &Kernel,
+        counts: bool,
+        _: impl FnOnce(io::Error) + 'static,
+    ) -> io::Result<Box<dyn Engine>> {
+        engine(kernel, counts)
     }
 }

@@ -63,7 +63,7 @@ impl<'a> Run<'a> {
             CpuChoice::V3 => CpuModel::V3,
             CpuChoice::V4 => CpuModel::V4,
         };
-        let mut plan = Plan::of(guest.engine, cpu)?;
+        let plan = Plan::of(guest.engine, cpu)?;
         let config = Config {
             max_memory: guest.max_memory,
             cpu,

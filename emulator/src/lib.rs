@@ -31,7 +31,7 @@ pub use fxsave::InvalidMxcsr;
 pub use interp::Interp;
 pub use memory::{
     BLOCK, Entries, Frame, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space, is_canonical,
-    page_fault, spare_pages,
+    may_be_private, page_fault, spare_pages,
 };
 pub use numbers::{NumberHasher, NumberMap};
 pub use x87::{F80, Fpu, Pointers as FpuPointers};

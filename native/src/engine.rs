@@ -73,7 +73,12 @@ pub struct Native {
     /// What ends runs, if that isn't the count of instructions.
     tick: Option<Tick>,
     memory: Memory,
-    sides: Sides,
+    model: CpuModel,
+    setup: Setup,
+    /// None before they are needed, and while they are used.
+    sides: Option<Box<Sides>>,
+    /// Who is told if they can't be had: until they are needed.
+    refused: Option<Box<Refused>>,
     /// gs, which is given back after each run, or at the end of several.
     gs: GsBase,
     keeps_gs: bool,
@@ -96,6 +101,9 @@ pub struct Native {
     unit: Box<Area>,
 }
 
+/// Told why the host can't run translated code.
+type Refused = dyn FnOnce(io::Error);
+
 /// What to do after translated code was left.
 enum Next {
     /// Go on.
@@ -114,16 +122,39 @@ impl Native {
     /// # Errors
     /// If the host lacks something, with what.
     pub fn new(memory: &Memory, model: CpuModel, setup: Setup) -> io::Result<Self> {
+        let mut engine = Self::without_sides(memory, model, setup)?;
+        engine.sides = Some(Box::new(engine.make_sides()?));
+        Ok(engine)
+    }
+
+    /// The same, but what only translated code needs is made when the first space is [warm](Self::warm_up): most programs
+    /// end before. If the host then lacks something, `refused` is told what, and the interpreter goes on.
+    ///
+    /// # Errors
+    /// If the host lacks something, as far as that is found out now.
+    pub fn when_warm(
+        memory: &Memory,
+        model: CpuModel,
+        setup: Setup,
+        refused: impl FnOnce(io::Error) + 'static,
+    ) -> io::Result<Self> {
+        let engine = Self::without_sides(memory, model, setup)?;
+        Ok(Self { refused: Some(Box::new(refused)), ..engine })
+    }
+
+    fn without_sides(memory: &Memory, model: CpuModel, setup: Setup) -> io::Result<Self> {
         host::check(model)?;
         signal::install()?;
         let tick = if setup.counts { None } else { Tick::new().ok() };
-        memory.expect_sharing()?;
         let mut interp = Interp::with_model(memory, model);
         interp.start_quickly(QUICK);
         Ok(Self {
             interp,
             memory: memory.clone(),
-            sides: Sides::new(model, Setup { counts: tick.is_none(), ..setup })?,
+            model,
+            setup: Setup { counts: tick.is_none(), ..setup },
+            sides: None,
+            refused: None,
             tick,
             gs: GsBase::new(),
             keeps_gs: false,
@@ -138,6 +169,23 @@ impl Native {
             exits: [0; REASONS.len()],
             unit: Box::default(),
         })
+    }
+
+    fn make_sides(&self) -> io::Result<Sides> {
+        self.memory.expect_sharing()?;
+        Sides::new(self.model, self.setup)
+    }
+
+    /// The sides, which are put back after use. None if the host has refused them.
+    #[inline]
+    fn take_sides(&mut self) -> Option<Box<Sides>> {
+        self.sides.take().or_else(|| self.make_sides_now())
+    }
+
+    #[cold]
+    fn make_sides_now(&mut self) -> Option<Box<Sides>> {
+        let refused = self.refused.take()?;
+        self.make_sides().map(Box::new).map_err(refused).ok()
     }
 
     /// Leaves the first instructions of each address space to the interpreter, whose decoded code all processes share at
@@ -164,7 +212,7 @@ impl Native {
 
     /// Whether one of its windows is in the host's first 4 GiB.
     pub fn has_low_window(&self) -> bool {
-        self.sides.has_low()
+        self.sides.as_ref().is_some_and(|sides| sides.has_low())
     }
 
     /// Does as on a host whose programs have no FSGSBASE: for tests of that.
@@ -179,7 +227,7 @@ impl Native {
             && cpu.rip < WINDOW
             && cpu.system_flags() & ODD_FLAGS == 0
             && cpu.dr[7] & dr7::ENABLES == 0
-            && cpu.has_all_units(self.sides.model)
+            && cpu.has_all_units(self.model)
     }
 
     /// Runs the interpreter. None if the instructions it was given are all that ended it.
@@ -209,44 +257,44 @@ impl Native {
     }
 
     /// The translated code of an address, made if it is hot.
-    fn start(&mut self, space: &Space, address: u64) -> Result<Start, u64> {
-        if let Some(start) = self.sides.now.cache.find(space, address) {
+    fn start(&mut self, sides: &mut Sides, space: &Space, address: u64) -> Result<Start, u64> {
+        if let Some(start) = sides.now.cache.find(space, address) {
             return Ok(start);
         }
         if address >= WINDOW || !self.is_hot(address) {
             return Err(CHUNK);
         }
-        self.sides.now.cache.translate(&self.sides.now.shared, space, address).ok_or(CHUNK)
+        sides.now.cache.translate(&sides.now.shared, space, address).ok_or(CHUNK)
     }
 
     /// The block of an address that a branch leads to: code in the middle of another block gets one of its own.
-    fn block_start(&mut self, space: &Space, address: u64) -> Result<Start, u64> {
-        match self.start(space, address)? {
+    fn block_start(&mut self, sides: &mut Sides, space: &Space, address: u64) -> Result<Start, u64> {
+        match self.start(sides, space, address)? {
             start if start.insn == 0 => Ok(start),
-            _ => self.sides.now.cache.translate(&self.sides.now.shared, space, address).ok_or(CHUNK),
+            _ => sides.now.cache.translate(&sides.now.shared, space, address).ok_or(CHUNK),
         }
     }
 
     /// Runs translated code and the interpreter by turns.
-    fn go(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64) -> Exit {
-        let mut window = self.sides.now.windows.of(&self.sides.now.shared, space);
+    fn go(&mut self, sides: &mut Sides, cpu: &mut Cpu, space: &mut Space, left: &mut u64) -> Exit {
+        let mut window = sides.now.windows.of(&sides.now.shared, space);
         if let Some((address, write)) = self.faulted.take() {
-            self.sides.now.windows.get(window).fill(space, address, write);
+            sides.now.windows.get(window).fill(space, address, write);
         }
         while *left > 0 && !self.is_due() {
             let mut interpret = CHUNK;
             if self.suits(cpu, space) {
-                self.sides.now.cache.sync(&self.sides.now.shared, space);
-                if let Ok(start) = self.start(space, cpu.rip)
+                sides.now.cache.sync(&sides.now.shared, space);
+                if let Ok(start) = self.start(sides, space, cpu.rip)
                     && (self.tick.is_some() || *left > MARGIN + u64::from(start.deduct.max(0).unsigned_abs()))
                 {
-                    if self.sides.now.windows.get(window).is_stale(space) {
-                        window = self.sides.now.windows.of(&self.sides.now.shared, space);
+                    if sides.now.windows.get(window).is_stale(space) {
+                        window = sides.now.windows.of(&sides.now.shared, space);
                     }
-                    match self.enter(cpu, space, left, start, window) {
+                    match self.enter(sides, cpu, space, left, start, window) {
                         Next::Again => continue,
                         Next::More => {
-                            self.sides.now.windows.get(window).allow_more();
+                            sides.now.windows.get(window).allow_more();
                             continue;
                         }
                         Next::End(exit) => return exit,
@@ -266,10 +314,18 @@ impl Native {
     }
 
     /// Runs translated code from a start on, and finds out what comes next.
-    fn enter(&mut self, cpu: &mut Cpu, space: &mut Space, left: &mut u64, start: Start, window: usize) -> Next {
+    fn enter(
+        &mut self,
+        sides: &mut Sides,
+        cpu: &mut Cpu,
+        space: &mut Space,
+        left: &mut u64,
+        start: Start,
+        window: usize,
+    ) -> Next {
         // At the address that translated code has it at: processors are slow to find in their caches what was stored by
         // another.
-        let side = &mut self.sides.now;
+        let side = &mut sides.now;
         let shown = side.windows.get(window);
         let (base, origin, context) = (shown.base(), shown.origin(), shown.context());
         let counts = side.kind.counts;
@@ -420,16 +476,16 @@ impl Native {
         *left -= done;
         match (reason(fields.reason), fault) {
             (Reason::Link, _) => {
-                let version = self.sides.now.cache.figures.flushes;
-                if let (Ok(start), Some(site)) = (self.block_start(space, cpu.rip), site)
-                    && self.sides.now.cache.figures.flushes == version
+                let version = sides.now.cache.figures.flushes;
+                if let (Ok(start), Some(site)) = (self.block_start(sides, space, cpu.rip), site)
+                    && sides.now.cache.figures.flushes == version
                 {
-                    self.sides.now.cache.link(site, start);
+                    sides.now.cache.link(site, start);
                 }
             }
             (Reason::Miss, _) => {
-                if let Ok(start) = self.block_start(space, cpu.rip) {
-                    self.sides.now.cache.link_indirect(&self.sides.now.shared, space, cpu.rip, start);
+                if let Ok(start) = self.block_start(sides, space, cpu.rip) {
+                    sides.now.cache.link_indirect(&sides.now.shared, space, cpu.rip, start);
                 }
             }
             (Reason::Syscall, _) => {
@@ -439,7 +495,7 @@ impl Native {
                 }
             }
             (_, Some((trap, address, code))) => {
-                let window = self.sides.now.windows.get(window);
+                let window = sides.now.windows.get(window);
                 let offset = address.wrapping_sub(window.origin());
                 let mapped = trap == PAGE_FAULT && window.fill(space, offset, code & 2 != 0);
                 if !mapped {
@@ -500,11 +556,11 @@ fn mend(cache: &Cache, context: &mut Context) -> (u64, i8) {
 
 impl Engine for Native {
     fn name(&self) -> &'static str {
-        "native"
+        if self.sides.is_none() && self.refused.is_none() { self.interp.name() } else { "native" }
     }
 
     fn figures(&self) -> Vec<(&'static str, u64)> {
-        let figures = self.sides.figures();
+        let figures = self.sides.as_ref().map(|sides| sides.figures()).unwrap_or_default();
         vec![
             ("low_window", self.has_low_window().into()),
             ("interpreted", self.interpreted),
@@ -572,12 +628,18 @@ impl Engine for Native {
                 return exit.unwrap_or(Exit::Budget);
             }
         }
-        if !self.sides.turn_to(space.id()) {
+        let Some(mut sides) = self.take_sides() else {
             return self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget);
-        }
-        let exit = self.go(cpu, space, &mut left);
-        let ticked = self.tick.is_some() && exit == Exit::Budget;
-        self.sides.note(space.id(), if ticked { IN_A_TICK } else { budget - left });
+        };
+        let exit = if sides.turn_to(space.id()) {
+            let exit = self.go(&mut sides, cpu, space, &mut left);
+            let ticked = self.tick.is_some() && exit == Exit::Budget;
+            sides.note(space.id(), if ticked { IN_A_TICK } else { budget - left });
+            exit
+        } else {
+            self.interpret(cpu, space, &mut left, budget).unwrap_or(Exit::Budget)
+        };
+        self.sides = Some(sides);
         exit
     }
 }

@@ -22,7 +22,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::ptr::{self, NonNull};
 
-use callgate_emulator::{BLOCK, Memory, PAGE_SIZE, PageFlags, Space};
+use callgate_emulator::{BLOCK, Memory, PAGE_SIZE, PageFlags, Space, may_be_private};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 
@@ -254,6 +254,9 @@ impl Window {
     /// Makes the wide jump table where a window at gs would be, and gives its place.
     fn provide_table(&self) -> io::Result<*mut u64> {
         const BYTES: usize = WIDE_TABLE_ENTRIES * 8;
+        if !may_be_private(BYTES) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         let (prot, at) = (ProtFlags::READ | ProtFlags::WRITE, self.base() as *mut _);
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
         // SAFETY: the place lies in what `new` has reserved, and nothing is mapped there: the window is at 0.

@@ -12,7 +12,9 @@ use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags, madvise, mmap, mmap_anonymous, mremap_fixed, munmap};
+use rustix::process::{Resource, getrlimit};
 
 use super::{BLOCK, BLOCK_BYTES, PAGE_SIZE};
 
@@ -52,8 +54,12 @@ impl Mapping {
         let (object, shared, blocks) = (OnceCell::new(), Cell::new(0), RefCell::default());
         let mut mapping = Self { base, frames, object, provided: 0, shared, blocks };
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
-        // SAFETY: these addresses were just reserved for this.
-        let plain = unsafe { mmap_anonymous(base.as_ptr().cast(), len, ACCESS, flags) };
+        let plain = if may_be_private(len) {
+            // SAFETY: these addresses were just reserved for this.
+            unsafe { mmap_anonymous(base.as_ptr().cast(), len, ACCESS, flags) }
+        } else {
+            Err(Errno::NOMEM)
+        };
         match plain {
             // A small program's frames are all in the first block, and are few.
             Ok(start) => {
@@ -61,7 +67,7 @@ impl Mapping {
                 let _ = unsafe { madvise(start, BLOCK_BYTES.min(len), Advice::LinuxNoHugepage) };
                 mapping.take_spare(len);
             }
-            // So much memory of its own isn't for every process (RLIMIT_DATA), but objects count differently.
+            // So much memory of its own isn't for every process, but objects count differently.
             Err(_) => {
                 mapping.object(0)?;
             }
@@ -227,6 +233,12 @@ impl Mapping {
         // SAFETY: both are whole frames of the mapping; `copy` allows them to be the same one.
         unsafe { std::ptr::copy(self.frame(from).as_ptr(), self.frame(to).as_ptr(), PAGE_SIZE) };
     }
+}
+
+/// Whether a process may have so many bytes of memory of its own besides what else it needs (RLIMIT_DATA). Linux doesn't ask
+/// where a mapping replaces another; but what is over the limit then is every small one that comes later.
+pub fn may_be_private(len: usize) -> bool {
+    getrlimit(Resource::Data).current.is_none_or(|limit| len as u64 <= limit / 2)
 }
 
 /// Reserves addresses of the host's, inaccessible, that begin where a large page may.
