@@ -29,13 +29,15 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// What the option means on this host, for a processor of a model.
+    /// What the option means on this host, for a processor of a model. What the host has is asked now if somebody
+    /// `wants_to_know`, and else when it is needed: processors take their time to answer.
     ///
     /// # Errors
     /// If the native engine is asked for, and the host can't run it.
-    pub(crate) fn of(choice: EngineChoice, model: CpuModel) -> Result<Plan> {
-        let plan =
-            Plan { choice, lacks: Rc::new(native::check(model).err().map_or_else(OnceCell::new, OnceCell::from)) };
+    pub(crate) fn of(choice: EngineChoice, model: CpuModel, wants_to_know: bool) -> Result<Plan> {
+        let is_asked = wants_to_know || choice == EngineChoice::Native;
+        let lacks = if is_asked { native::check(model).err() } else { None };
+        let plan = Plan { choice, lacks: Rc::new(lacks.map_or_else(OnceCell::new, OnceCell::from)) };
         plan.check()?;
         Ok(plan)
     }
@@ -86,8 +88,9 @@ impl Plan {
     pub(crate) fn engine(&self, kernel: &Kernel, counts: bool) -> Box<dyn Engine> {
         if self.is_native() {
             let (lacks, is_choice) = (Rc::clone(&self.lacks), self.choice == EngineChoice::Native);
-            let refused = move |why| {
-                if !is_choice {
+            let refused = move |why: io::Error| {
+                // What a host never has isn't worth a line each time.
+                if !is_choice && why.kind() != io::ErrorKind::Unsupported {
                     say!("callgate: the interpreter runs the program, since the native engine can't: {why}");
                 }
                 let _ = lacks.set(why);

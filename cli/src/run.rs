@@ -63,7 +63,7 @@ impl<'a> Run<'a> {
             CpuChoice::V3 => CpuModel::V3,
             CpuChoice::V4 => CpuModel::V4,
         };
-        let plan = Plan::of(guest.engine, cpu)?;
+        let plan = Plan::of(guest.engine, cpu, guest.stats)?;
         let config = Config {
             max_memory: guest.max_memory,
             cpu,

@@ -122,6 +122,7 @@ impl Native {
     /// # Errors
     /// If the host lacks something, with what.
     pub fn new(memory: &Memory, model: CpuModel, setup: Setup) -> io::Result<Self> {
+        host::check(model)?;
         let mut engine = Self::without_sides(memory, model, setup)?;
         engine.sides = Some(Box::new(engine.make_sides()?));
         Ok(engine)
@@ -143,7 +144,6 @@ impl Native {
     }
 
     fn without_sides(memory: &Memory, model: CpuModel, setup: Setup) -> io::Result<Self> {
-        host::check(model)?;
         signal::install()?;
         let tick = if setup.counts { None } else { Tick::new().ok() };
         let mut interp = Interp::with_model(memory, model);
@@ -185,7 +185,8 @@ impl Native {
     #[cold]
     fn make_sides_now(&mut self) -> Option<Box<Sides>> {
         let refused = self.refused.take()?;
-        self.make_sides().map(Box::new).map_err(refused).ok()
+        let sides = host::check(self.model).and_then(|()| self.make_sides());
+        sides.map(Box::new).map_err(refused).ok()
     }
 
     /// Leaves the first instructions of each address space to the interpreter, whose decoded code all processes share at
