@@ -1,4 +1,5 @@
-//! Writes the tables of shapes that `src/interp/shape.rs` reads instructions by: what iced-x86 says of each encoding.
+//! Writes tables of what iced-x86 says: of each encoding, for `src/interp/shape.rs`, and of mnemonics, for
+//! `src/interp/sse/vex.rs`.
 //!
 //! iced-x86 makes its own tables when it first decodes, which takes longer than a small program runs. These are constants.
 
@@ -7,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs};
 
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, OpKind};
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 
 /// The opcode maps: of one byte, behind 0F, 0F 38 and 0F 3A, and the last three with VEX.
 const MAPS: [&[u8]; 7] = [&[], &[0x0f], &[0x0f, 0x38], &[0x0f, 0x3a], &[1], &[2], &[3]];
@@ -221,6 +222,24 @@ fn place_of(encoding: Encoding, layout: u8, n: u32) -> u8 {
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    fs::write(out.join("shapes.rs"), shapes()).expect("the directory is ours");
+    fs::write(out.join("mnemonics.rs"), mnemonics()).expect("the directory is ours");
+}
+
+/// By the number of each mnemonic the one of the same name without the V: of its own, if there is none.
+fn mnemonics() -> String {
+    let name = |mnemonic: Mnemonic| format!("{mnemonic:?}").to_lowercase();
+    let numbers: HashMap<String, usize> = Mnemonic::values().map(|one| (name(one), one as usize)).collect();
+    let without_v = |one: Mnemonic| {
+        let kin = name(one).strip_prefix('v').and_then(|rest| numbers.get(rest).copied());
+        kin.unwrap_or(one as usize)
+    };
+    let all: Vec<usize> = Mnemonic::values().map(without_v).collect();
+    format!("static WITHOUT_V: [u16; {}] = {all:?};\n", all.len())
+}
+
+fn shapes() -> String {
     let (mut layouts, mut first, mut keys) = (String::new(), Vec::new(), String::new());
     let (mut forms, mut numbers, mut count) = (String::new(), HashMap::new(), 0);
     for map in 0..MAPS.len() {
@@ -272,7 +291,7 @@ fn main() {
         writeln!(layouts, "    [{}],", all.join(", ")).expect("a string takes all");
     }
     first.push(count);
-    let text = format!(
+    format!(
         "static LAYOUTS: [[Layout; 256]; {maps}] = [\n{layouts}];\n\
          static FIRST: [u16; {opcodes}] = {first:?};\n\
          static KEYS: [(u16, u16); {count}] = [\n{keys}];\n\
@@ -280,7 +299,5 @@ fn main() {
         maps = MAPS.len(),
         opcodes = first.len(),
         number = numbers.len(),
-    );
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    fs::write(out.join("shapes.rs"), text).expect("the directory is ours");
+    )
 }

@@ -7,10 +7,7 @@
 //! The packed form of an instruction has its first source in `src` and its second in `aux`, which is `src` again if there
 //! is one source only.
 
-use core::cmp;
-use core::fmt::Write;
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicU16, Ordering};
 
 use iced_x86::{EncodingKind, Instruction, Mnemonic};
 
@@ -36,51 +33,16 @@ pub(super) fn is_vex(i: &Instruction) -> bool {
     i.code().encoding() == EncodingKind::VEX
 }
 
+// `WITHOUT_V`: of each mnemonic's number the one of its kin.
+include!(concat!(env!("OUT_DIR"), "/mnemonics.rs"));
+
 /// The mnemonic under which an operation is listed: `Paddb` for VPADDB too, whose name is that with a V in front.
 pub(super) fn mnemonic(i: &Instruction) -> Mnemonic {
-    /// The answers so far, by the question; 0 is none.
-    static KNOWN: [AtomicU16; 2048] = [const { AtomicU16::new(0) }; 2048];
     if !is_vex(i) {
         return i.mnemonic();
     }
-    let known = KNOWN.get(i.mnemonic() as usize);
-    match known.map(|known| Mnemonic::try_from(usize::from(known.load(Ordering::Relaxed)))) {
-        Some(Ok(mnemonic)) if mnemonic != Mnemonic::INVALID => mnemonic,
-        _ => {
-            let found = without_v(i.mnemonic());
-            if let Some(known) = known {
-                known.store(found as u16, Ordering::Relaxed);
-            }
-            found
-        }
-    }
-}
-
-/// `Paddb` for `Vpaddb`; a mnemonic that has no such kin is its own.
-fn without_v(v: Mnemonic) -> Mnemonic {
-    let mut name = String::with_capacity(32);
-    lower_case(&mut name, v);
-    let wanted = name.split_off(1);
-    // iced's mnemonics are in the order of their names, up to late ones that have nothing to do with VEX.
-    let (mut from, mut to) = (1, Mnemonic::Xtest as usize);
-    while from < to {
-        let middle = from.midpoint(to);
-        let Some(candidate) = Mnemonic::values().nth(middle) else { break };
-        lower_case(&mut name, candidate);
-        match name.cmp(&wanted) {
-            cmp::Ordering::Less => from = middle + 1,
-            cmp::Ordering::Equal => return candidate,
-            cmp::Ordering::Greater => to = middle,
-        }
-    }
-    v
-}
-
-fn lower_case(name: &mut String, mnemonic: Mnemonic) {
-    name.clear();
-    // Writing to a string doesn't fail.
-    let _ = write!(name, "{mnemonic:?}");
-    name.make_ascii_lowercase();
+    let kin = WITHOUT_V.get(i.mnemonic() as usize).and_then(|kin| Mnemonic::try_from(usize::from(*kin)).ok());
+    kin.unwrap_or(i.mnemonic())
 }
 
 /// Reads a register; of 128-bit operands, the high half is not looked at.
@@ -361,7 +323,7 @@ mod tests {
         for v in Mnemonic::values().filter(|m| format!("{m:?}").starts_with('V')) {
             let rest = &names[v as usize][1..];
             let kin = Mnemonic::values().find(|m| names[*m as usize] == rest);
-            assert_eq!(without_v(v), kin.unwrap_or(v));
+            assert_eq!(WITHOUT_V[v as usize], kin.unwrap_or(v) as u16);
         }
     }
 }
