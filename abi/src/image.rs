@@ -5,13 +5,17 @@
 //! has C functions, a stub ends in a hypercall with a number, which is an index into
 //! [`KernelImage::hypercalls`].
 
+use crate::names::Names;
+
 /// The assembled kernel: what to load, what its addresses are called, what its hypercalls mean.
 #[derive(Debug)]
 pub struct KernelImage {
     /// What is loaded, each page-aligned.
     pub segments: &'static [Segment],
-    /// The symbols, sorted by address.
-    pub symbols: &'static [Symbol],
+    /// Where the symbols are, sorted by address; [`KernelImage::symbols`] gives them.
+    pub places: &'static [Place],
+    /// Their names.
+    pub names: Names,
     /// What each hypercall number asks for.
     pub hypercalls: &'static [Hypercall],
 }
@@ -31,6 +35,17 @@ pub struct Segment {
     pub writable: bool,
     /// Does it hold instructions?
     pub executable: bool,
+}
+
+/// A symbol without its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its address.
+    pub addr: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// As nm and /proc/kallsyms print it: `T` text, `R` read-only, `D` data.
+    pub kind: char,
 }
 
 /// A named address of the image.
@@ -60,18 +75,25 @@ pub enum Hypercall {
 }
 
 impl KernelImage {
+    /// The symbols, sorted by address.
+    pub fn symbols(&self) -> impl Iterator<Item = Symbol> {
+        let name = |(&Place { addr, size, kind }, name)| Symbol { addr, size, kind, name };
+        self.places.iter().zip(self.names.iter()).map(name)
+    }
+
     /// The symbol of this name.
-    pub fn symbol(&self, name: &str) -> Option<&'static Symbol> {
-        self.symbols.iter().find(|symbol| symbol.name == name)
+    pub fn symbol(&self, name: &str) -> Option<Symbol> {
+        self.symbols().find(|symbol| symbol.name == name)
     }
 
     /// The symbol that `addr` lies in, and how far in.
-    pub fn resolve(&self, addr: u64) -> Option<(&'static Symbol, u64)> {
-        let after = self.symbols.partition_point(|symbol| symbol.addr <= addr);
+    pub fn resolve(&self, addr: u64) -> Option<(Symbol, u64)> {
+        let after = self.places.partition_point(|place| place.addr <= addr);
         // Symbols can nest (a label inside of a function): the nearest one that reaches is it.
-        self.symbols[..after].iter().rev().find_map(|symbol| {
-            let offset = addr - symbol.addr;
-            (offset < symbol.size.max(1)).then_some((symbol, offset))
+        self.places[..after].iter().enumerate().rev().find_map(|(number, &Place { addr: start, size, kind })| {
+            let offset = addr - start;
+            let name = self.names.get(number).filter(|_| offset < size.max(1))?;
+            Some((Symbol { addr: start, size, kind, name }, offset))
         })
     }
 }
@@ -82,11 +104,12 @@ mod tests {
 
     static IMAGE: KernelImage = KernelImage {
         segments: &[],
-        symbols: &[
-            Symbol { addr: 0x1000, size: 0x20, kind: 'T', name: "outer" },
-            Symbol { addr: 0x1008, size: 4, kind: 't', name: "inner" },
-            Symbol { addr: 0x1040, size: 0, kind: 'T', name: "label" },
+        places: &[
+            Place { addr: 0x1000, size: 0x20, kind: 'T' },
+            Place { addr: 0x1008, size: 4, kind: 't' },
+            Place { addr: 0x1040, size: 0, kind: 'T' },
         ],
+        names: Names::new("outerinnerlabel", &[5, 10, 15]),
         hypercalls: &[],
     };
 

@@ -91,6 +91,7 @@ mod arg;
 mod errno;
 mod flags;
 mod metadata;
+mod names;
 mod prototype;
 mod regs;
 mod ret;
@@ -105,6 +106,7 @@ pub use callgate_macros::{
 pub use errno::Errno;
 pub use flags::fmt_flags;
 pub use metadata::{Answer, ArgMetadata, FmtArg, FmtCType, FmtReturn, Handler, HandlerContext, Metadata, RetMetadata};
+pub use names::Names;
 pub use prototype::{Declared, Pointee};
 pub use regs::PtRegs;
 pub use ret::{Exited, NoReturn, NotImplemented, SyscallReturn};

@@ -31,8 +31,8 @@ impl CallSet {
 
 /// All names in the tables.
 fn known() -> impl Iterator<Item = &'static str> {
-    let tables = [&syscalls::sys_call_table_names[..], &syscalls::ia32_sys_call_table_names[..]];
-    tables.into_iter().flatten().copied().filter(|name| !name.is_empty())
+    let tables = [syscalls::sys_call_table_names, syscalls::ia32_sys_call_table_names];
+    tables.into_iter().flat_map(|names| names.iter()).filter(|name| !name.is_empty())
 }
 
 impl FromStr for CallSet {

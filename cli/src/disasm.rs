@@ -69,10 +69,10 @@ fn words<'a>(image: &'a Image, symbol: &Symbol) -> impl Iterator<Item = (usize, 
     words.iter().map(|word| u64::from_le_bytes(*word)).enumerate()
 }
 
-fn addresses(out: &mut Output, image: &Image, symbol: &Symbol, names: &[&str]) {
+fn addresses(out: &mut Output, image: &Image, symbol: &Symbol, names: &callgate_abi::Names) {
     let symbols = Names::default();
     for (nr, address) in words(image, symbol) {
-        let name = names.get(nr).copied().unwrap_or_default();
+        let name = names.get(nr).unwrap_or_default();
         let target = symbols.angled(address);
         out.line(format_args!("{:16x}:  [{nr:>3}] {name:<24} {address:016x} {target}", symbol.addr + nr as u64 * 8));
     }

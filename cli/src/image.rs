@@ -20,7 +20,7 @@ pub(crate) fn built_in() -> Image {
         writable: segment.writable,
         executable: segment.executable,
     });
-    let symbols = KERNEL_IMAGE.symbols.iter().map(|symbol| Symbol {
+    let symbols = KERNEL_IMAGE.symbols().map(|symbol| Symbol {
         addr: symbol.addr,
         size: symbol.size,
         kind: symbol.kind,

@@ -4,7 +4,7 @@
 //!
 //! The module is included as `crate::syscalls`. It needs `callgate_abi` and nothing else: no std, no alloc.
 
-use super::ident;
+use super::{ident, names_to_rust};
 use crate::dispatch::{Dispatch, EntryPoint, Numbers, SYS_NI_SYSCALL};
 
 /// The text of `syscalls.rs`, for handlers whose first parameter is a `&mut` to the type named by `context`.
@@ -95,7 +95,7 @@ fn numbers(numbers: &Numbers, table: &str, lookup: &str, module: &str) -> String
         None => "    &SYS_NI_SYSCALL,\n".to_owned(),
     };
     let handlers: String = slots.iter().map(handler).collect();
-    let names: String = slots.iter().map(|slot| format!("    {:?},\n", slot.map_or("", |call| &call.name))).collect();
+    let names = names_to_rust(slots.iter().map(|slot| slot.map_or("", |call| &call.name)));
     let constant = |call: &crate::dispatch::Call| {
         let (name, number) = (&call.name, call.number);
         format!("    /// `{name}`.\n    pub const __NR_{name}: u32 = {number};\n")
@@ -110,8 +110,7 @@ pub static {table}: [&::callgate_abi::Handler<Context>; {count}] = [
 
 /// The calls' names by number; empty where there is no row.
 #[allow(dead_code, non_upper_case_globals, unreachable_pub)]
-pub static {table}_names: [&str; {count}] = [
-{names}];
+pub static {table}_names: ::callgate_abi::Names = {names};
 
 /// The handler for the number in a register, of which only the low 32 bits count.
 #[inline]

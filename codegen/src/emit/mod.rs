@@ -25,6 +25,17 @@ pub use syscalls::syscalls;
 pub use unistd::{Unistd, unistd};
 pub use wrappers::{wrappers_c, wrappers_rust};
 
+/// Names by number, as `callgate_abi::Names`.
+pub(crate) fn names_to_rust<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let (mut text, mut ends, mut end) = (String::new(), Vec::new(), 0);
+    for name in names {
+        text += &format!("        {name:?},\n");
+        end += name.len();
+        ends.push(end);
+    }
+    format!("::callgate_abi::Names::new(\n    concat!(\n{text}    ),\n    &{ends:?},\n)")
+}
+
 /// Appends a number in decimal. Headers are mostly numbers, and this takes a third of the time of formatting one.
 fn push_decimal(out: &mut String, number: u32) {
     if number >= 10 {

@@ -102,7 +102,7 @@ fn filesystems(kernel: &Kernel) -> String {
 
 fn kallsyms(_: &Kernel) -> String {
     let mut text = String::new();
-    for symbol in crate::syscalls::KERNEL_IMAGE.symbols {
+    for symbol in crate::syscalls::KERNEL_IMAGE.symbols() {
         let _ = writeln!(text, "{:016x} {} {}", symbol.addr, symbol.kind, symbol.name);
     }
     text
