@@ -66,7 +66,7 @@
 //!     assert_eq!(&task.memory[16..22], b"hello\n");
 //!     // A bad address is a matter of the handler, when it touches it:
 //!     assert_eq!((handler.call)(&mut task, &[1 << 40, 100, 0, 0, 0, 0]), -14); // -EFAULT
-//!     assert_eq!(handler.metadata.doc, "greet(2): writes a greeting of at most `len` bytes \
+//!     assert_eq!(handler.metadata().doc, "greet(2): writes a greeting of at most `len` bytes \
 //!         to `buf` and returns how many it wrote.");
 //! }
 //! ```
@@ -105,7 +105,9 @@ pub use callgate_macros::{
 };
 pub use errno::Errno;
 pub use flags::fmt_flags;
-pub use metadata::{Answer, ArgMetadata, FmtArg, FmtCType, FmtReturn, Handler, HandlerContext, Metadata, RetMetadata};
+pub use metadata::{
+    About, Answer, ArgList, ArgMetadata, FmtArg, FmtCType, FmtReturn, Handler, HandlerContext, Metadata, RetMetadata,
+};
 pub use names::Names;
 pub use prototype::{Declared, Pointee};
 pub use regs::PtRegs;

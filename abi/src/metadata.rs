@@ -2,7 +2,9 @@
 //!
 //! Linux's `sys_call_table` is an array of addresses; what ftrace and perf know of a call comes from
 //! a second structure, `syscall_metadata`, that the same macro emits into another section.
-//! Here [`Handler`] holds both, because the macro emits one constant and codegen's table names it.
+//! Here [`Handler`] leads to both, because the macro emits one constant and codegen's table names it. What is known of a
+//! call is a function's answer: as data it would be addresses by the thousand, which a program that can be loaded anywhere
+//! works out at each start, and hardly ever reads.
 
 use crate::arg::{ArgClass, PeekMemory, Register, SyscallArg, TracedArg};
 use crate::errno::Errno;
@@ -21,8 +23,12 @@ pub type FmtCType = fn(&mut dyn fmt::Write) -> fmt::Result;
 pub struct Handler<C: ?Sized + 'static> {
     /// Decodes the six registers, runs the handler and returns what rax gets.
     pub call: fn(&mut C, &[u64; 6]) -> i64,
-    /// Its names, types and place.
-    pub metadata: Metadata,
+    /// What people call it: `write`.
+    pub name: &'static str,
+    /// Its entry point: `sys_write`.
+    pub entry: &'static str,
+    /// Its types and place.
+    pub about: fn() -> About,
     /// Is there a handler, or only a place in the list of what is not implemented?
     pub implemented: bool,
 }
@@ -35,23 +41,53 @@ impl<C: ?Sized + 'static> Handler<C> {
         fn sys_ni_syscall<C: ?Sized>(_context: &mut C, _args: &[u64; 6]) -> i64 {
             -(Errno::ENOSYS.code() as i64)
         }
-        Self { call: sys_ni_syscall::<C>, metadata: Metadata::ni(entry), implemented: false }
+        let name = match entry.as_bytes() {
+            [b's', b'y', b's', b'_', ..] => entry.split_at(4).1,
+            _ => entry,
+        };
+        Self { call: sys_ni_syscall::<C>, name, entry, about: About::ni, implemented: false }
     }
 
     /// The same, for a row whose name is not its entry point's: `stat` of `sys_newstat`.
     #[must_use]
     pub const fn with_name(mut self, name: &'static str) -> Self {
-        self.metadata.name = name;
+        self.name = name;
         self
+    }
+
+    /// What its declaration says.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        let About { args, ret, file, line, doc } = (self.about)();
+        Metadata { name: self.name, entry: self.entry, args, ret, file, line, doc }
     }
 }
 
 impl<C: ?Sized + 'static> fmt::Debug for Handler<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handler")
-            .field("entry", &self.metadata.entry)
+            .field("entry", &self.entry)
             .field("implemented", &self.implemented)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a handler's declaration says, besides its names. See [`Metadata`].
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct About {
+    pub args: ArgList,
+    pub ret: RetMetadata,
+    pub file: &'static str,
+    pub line: u32,
+    pub doc: &'static str,
+}
+
+impl About {
+    /// What there is to say of an entry point without a handler: its arguments are the six registers.
+    fn ni() -> Self {
+        let args = ArgList::new(["arg1", "arg2", "arg3", "arg4", "arg5", "arg6"].map(ArgMetadata::of::<Register>));
+        Self { args, ret: RetMetadata::of::<NotImplemented>(), file: "", line: 0, doc: "" }
     }
 }
 
@@ -63,7 +99,7 @@ pub struct Metadata {
     /// Its entry point: `sys_write`.
     pub entry: &'static str,
     /// Its arguments, without the context.
-    pub args: &'static [ArgMetadata],
+    pub args: ArgList,
     /// Its answer.
     pub ret: RetMetadata,
     /// The source file of the handler.
@@ -75,24 +111,6 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// The metadata of an entry point without a handler: its arguments are the six registers.
-    const fn ni(entry: &'static str) -> Self {
-        const REGISTERS: &[ArgMetadata] = &[
-            ArgMetadata::of::<Register>("arg1"),
-            ArgMetadata::of::<Register>("arg2"),
-            ArgMetadata::of::<Register>("arg3"),
-            ArgMetadata::of::<Register>("arg4"),
-            ArgMetadata::of::<Register>("arg5"),
-            ArgMetadata::of::<Register>("arg6"),
-        ];
-        let name = match entry.as_bytes() {
-            [b's', b'y', b's', b'_', ..] => entry.split_at(4).1,
-            _ => entry,
-        };
-        let ret = RetMetadata::of::<NotImplemented>();
-        Self { name, entry, args: REGISTERS, ret, file: "", line: 0, doc: "" }
-    }
-
     /// Prints the call as strace does: `write(1, "Hi\n", 3)`. What the call writes to memory is
     /// printed if there is a result, and its address otherwise.
     ///
@@ -129,6 +147,34 @@ impl Metadata {
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}:{})", self.entry, self.file, self.line)
+    }
+}
+
+/// The arguments of a system call, of which there are six at most.
+#[derive(Clone, Copy)]
+pub struct ArgList([Option<ArgMetadata>; 6]);
+
+impl ArgList {
+    /// Of these.
+    #[must_use]
+    pub fn new<const N: usize>(args: [ArgMetadata; N]) -> Self {
+        args.into_iter().collect()
+    }
+
+    /// All, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &ArgMetadata> + Clone {
+        self.0.iter().flatten()
+    }
+}
+
+impl FromIterator<ArgMetadata> for ArgList {
+    /// The first six; the macro refuses more.
+    fn from_iter<I: IntoIterator<Item = ArgMetadata>>(args: I) -> Self {
+        let mut list = [None; 6];
+        for (slot, arg) in list.iter_mut().zip(args) {
+            *slot = Some(arg);
+        }
+        Self(list)
     }
 }
 

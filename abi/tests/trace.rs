@@ -20,6 +20,7 @@ impl PeekMemory for Memory {
 }
 
 fn metadata(args: &'static [ArgMetadata], ret: RetMetadata) -> Metadata {
+    let args = args.iter().copied().collect();
     Metadata { name: "call", entry: "sys_call", args, ret, file: file!(), line: line!(), doc: "" }
 }
 
@@ -124,7 +125,7 @@ fn types_have_their_names_in_c() {
 
 #[test]
 fn a_number_without_handler_prints_the_registers() {
-    let metadata = callgate_abi::Handler::<()>::ni("sys_uselib").metadata;
+    let metadata = callgate_abi::Handler::<()>::ni("sys_uselib").metadata();
     let mut text = String::new();
     metadata.fmt_call(&[1, 0, 0x20, 3, 4, 5], None, &(), &mut text).unwrap();
     text.write_str(" = ").unwrap();

@@ -191,7 +191,7 @@ pub(crate) fn space_of(task: &Task) -> *const () {
 
 /// A call's name; a number without one is named by itself.
 pub(crate) fn call_name(nr: u64, handler: &Handler<Task>) -> String {
-    if handler.metadata.name == "ni_syscall" { format!("syscall_{nr:#x}") } else { handler.metadata.name.to_owned() }
+    if handler.name == "ni_syscall" { format!("syscall_{nr:#x}") } else { handler.name.to_owned() }
 }
 
 /// A call's arguments, each as strace prints it.
@@ -214,18 +214,18 @@ pub(crate) fn arguments(
 
 impl Observer for Tracer {
     fn syscall_enter(&mut self, task: &Task, nr: u64, handler: &'static Handler<Task>, args: &[u64; 6]) {
-        if !self.calls.contains(handler.metadata.name) {
+        if !self.calls.contains(handler.name) {
             return;
         }
         let name = call_name(nr, handler);
-        let args = arguments(&handler.metadata, args, None, task);
+        let args = arguments(&handler.metadata(), args, None, task);
         let call = OpenCall { name, args, nr, mm: space_of(task), parked: false, unfinished: false };
         self.open.insert(task.pid(), call);
     }
 
     fn syscall_exit(&mut self, task: &Task, _: u64, handler: &'static Handler<Task>, args: &[u64; 6], result: i64) {
         if let Some(call) = self.open.remove(&task.pid()) {
-            self.close(task, call, &handler.metadata, args, Some(result));
+            self.close(task, call, &handler.metadata(), args, Some(result));
         }
     }
 
@@ -247,7 +247,7 @@ impl Observer for Tracer {
     fn exit(&mut self, task: &Task, status: i32) {
         if let Some(call) = self.open.remove(&task.pid()) {
             // The call that ends its task has no answer, nor has one that a signal has cut off.
-            let metadata = Handler::<Task>::ni("").metadata;
+            let metadata = Handler::<Task>::ni("").metadata();
             let args = call.args.clone();
             self.close_with(task, &call, args, &metadata, None);
         }
@@ -290,7 +290,7 @@ mod tests {
     fn arguments_are_those_of_the_declaration() {
         let write = syscalls::lookup(1);
         assert_eq!(call_name(1, write), "write");
-        assert_eq!(arguments(&write.metadata, &[1, 0, 3, 0, 0, 0], None, &()), ["1", "NULL", "3"]);
+        assert_eq!(arguments(&write.metadata(), &[1, 0, 3, 0, 0, 0], None, &()), ["1", "NULL", "3"]);
         assert_eq!(call_name(5000, syscalls::lookup(5000)), "syscall_0x1388");
     }
 

@@ -88,7 +88,7 @@ impl Stats {
         if let Ok(mut map) = self.per_call.try_borrow_mut()
             && let Some(map) = map.as_mut()
         {
-            *map.entry(handler.metadata.name).or_default() += 1;
+            *map.entry(handler.name).or_default() += 1;
         }
     }
 

@@ -80,10 +80,10 @@ fn value(handler: &Handler<'_>) -> TokenStream {
         }
         ::callgate_abi::Handler {
             call: |#context, #args| #call,
-            metadata: ::callgate_abi::Metadata {
-                name: #name,
-                entry: #entry,
-                args: &[#(#arg_metadata),*],
+            name: #name,
+            entry: #entry,
+            about: || ::callgate_abi::About {
+                args: ::callgate_abi::ArgList::new([#(#arg_metadata),*]),
                 ret: #answer.metadata,
                 file: ::core::file!(),
                 line: #line,

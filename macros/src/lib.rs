@@ -102,14 +102,14 @@
 //!                         <usize as ::callgate_abi::SyscallArg>::from_reg(args[2usize]),
 //!                     ))
 //!                 },
-//!                 metadata: ::callgate_abi::Metadata {
-//!                     name: "write",
-//!                     entry: "sys_write",
-//!                     args: &[
+//!                 name: "write",
+//!                 entry: "sys_write",
+//!                 about: || ::callgate_abi::About {
+//!                     args: ::callgate_abi::ArgList::new([
 //!                         ::callgate_abi::ArgMetadata::of::<Fd>("fd"),
 //!                         ::callgate_abi::ArgMetadata::of::<UserPtr<u8>>("buf"),
 //!                         ::callgate_abi::ArgMetadata::of::<usize>("count"),
-//!                     ],
+//!                     ]),
 //!                     ret: sys_answer::<crate::syscalls::SysCallTable>().metadata,
 //!                     file: ::core::file!(),
 //!                     line: ::core::line!(),

@@ -82,7 +82,7 @@ fn every_handler_has_a_prototype() {
     let mut declared: Vec<_> = prototypes.list().iter().map(|one| one.entry.as_str()).collect();
     declared.sort_unstable();
     let handlers = callgate_kernel::syscalls::ENTRY_POINTS.iter().filter(|handler| handler.implemented);
-    let mut handled: Vec<_> = handlers.map(|handler| handler.metadata.entry).collect();
+    let mut handled: Vec<_> = handlers.map(|handler| handler.entry).collect();
     handled.sort_unstable();
     assert_eq!(handled, declared);
 }

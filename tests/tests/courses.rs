@@ -36,7 +36,7 @@ impl Observer for Recorder {
         let cpu = &task.cpu;
         let vectors = hash(&(cpu.xmm, cpu.ymm_high, cpu.mxcsr));
         let bases = (task.user_fs_base(), task.user_gs_base());
-        let entry = handler.metadata.entry;
+        let entry = handler.entry;
         // Processors differ in the flags that the manuals leave undefined, and so do the engines.
         let known = |flags: u64| flags & !rflags::STATUS;
         let regs = PtRegs { flags: known(task.regs.flags), r11: known(task.regs.r11), ..task.regs };

@@ -90,7 +90,7 @@ impl Walk {
 
     /// The call's name.
     pub(super) fn name(&self) -> &str {
-        self.handler.metadata.name
+        self.handler.name
     }
 
     /// Shows steps 1 to 3: up to the instruction that has just been executed.
@@ -103,7 +103,7 @@ impl Walk {
         recent: &VecDeque<(u64, [u64; 16])>,
         ordinal: u64,
     ) {
-        let metadata = &self.handler.metadata;
+        let metadata = &self.handler.metadata();
         let memory = Memory(step.space);
         let texts = arguments(metadata, &self.args, None, &memory);
         screen.title(&format!("{ordinal}  {}({})", self.name, texts.join(", ")));
@@ -262,7 +262,7 @@ impl Walk {
 
     /// Shows which handler the hypercall has led to.
     pub(super) fn handler(&self, screen: &mut Screen, task: &Task, handler: &'static Handler<Task>, args: &[u64; 6]) {
-        let metadata = &handler.metadata;
+        let metadata = &handler.metadata();
         let text = format!("{}({})", call_name(self.nr, handler), arguments(metadata, args, None, task).join(", "));
         let palette = screen.palette();
         let place = match metadata.line {
@@ -291,7 +291,7 @@ impl Walk {
     ) {
         screen.live = false;
         self.answered = true;
-        let metadata = &handler.metadata;
+        let metadata = &handler.metadata();
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = metadata.fmt_result(result, &mut text);
@@ -362,7 +362,7 @@ fn hypercall(cpu: &Cpu) -> String {
     let number = cpu.gpr[reg::RAX] as u32;
     match KERNEL_IMAGE.hypercalls.get(number as usize) {
         Some(Hypercall::Syscall(index) | Hypercall::Ia32Syscall(index)) => {
-            let entry = ENTRY_POINTS.get(*index).map_or("?", |handler| handler.metadata.entry);
+            let entry = ENTRY_POINTS.get(*index).map_or("?", |handler| handler.entry);
             format!("hypercall {number}: {entry}, handled in Rust")
         }
         Some(call) => format!("hypercall {number}: {call:?}, handled in Rust"),

@@ -32,10 +32,10 @@ pub(super) fn programs(table: &Table) -> Result<Option<Programs>, TableError> {
 
 /// The chosen rows of a table of this kernel, and their handlers.
 pub(super) fn reference(table: &Table, abis: &AbiFilter, programs: Programs) -> Reference {
-    let handlers: HashMap<&str, &Metadata> = ENTRY_POINTS
+    let handlers: HashMap<&str, Metadata> = ENTRY_POINTS
         .iter()
         .filter(|handler| handler.implemented)
-        .map(|handler| (handler.metadata.entry, &handler.metadata))
+        .map(|handler| (handler.entry, handler.metadata()))
         .collect();
     let call = |row: &Row| {
         let native = row.entry_point();
