@@ -47,6 +47,10 @@ use exit::{Failure, Result};
 static HEAP: Heap = Heap;
 
 fn main() -> ExitCode {
+    // Before anything is allocated, if a program is to be run.
+    if std::env::args_os().nth(1).is_some_and(|command| command == "run") {
+        engine::provide_heap();
+    }
     report_panics();
     // A panic is a bug of ours, whatever the guest has done: it gets our exit code.
     let ended = std::panic::catch_unwind(|| match Cli::try_parse() {

@@ -7,7 +7,7 @@ use callgate_kernel::fs::tty::Console;
 use callgate_kernel::{Config, EntryRoute, Machine, Outcome};
 
 use crate::args::{CpuChoice, EntryChoice, GuestArgs, RunArgs};
-use crate::engine::{self, Plan};
+use crate::engine::Plan;
 use crate::exit::{Failure, Result, code_of};
 use crate::output::Output;
 use crate::program::Program;
@@ -15,7 +15,6 @@ use crate::trace::Tracer;
 
 /// Runs a program.
 pub(crate) fn run(args: &RunArgs) -> Result {
-    engine::provide_heap();
     let program = Program::find(name(&args.guest)?)?;
     let mut run = Run::new(&args.guest, args.entry.into(), Console::Host)?;
     if let Some(calls) = &args.trace_calls {
