@@ -53,7 +53,8 @@ fn main() -> ExitCode {
     }
     report_panics();
     // A panic is a bug of ours, whatever the guest has done: it gets our exit code.
-    let ended = std::panic::catch_unwind(|| match Cli::try_parse() {
+    let parse = || Cli::without_options(std::env::args_os()).map_or_else(Cli::try_parse, Ok);
+    let ended = std::panic::catch_unwind(|| match parse() {
         Ok(cli) => command(cli),
         Err(error) => usage(&error),
     });
