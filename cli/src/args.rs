@@ -30,7 +30,7 @@ impl Cli {
     pub(crate) fn without_options(mut words: impl Iterator<Item = OsString>) -> Option<Cli> {
         words.nth(1).filter(|command| command == "run")?;
         let command: Vec<OsString> = words.collect();
-        let is_plain = command.first().is_some_and(|program| !program.as_encoded_bytes().starts_with(b"-"));
+        command.first().filter(|program| !program.as_encoded_bytes().starts_with(b"-"))?;
         let guest = GuestArgs {
             env: Vec::new(),
             cwd: "/".into(),
@@ -44,7 +44,7 @@ impl Cli {
             command,
         };
         let run = RunArgs { entry: EntryChoice::Direct, trace_calls: None, guest };
-        is_plain.then(|| Cli { command: Some(Command::Run(Deferred(run))) })
+        Some(Cli { command: Some(Command::Run(Deferred(run))) })
     }
 }
 

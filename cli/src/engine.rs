@@ -139,7 +139,7 @@ mod native {
         counts: bool,
         refused: impl FnOnce(io::Error) + 'static,
     ) -> io::Result<Box<dyn Engine>> {
-        let mut engine = Native::when_warm(&kernel.memory, kernel.cpu, setup(counts), refused)?;
+        let mut engine = Native::when_warm(&kernel.memory, kernel.cpu, setup(counts), refused);
         engine.warm_up(WARM_UP);
         Ok(Box::new(engine))
     }

@@ -123,32 +123,27 @@ impl Native {
     /// If the host lacks something, with what.
     pub fn new(memory: &Memory, model: CpuModel, setup: Setup) -> io::Result<Self> {
         host::check(model)?;
-        let mut engine = Self::without_sides(memory, model, setup)?;
+        let mut engine = Self::without_sides(memory, model, setup);
         engine.sides = Some(Box::new(engine.make_sides()?));
         Ok(engine)
     }
 
-    /// The same, but what only translated code needs is made when the first space is [warm](Self::warm_up): most programs
-    /// end before. If the host then lacks something, `refused` is told what, and the interpreter goes on.
-    ///
-    /// # Errors
-    /// If the host lacks something, as far as that is found out now.
+    /// The same, but what only translated code needs is asked for and made when the first space is [warm](Self::warm_up):
+    /// most programs end before. If the host then lacks something, `refused` is told what, and the interpreter goes on.
     pub fn when_warm(
         memory: &Memory,
         model: CpuModel,
         setup: Setup,
         refused: impl FnOnce(io::Error) + 'static,
-    ) -> io::Result<Self> {
-        let engine = Self::without_sides(memory, model, setup)?;
-        Ok(Self { refused: Some(Box::new(refused)), ..engine })
+    ) -> Self {
+        Self { refused: Some(Box::new(refused)), ..Self::without_sides(memory, model, setup) }
     }
 
-    fn without_sides(memory: &Memory, model: CpuModel, setup: Setup) -> io::Result<Self> {
-        signal::install()?;
+    fn without_sides(memory: &Memory, model: CpuModel, setup: Setup) -> Self {
         let tick = if setup.counts { None } else { Tick::new().ok() };
         let mut interp = Interp::with_model(memory, model);
         interp.start_quickly(QUICK);
-        Ok(Self {
+        Self {
             interp,
             memory: memory.clone(),
             model,
@@ -168,10 +163,11 @@ impl Native {
             interpreted: 0,
             exits: [0; REASONS.len()],
             unit: Box::default(),
-        })
+        }
     }
 
     fn make_sides(&self) -> io::Result<Sides> {
+        signal::install()?;
         self.memory.expect_sharing()?;
         Sides::new(self.model, self.setup)
     }
