@@ -127,7 +127,8 @@ mod native {
     }
 
     pub(super) fn place_handlers() -> io::Result<()> {
-        callgate_native::use_alternate_stack(&callgate_kernel::HOST_SIGNALS)
+        callgate_native::use_alternate_stack(&callgate_kernel::HOST_SIGNALS)?;
+        callgate_native::use_alternate_stack(&[signal_hook::consts::SIGPIPE])
     }
 
     pub(super) fn engine(kernel: &Kernel, counts: bool) -> io::Result<Box<dyn Engine>> {

@@ -1,12 +1,14 @@
 //! callgate: run Linux programs on a generated kernel, and see every system call.
 //!
 //! One file a command: [`run`], [`trace`], [`explain`], [`generate`], [`tbl`], [`disasm`], and
-//! [`demo`] where there is none. What they share: [`args`] (the command line), [`program`] (the
-//! program to run and the machine for it), [`exit`] (exit codes), [`asm`] (instructions as text).
+//! [`demo`] where there is none. What they share: [`entry`] (where the process begins), [`args`] (the
+//! command line), [`program`] (the program to run and the machine for it), [`exit`] (exit codes),
+//! [`asm`] (instructions as text).
 //!
 //! Whatever callgate itself has to say goes to standard error, one line a fact, with `callgate: `
 //! before it.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+#![cfg_attr(all(target_os = "linux", target_env = "gnu", not(test)), no_main)]
 
 /// Writes a line to the standard error output. If nobody reads that, the line is lost and nothing else.
 macro_rules! say {
@@ -24,6 +26,7 @@ mod deferred;
 mod demo;
 mod disasm;
 mod engine;
+mod entry;
 mod exit;
 mod explain;
 mod generate;
@@ -35,8 +38,6 @@ mod run;
 mod tbl;
 mod trace;
 
-use std::process::ExitCode;
-
 use clap::Parser;
 
 use args::{Cli, Command};
@@ -46,12 +47,19 @@ use exit::{Failure, Result};
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-fn main() -> ExitCode {
+#[cfg(not(all(target_os = "linux", target_env = "gnu", not(test))))]
+fn main() {
+    std::process::exit(start().into())
+}
+
+/// Does what the command line says, and gives the exit code.
+fn start() -> u8 {
     // Before anything is allocated, if a program is to be run.
     if std::env::args_os().nth(1).is_some_and(|command| command == "run") {
         engine::provide_heap();
     }
     report_panics();
+    entry::prepare();
     // A panic is a bug of ours, whatever the guest has done: it gets our exit code.
     let parse = || Cli::without_options(std::env::args_os()).map_or_else(Cli::try_parse, Ok);
     let ended = std::panic::catch_unwind(|| match parse() {
@@ -59,12 +67,12 @@ fn main() -> ExitCode {
         Err(error) => usage(&error),
     });
     match ended {
-        Ok(Ok(code)) => code.into(),
+        Ok(Ok(code)) => code,
         Ok(Err(failure)) => {
             say!("callgate: {failure}");
-            failure.code.into()
+            failure.code
         }
-        Err(_) => Failure::own("").code.into(),
+        Err(_) => Failure::own("").code,
     }
 }
 

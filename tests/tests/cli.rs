@@ -419,3 +419,30 @@ fn the_host_is_out_of_sight() {
         assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""), "{}: {outcome:?}", path.display());
     }
 }
+
+/// Exit code, output and complaints of what a shell makes of a line, in which `$1` and so on are these words.
+fn shell(line: &str, words: &[OsString]) -> (Option<i32>, String, String) {
+    let mut command = Command::new("sh");
+    let output = command.arg("-c").arg(line).arg("sh").args(words).output().expect("a shell");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn what_is_closed_is_null_to_the_guest() {
+    let run = |line, program: PathBuf, args: &[&str]| {
+        let words = [callgate::binary().into(), "run".into(), program.into()];
+        shell(line, &words.into_iter().chain(args.iter().map(OsString::from)).collect::<Vec<_>>())
+    };
+    let nothing = (Some(0), String::new(), String::new());
+    // Neither the program's file nor the guest's memory takes the place.
+    let cat = compile(Compiler::Gcc, "cat", Compiler::Gcc.default_flags());
+    assert_eq!(run("exec \"$@\" <&-", cat, &["/dev/stdin"]), nothing);
+    assert_eq!(run("exec \"$@\" <&- >&-", article(), &[]), nothing);
+}
+
+#[test]
+fn nobody_has_to_read_a_listing_to_its_end() {
+    let (_, out, err) = shell("\"$1\" gen kallsyms | head -n 1", &[callgate::binary().into()]);
+    assert_eq!((out.lines().count(), err.as_str()), (1, ""));
+}
