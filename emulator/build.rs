@@ -239,6 +239,7 @@ fn mnemonics() -> String {
     format!("static WITHOUT_V: [u16; {}] = {all:?};\n", all.len())
 }
 
+/// The layouts of all opcodes, and for each opcode its encodings' keys, sorted, and forms: what is the same stands there once.
 fn shapes() -> String {
     let (mut layouts, mut first, mut keys) = (String::new(), Vec::new(), String::new());
     let (mut forms, mut numbers, mut count) = (String::new(), HashMap::new(), 0);

@@ -79,7 +79,7 @@
 //! - [`Errno`]: Linux's error numbers, their names and texts.
 //! - [`Declared`]: what a C prototype says of a parameter, and which types can stand for it.
 //! - [`PtRegs`]: the registers of an interrupted program, in Linux's order.
-//! - [`Handler`], [`Metadata`]: what the table holds.
+//! - [`Handler`]: what the table holds; [`Metadata`]: what is known of a call; [`Names`]: by number.
 //! - [`mod@image`]: the kernel image that `callgate-codegen` assembles.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -509,7 +509,7 @@ impl Shapes {
 
 #[cfg(test)]
 mod tests {
-    use iced_x86::{Decoder, DecoderOptions};
+    use iced_x86::Decoder;
 
     use super::super::decode::decode;
     use super::super::units::Units;

@@ -39,7 +39,7 @@ fn a_call_is_traced_by_its_types() {
     machine.memory[16..19].copy_from_slice(b"Hi\n");
     let mut text = String::new();
     let trace = |number, registers: &[u64; 6], text: &mut String| {
-        syscalls::lookup(number).metadata.fmt_call(registers, None, &machine, text)
+        syscalls::lookup(number).metadata().fmt_call(registers, None, &machine, text)
     };
     trace(0, &[16, 3, 0, 0, 0, 0], &mut text).expect("strings take everything");
     trace(1, &[2, 1, 0, 0, 0, 0], &mut text).expect("strings take everything");
