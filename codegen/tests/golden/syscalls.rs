@@ -131,18 +131,21 @@ pub static sys_call_table: [&::callgate_abi::Handler<Context>; 10] = [
 
 /// The calls' names by number; empty where there is no row.
 #[allow(dead_code, non_upper_case_globals, unreachable_pub)]
-pub static sys_call_table_names: [&str; 10] = [
-    "read",
-    "",
-    "stat",
-    "writev",
-    "uselib",
-    "",
-    "umount2",
-    "old",
-    "exit",
-    "exit_thread",
-];
+pub static sys_call_table_names: ::callgate_abi::Names = ::callgate_abi::Names::new(
+    concat!(
+        "read",
+        "",
+        "stat",
+        "writev",
+        "uselib",
+        "",
+        "umount2",
+        "old",
+        "exit",
+        "exit_thread",
+    ),
+    &[4, 4, 8, 14, 20, 20, 27, 30, 34, 45],
+);
 
 /// The handler for the number in a register, of which only the low 32 bits count.
 #[inline]
@@ -191,14 +194,17 @@ pub static ia32_sys_call_table: [&::callgate_abi::Handler<Context>; 6] = [
 
 /// The calls' names by number; empty where there is no row.
 #[allow(dead_code, non_upper_case_globals, unreachable_pub)]
-pub static ia32_sys_call_table_names: [&str; 6] = [
-    "",
-    "exit",
-    "",
-    "read",
-    "",
-    "open",
-];
+pub static ia32_sys_call_table_names: ::callgate_abi::Names = ::callgate_abi::Names::new(
+    concat!(
+        "",
+        "exit",
+        "",
+        "read",
+        "",
+        "open",
+    ),
+    &[0, 4, 4, 8, 8, 12],
+);
 
 /// The handler for the number in a register, of which only the low 32 bits count.
 #[inline]
