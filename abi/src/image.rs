@@ -83,7 +83,10 @@ impl KernelImage {
 
     /// The symbol of this name.
     pub fn symbol(&self, name: &str) -> Option<Symbol> {
-        self.symbols().find(|symbol| symbol.name == name)
+        // From the last on: data, which is looked for most, lies behind the code.
+        let number = (0..self.places.len()).rev().find(|number| self.names.get(*number) == Some(name))?;
+        let &Place { addr, size, kind } = self.places.get(number)?;
+        Some(Symbol { addr, size, kind, name: self.names.get(number)? })
     }
 
     /// The symbol that `addr` lies in, and how far in.

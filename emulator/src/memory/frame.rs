@@ -300,6 +300,16 @@ impl Frame {
         self.memory.write(self.number, offset, buf);
     }
 
+    /// Reads at most `len` bytes of a file of the host's, from `from` of it on, to `offset`, as far as the frame reaches, and
+    /// gives how many there were.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn load(&self, offset: usize, len: usize, file: BorrowedFd<'_>, from: u64) -> io::Result<usize> {
+        self.memory.drop_code(self.number);
+        self.memory.0.mapping.load(self.number, offset, len, file, from)
+    }
+
     /// Makes its content that of another frame of the same memory.
     pub fn copy_from(&self, other: &Frame) {
         self.memory.drop_code(self.number);

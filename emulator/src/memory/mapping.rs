@@ -221,6 +221,23 @@ impl Mapping {
         };
     }
 
+    /// Reads bytes of a file into a frame, as far as that reaches, and gives how many there were.
+    pub(super) fn load(
+        &self,
+        number: u32,
+        at: usize,
+        len: usize,
+        file: BorrowedFd<'_>,
+        offset: u64,
+    ) -> io::Result<usize> {
+        let at = at.min(PAGE_SIZE);
+        let len = len.min(PAGE_SIZE - at);
+        let offset = i64::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+        // SAFETY: at + len <= PAGE_SIZE, so what the host writes lies in the frame, and no Rust reference points there.
+        let read = unsafe { libc::pread(file.as_raw_fd(), self.frame(number).as_ptr().add(at).cast(), len, offset) };
+        usize::try_from(read).map_err(|_| io::Error::last_os_error())
+    }
+
     /// Fills `frames` frames from `number` on with zeros.
     pub(super) fn zero(&self, number: u32, frames: u32) {
         let _last = self.frame(number + frames.max(1) - 1);

@@ -10,7 +10,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::fd::AsFd;
 
 use callgate_abi::Errno;
 use callgate_emulator::{Frame, Memory};
@@ -95,17 +95,15 @@ impl PageCache {
         if let Some(host) = &self.host {
             let at = index.saturating_mul(PAGE);
             let len = host.len.get().saturating_sub(at).min(PAGE) as usize;
-            let mut bytes = [0; PAGE as usize];
             let mut done = 0;
             while done < len {
-                match host.file.read_at(&mut bytes[done..len], at + done as u64) {
+                match frame.load(done, len - done, host.file.as_fd(), at + done as u64) {
                     Ok(0) => break,
                     Ok(n) => done += n,
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                     Err(_) => return Err(Errno::EIO),
                 }
             }
-            frame.write(0, &bytes[..done]);
         }
         self.pages.borrow_mut().insert(index, frame.clone());
         Ok(frame)
