@@ -77,27 +77,29 @@ pub enum Hypercall {
 impl KernelImage {
     /// The symbols, sorted by address.
     pub fn symbols(&self) -> impl Iterator<Item = Symbol> {
-        let name = |(&Place { addr, size, kind }, name)| Symbol { addr, size, kind, name };
-        self.places.iter().zip(self.names.iter()).map(name)
+        (0..self.places.len()).filter_map(|number| self.at(number))
+    }
+
+    /// The symbol with a number.
+    fn at(&self, number: usize) -> Option<Symbol> {
+        let &Place { addr, size, kind } = self.places.get(number)?;
+        Some(Symbol { addr, size, kind, name: self.names.get(number)? })
     }
 
     /// The symbol of this name.
     pub fn symbol(&self, name: &str) -> Option<Symbol> {
         // From the last on: data, which is looked for most, lies behind the code.
         let number = (0..self.places.len()).rev().find(|number| self.names.get(*number) == Some(name))?;
-        let &Place { addr, size, kind } = self.places.get(number)?;
-        Some(Symbol { addr, size, kind, name: self.names.get(number)? })
+        self.at(number)
     }
 
     /// The symbol that `addr` lies in, and how far in.
     pub fn resolve(&self, addr: u64) -> Option<(Symbol, u64)> {
         let after = self.places.partition_point(|place| place.addr <= addr);
         // Symbols can nest (a label inside of a function): the nearest one that reaches is it.
-        self.places[..after].iter().enumerate().rev().find_map(|(number, &Place { addr: start, size, kind })| {
-            let offset = addr - start;
-            let name = self.names.get(number).filter(|_| offset < size.max(1))?;
-            Some((Symbol { addr: start, size, kind, name }, offset))
-        })
+        let reaches = |number: &usize| addr - self.places[*number].addr < self.places[*number].size.max(1);
+        let symbol = self.at((0..after).rev().find(reaches)?)?;
+        Some((symbol, addr - symbol.addr))
     }
 }
 
