@@ -25,15 +25,6 @@ mod layout {
     pub(super) const WHOLE: u8 = 5;
 }
 
-/// As in `shape.rs`.
-mod place {
-    pub(super) const NONE: u8 = 0;
-    pub(super) const OPCODE: u8 = 1;
-    pub(super) const REG: u8 = 2;
-    pub(super) const RM: u8 = 3;
-    pub(super) const VVVV: u8 = 4;
-}
-
 /// An encoding, but for what follows the ModRM byte.
 #[derive(Clone, Copy)]
 struct Encoding {
@@ -161,7 +152,7 @@ fn form_of(encoding: Encoding, layout: u8) -> Option<String> {
         return None;
     }
     let has_modrm = layout >= layout::MODRM;
-    let (mut kinds, mut registers, mut places) = ([0; 4], [0; 4], [0; 4]);
+    let (mut kinds, mut registers, mut places) = ([0; 4], [0; 4], [None; 4]);
     for n in 0..count {
         let kind = instruction.op_kind(n);
         kinds[n as usize] = kind as u8;
@@ -171,7 +162,7 @@ fn form_of(encoding: Encoding, layout: u8) -> Option<String> {
                 let place = place_of(encoding, layout, n);
                 let is_read = register.is_gpr() || register.is_xmm() || register.is_ymm();
                 // Of others there is no telling whether REX means them; with VEX, an immediate may name one.
-                if has_modrm && !is_read || encoding.map >= VEX && place == place::NONE {
+                if has_modrm && !is_read || encoding.map >= VEX && place.is_none() {
                     return None;
                 }
                 registers[n as usize] = register as u8;
@@ -195,28 +186,31 @@ fn form_of(encoding: Encoding, layout: u8) -> Option<String> {
             _ => return None,
         }
     }
+    // As `shape.rs` writes it.
+    let places =
+        places.map(|place| place.map_or("None".to_owned(), |place| format!("Some(Place::{place})"))).join(", ");
     let width = instruction.len() - encoding.bytes().1 - usize::from(has_modrm);
     let repeats = u8::from(instruction.has_rep_prefix()) | u8::from(instruction.has_repne_prefix()) << 1;
     let code = instruction.code() as u16;
     Some(format!(
-        "Form {{ code: {code}, count: {count}, kinds: {kinds:?}, registers: {registers:?}, places: {places:?}, \
+        "Form {{ code: {code}, count: {count}, kinds: {kinds:?}, registers: {registers:?}, places: [{places}], \
          width: {width}, repeats: {repeats} }}"
     ))
 }
 
 /// Where a register operand is named: by the bit of REX that makes it another, or by VEX's field.
-fn place_of(encoding: Encoding, layout: u8, n: u32) -> u8 {
+fn place_of(encoding: Encoding, layout: u8, n: u32) -> Option<&'static str> {
     let with_rex = |bit| Encoding { rex: Some(bit), ..encoding }.decode();
     let moves = |one: Instruction, other: Instruction| one.op_register(n) != other.op_register(n);
     if moves(with_rex(0), with_rex(4)) {
-        place::REG
+        Some("Reg")
     } else if moves(with_rex(0), with_rex(1)) {
-        if layout == layout::IN_OPCODE { place::OPCODE } else { place::RM }
+        Some(if layout == layout::IN_OPCODE { "Opcode" } else { "Rm" })
     } else if encoding.map >= VEX && moves(encoding.decode(), Encoding { vvvv: encoding.vvvv ^ 1, ..encoding }.decode())
     {
-        place::VVVV
+        Some("Vvvv")
     } else {
-        place::NONE
+        None
     }
 }
 

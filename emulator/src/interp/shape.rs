@@ -48,11 +48,6 @@ enum Place {
     Vvvv,
 }
 
-impl Place {
-    /// As the tables have them: 0 is nowhere.
-    const ALL: [Option<Self>; 5] = [None, Some(Self::Opcode), Some(Self::Reg), Some(Self::Rm), Some(Self::Vvvv)];
-}
-
 /// What iced-x86 says of an encoding.
 struct Form {
     /// Its code.
@@ -62,7 +57,7 @@ struct Form {
     kinds: [u8; 4],
     /// The registers that iced-x86 found there, and where each was named.
     registers: [u8; 4],
-    places: [u8; 4],
+    places: [Option<Place>; 4],
     /// Bytes of the immediate.
     width: u8,
     /// 1 if F3 repeats it, 2 if F2 does.
@@ -411,7 +406,7 @@ impl Known {
             match instruction.op_kind(n.into()) {
                 OpKind::Register => {
                     let is_byte = instruction.op_register(n.into()).is_gpr8();
-                    let place = Place::ALL[usize::from(form.places[usize::from(n)])];
+                    let place = form.places[usize::from(n)];
                     no_vvvv &= place != Some(Place::Vvvv);
                     let number = *[op.dst, op.src, op.aux].get(count)?;
                     roles[count] = place.map_or(Role::fixed(number), |place| Role::at(place, is_byte));
