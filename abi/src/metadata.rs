@@ -74,12 +74,16 @@ impl<C: ?Sized + 'static> fmt::Debug for Handler<C> {
 
 /// What a handler's declaration says, besides its names. See [`Metadata`].
 #[derive(Clone, Copy)]
-#[allow(missing_docs)]
 pub struct About {
+    /// Its arguments, without the context.
     pub args: ArgList,
+    /// Its answer.
     pub ret: RetMetadata,
+    /// The source file of the handler.
     pub file: &'static str,
+    /// The line of the handler's name.
     pub line: u32,
+    /// The first line of its documentation.
     pub doc: &'static str,
 }
 
