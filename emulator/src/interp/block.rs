@@ -14,7 +14,7 @@ use zerocopy::FromZeros;
 use crate::memory::{AccessError, Memory, Mmu, PAGE_MASK, PAGE_SIZE, Privilege};
 use crate::{CpuModel, NumberMap, cpuid};
 
-use super::decode::{Decoded, decode};
+use super::decode::{Decoded, UNDEFINED, decode};
 use super::int;
 use super::op::{Num, Op};
 use super::shape::{Shapes, WINDOW};
@@ -478,20 +478,21 @@ impl DecodedBlock {
             let (rest, ip) = (&bytes[at..in_page], address.wrapping_add(at as u64));
             // Who decodes for speed wants to know more of instructions.
             let window = bytes[at..].first_chunk().filter(|_| kind != Kind::Long);
-            let known = window.and_then(|window| shapes.decode(window, rest.len(), ip));
+            let op = self.ops.push_mut(UNDEFINED);
+            let known = window.and_then(|window| shapes.decode(window, rest.len(), ip, op));
             let decoded = known.unwrap_or_else(|| {
                 let decoder = decoder.get_or_insert_with(|| decoder_of(&bytes[..in_page]));
                 // Within its bytes: so is `at`.
                 let _ = decoder.set_position(at);
                 decoder.set_ip(ip);
-                decode(target, decoder, rest, &mut instruction)
+                decode(target, decoder, rest, &mut instruction, op)
             });
             match decoded {
-                Decoded::Op { mut op, len, ends_block, target } => {
+                Decoded::Op { len, ends_block, branches } => {
                     (op.offset, op.before) = (at as u8, self.count as u8);
                     let read = (kind == Kind::Long).then_some((&instruction, (at > 0).then_some(&previous)));
-                    self.push(op, target, read);
-                    at += len;
+                    self.decoded(branches, read);
+                    at += usize::from(len);
                     if ends_block && !self.goes_on_after(&instruction, kind) {
                         break;
                     }
@@ -505,17 +506,20 @@ impl DecodedBlock {
                     mmu.memory().read(second, 0, &mut crossing[in_page..in_page + 15]);
                     let bytes = &crossing[..in_page + 15];
                     let window = crossing.first_chunk().filter(|_| kind != Kind::Long);
-                    let known = window.and_then(|window| shapes.decode(window, bytes.len(), address));
+                    let known = window.and_then(|window| shapes.decode(window, bytes.len(), address, op));
                     let decoded =
-                        known.unwrap_or_else(|| decode(target, &mut decoder_of(bytes), bytes, &mut instruction));
-                    if let Decoded::Op { op, len, target, .. } = decoded {
-                        self.push(op, target, None);
-                        at = len;
+                        known.unwrap_or_else(|| decode(target, &mut decoder_of(bytes), bytes, &mut instruction, op));
+                    if let Decoded::Op { len, branches, .. } = decoded {
+                        self.decoded(branches, None);
+                        at = len.into();
                     }
                     self.second = Some(second);
                     break;
                 }
-                Decoded::Truncated => break,
+                Decoded::Truncated => {
+                    self.ops.pop();
+                    break;
+                }
             }
         }
         self.pair();
@@ -526,29 +530,29 @@ impl DecodedBlock {
         Ok(())
     }
 
-    /// One instruction more, and where it branches to. If it and the one before are given, a comparison and the branch after it
-    /// become one operation, and flags that are not read are not set.
-    fn push(&mut self, mut op: Op, target: Option<u64>, read: Option<(&Instruction, Option<&Instruction>)>) {
-        if let Some(target) = target {
-            op.aux = Num::new(self.branches.len());
-            self.branches.push(Branch { link: Cell::new(UNLINKED), target, after: self.count + 1 });
-        }
+    /// One instruction more, whose operation is the last, and whether it is a direct branch. If it and the one before are
+    /// given, a comparison and the branch after it become one operation, and flags that are not read are not set.
+    fn decoded(&mut self, branches: bool, read: Option<(&Instruction, Option<&Instruction>)>) {
         self.count += 1;
-        let Some((instruction, previous)) = read else { return self.ops.push(op) };
-        for (index, step) in self.pending.next(instruction, self.ops.len()) {
+        if let Some(op) = self.ops.last_mut().filter(|_| branches) {
+            op.aux = Num::new(self.branches.len());
+            self.branches.push(Branch { link: Cell::new(UNLINKED), target: op.disp, after: self.count });
+        }
+        let Some((instruction, previous)) = read else { return };
+        for (index, step) in self.pending.next(instruction, self.ops.len() - 1) {
             if let (Some(op), Some(kind)) = (self.ops.get_mut(index), self.kinds.get_mut(index)) {
                 (op.step, *kind) = (step, None);
             }
         }
-        if let (Some(first), Some(previous)) = (self.ops.last_mut(), previous)
+        if let (Some([first, op]), Some(previous)) = (self.ops.last_chunk_mut(), previous)
             && let Some(step) = int::fuse(previous, instruction)
         {
             (first.step, first.aux) = (step, op.aux);
+            self.ops.pop();
             self.kinds.pop();
             self.kinds.push(int::kind_of_fused(previous, instruction));
             return;
         }
-        self.ops.push(op);
         self.kinds.push(int::kind(instruction));
     }
 

@@ -9,30 +9,29 @@ use super::op::{End, Exec, Num, Op, Step, Stop};
 use super::units::Target;
 use super::{core::Core, int, sse, x87};
 
-/// What the bytes at an address are.
+/// What the bytes at an address are. It fits in a register.
 pub(crate) enum Decoded {
-    /// An instruction of `len` bytes.
+    /// An instruction. Its operation is where it was asked for, ready to run; its offset is not set.
     Op {
-        /// Ready to run; its offset is not set.
-        op: Op,
-        /// Its length.
-        len: usize,
+        /// Its length in bytes.
+        len: u8,
         /// Nothing after it is decoded with it: it branches, or changes what decoding depends on.
         ends_block: bool,
-        /// Where it leads, if it is a branch whose target is always the same.
-        target: Option<u64>,
+        /// It is a branch whose target is always the same: `Op::disp`.
+        branches: bool,
     },
     /// It goes on beyond the bytes given.
     Truncated,
 }
 
-/// Decodes the decoder's next instruction, whose bytes, and all that follow, are `bytes`. What iced-x86 makes of it is left in
-/// place: copying what was just written in small parts takes as long as decoding.
+/// Decodes the decoder's next instruction, whose bytes, and all that follow, are `bytes`. What iced-x86 and we make of it is
+/// left in place: copying what was just written in small parts takes as long as decoding.
 pub(crate) fn decode(
     target: Target,
     decoder: &mut Decoder<'_>,
     bytes: &[u8],
     instruction: &mut Instruction,
+    op: &mut Op,
 ) -> Decoded {
     let ip = decoder.ip();
     decoder.decode_out(instruction);
@@ -40,19 +39,19 @@ pub(crate) fn decode(
         if decoder.last_error() == DecoderError::NoMoreBytes && bytes.len() < 15 {
             return Decoded::Truncated;
         }
-        return Decoded::Op {
-            op: pack(instruction, called, if goes_on(bytes) { too_long } else { undefined }),
-            len: instruction.len().max(1),
-            ends_block: true,
-            target: None,
-        };
+        *op = pack(instruction, called, if goes_on(bytes) { too_long } else { undefined });
+        return Decoded::Op { len: instruction.len().max(1) as u8, ends_block: true, branches: false };
     }
-    let (mut op, ends_block) = ready(target, instruction);
+    let ends_block;
+    (*op, ends_block) = ready(target, instruction);
     if let Some(place) = x87::place(ip, &bytes[..instruction.len()]) {
         op.imm = place;
     }
-    let target = int::branches_directly(instruction).then(|| instruction.near_branch_target());
-    Decoded::Op { op, len: instruction.len(), ends_block, target }
+    let branches = int::branches_directly(instruction);
+    if branches {
+        op.disp = instruction.near_branch_target();
+    }
+    Decoded::Op { len: instruction.len() as u8, ends_block, branches }
 }
 
 /// An instruction's operation, and whether nothing after it is decoded with it.
@@ -80,6 +79,22 @@ pub(super) fn called(core: &mut Core<'_>, op: &Op, rest: &[Op]) -> End {
         Err(stop) => core.stopped(rest, stop),
     }
 }
+
+/// What there is before anything was decoded.
+pub(super) const UNDEFINED: Op = Op {
+    step: called,
+    exec: undefined,
+    imm: 0,
+    disp: 0,
+    base: Num::ZERO,
+    index: Num::ZERO,
+    scale: 0,
+    dst: Num::N0,
+    src: Num::N0,
+    aux: Num::N0,
+    offset: 0,
+    before: 0,
+};
 
 /// No instruction at all.
 pub(super) fn undefined(core: &mut Core<'_>, _: &Op) -> Result<(), Stop> {
@@ -129,20 +144,7 @@ fn number(register: Register) -> Num {
 
 /// Packs the operands: all there are, whatever `exec` uses.
 pub(crate) fn pack(instruction: &Instruction, step: Step, exec: Exec) -> Op {
-    let mut op = Op {
-        step,
-        exec,
-        imm: 0,
-        disp: 0,
-        base: Num::ZERO,
-        index: Num::ZERO,
-        scale: 0,
-        dst: Num::N0,
-        src: Num::N0,
-        aux: Num::N0,
-        offset: 0,
-        before: 0,
-    };
+    let mut op = Op { step, exec, ..UNDEFINED };
     op.set_seg(if instruction.is_stack_instruction() { seg::SS } else { seg::DS } as u8);
     let mut registers = [Num::N0; 3];
     let mut count = 0;

@@ -86,7 +86,7 @@ pub(crate) struct Op {
     /// The immediate operand, sign-extended as the instruction does; the number of a fourth register operand or of a
     /// gather's index register; of calls the address to return to; of x87 instructions where and what they are.
     pub(crate) imm: u64,
-    /// Memory operand: displacement, with rip already added for rip-relative ones.
+    /// Memory operand: displacement, with rip already added for rip-relative ones. Of direct branches, the target.
     pub(crate) disp: u64,
     /// Memory operand: base register, or [`Num::ZERO`].
     pub(crate) base: Num,

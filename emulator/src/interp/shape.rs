@@ -370,14 +370,14 @@ struct Known {
 impl Known {
     /// The instruction at an address that was read. If it isn't one, so many bytes have told.
     #[inline(always)]
-    fn decode(&self, read: &Read, window: &Window, address: u64) -> Result<Decoded, usize> {
+    fn decode(&self, read: &Read, window: &Window, address: u64, op: &mut Op) -> Result<Decoded, usize> {
         let immediate = signed(window, read.end, self.width);
         if self.no_vvvv && read.vvvv != 0 {
             return Err(read.end);
         }
         let len = read.end + usize::from(self.width);
         let next = address.wrapping_add(len as u64);
-        let mut op = self.op;
+        *op = self.op;
         let fields = read.fields();
         [op.dst, op.src, op.aux] = self.roles.map(|role| role.of(&fields));
         if read.has_memory() {
@@ -385,8 +385,10 @@ impl Known {
             (op.base, op.index, op.scale) = (read.base, read.index, read.scale);
         }
         op.imm |= immediate & self.immediate | next & self.next;
-        let target = self.branches.then(|| next.wrapping_add(immediate));
-        Ok(Decoded::Op { op, len, ends_block: self.ends_block, target })
+        if self.branches {
+            op.disp = next.wrapping_add(immediate);
+        }
+        Ok(Decoded::Op { len: len as u8, ends_block: self.ends_block, branches: self.branches })
     }
 
     /// What there is to know of the shape of an instruction that was read.
@@ -466,9 +468,9 @@ impl Shapes {
     /// Decodes the instruction at an address that a window begins with, of which so many bytes are there. None if its shape
     /// is none of those here.
     #[inline]
-    pub(super) fn decode(&mut self, window: &Window, there: usize, address: u64) -> Option<Decoded> {
-        match self.decoded(window, address) {
-            Ok(Decoded::Op { len, .. }) if len > there => Some(Decoded::Truncated),
+    pub(super) fn decode(&mut self, window: &Window, there: usize, address: u64, op: &mut Op) -> Option<Decoded> {
+        match self.decoded(window, address, op) {
+            Ok(Decoded::Op { len, .. }) if usize::from(len) > there => Some(Decoded::Truncated),
             Ok(decoded) => Some(decoded),
             // Bytes that aren't there have told nothing.
             Err(read) if read > there => Some(Decoded::Truncated),
@@ -477,12 +479,12 @@ impl Shapes {
     }
 
     #[inline(always)]
-    fn decoded(&mut self, window: &Window, address: u64) -> Result<Decoded, usize> {
+    fn decoded(&mut self, window: &Window, address: u64, op: &mut Op) -> Result<Decoded, usize> {
         let read = Read::of(window)?;
         let slot = self.slots[Self::slot(read.shape)];
         match self.known.get(usize::from(slot).wrapping_sub(1)) {
-            Some(known) if known.shape == read.shape => known.decode(&read, window, address),
-            _ => self.learn(&read)?.decode(&read, window, address),
+            Some(known) if known.shape == read.shape => known.decode(&read, window, address, op),
+            _ => self.learn(&read)?.decode(&read, window, address, op),
         }
     }
 
@@ -506,7 +508,7 @@ impl Shapes {
 mod tests {
     use iced_x86::Decoder;
 
-    use super::super::decode::decode;
+    use super::super::decode::{UNDEFINED, decode};
     use super::super::units::Units;
     use super::*;
     use crate::CpuModel;
@@ -522,11 +524,11 @@ mod tests {
     }
 
     /// Everything that there is to see of what was decoded.
-    fn shown(decoded: &Decoded) -> Option<impl PartialEq + std::fmt::Debug + use<>> {
-        let Decoded::Op { op, len, ends_block, target } = decoded else { return None };
+    fn shown((decoded, op): &(Decoded, Op)) -> Option<impl PartialEq + std::fmt::Debug + use<>> {
+        let Decoded::Op { len, ends_block, branches } = decoded else { return None };
         let functions = (op.step as usize, op.exec as usize);
         let registers = (op.dst, op.src, op.aux, op.base, op.index);
-        Some((functions, registers, op.scale, op.imm, op.disp, (*len, *ends_block, *target)))
+        Some((functions, registers, op.scale, op.imm, op.disp, (*len, *ends_block, *branches)))
     }
 
     /// Bytes that begin with an encoding of an opcode: with prefixes, and operands of all kinds.
@@ -589,23 +591,28 @@ mod tests {
             let target = shapes.target();
             let mut instruction = Instruction::default();
             let mut decoder = Decoder::with_ip(64, &bytes, ADDRESS, cpuid::decoder_options(target.model));
-            let decoded = decode(target, &mut decoder, &bytes, &mut instruction);
+            let mut op = UNDEFINED;
+            let decoded = (decode(target, &mut decoder, &bytes, &mut instruction, &mut op), op);
             all += u32::from(!instruction.is_invalid());
             let mut window = [0; WINDOW];
             window[..bytes.len()].copy_from_slice(&bytes);
-            let Some(known) = shapes.decode(&window, bytes.len(), ADDRESS) else { continue };
+            let mut read = |window: &Window, there| {
+                let mut op = UNDEFINED;
+                shapes.decode(window, there, ADDRESS, &mut op).map(|decoded| (decoded, op))
+            };
+            let Some(known) = read(&window, bytes.len()) else { continue };
             assert_eq!(shown(&known), shown(&decoded), "{:?}, {bytes:02x?}: {instruction:?}", target.model);
             mine += 1;
             hits[map][usize::from(opcode)] += 1;
-            let Decoded::Op { len, .. } = known else { unreachable!("an instruction") };
+            let (Decoded::Op { len, .. }, _) = known else { unreachable!("an instruction") };
             // What follows isn't looked at, and each byte that belongs to it must be there.
             let mut part = |there: usize| {
                 window[there..].fill(numbers.next() as u8);
-                shapes.decode(&window, there, ADDRESS)
+                read(&window, there)
             };
-            assert_eq!(part(len).as_ref().map(shown), Some(shown(&decoded)), "{bytes:02x?}");
-            let is_truncated = |there| matches!(part(there), Some(Decoded::Truncated));
-            assert!((0..len).rev().all(is_truncated), "{bytes:02x?}");
+            assert_eq!(part(len.into()).as_ref().map(shown), Some(shown(&decoded)), "{bytes:02x?}");
+            let is_truncated = |there| matches!(part(there), Some((Decoded::Truncated, _)));
+            assert!((0..len.into()).rev().all(is_truncated), "{bytes:02x?}");
         }
         assert!(mine > all / 3, "{mine} of {all}");
         for (map, hits) in hits.iter().enumerate() {
