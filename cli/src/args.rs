@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use callgate_kernel::Config;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::calls::CallSet;
@@ -37,7 +38,7 @@ impl Cli {
             engine: EngineChoice::Auto,
             cpu: CpuChoice::V3,
             deterministic: None,
-            max_memory: 4 << 30,
+            max_memory: Config::MAX_MEMORY,
             max_instructions: None,
             timeout: None,
             stats: false,

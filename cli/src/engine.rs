@@ -5,8 +5,8 @@ use std::io;
 use std::rc::Rc;
 
 use callgate_emulator::{CpuModel, Engine, Interp};
-use callgate_kernel::Kernel;
 use callgate_kernel::mm::Layout;
+use callgate_kernel::{Config, Kernel};
 
 use crate::args::EngineChoice;
 use crate::exit::{Failure, Result};
@@ -114,7 +114,7 @@ impl Plan {
 mod native {
     use callgate_native::{Native, Setup};
 
-    use super::{CpuModel, Engine, Kernel, WARM_UP, io};
+    use super::{Config, CpuModel, Engine, Kernel, WARM_UP, io};
 
     pub(super) fn check(model: CpuModel) -> io::Result<()> {
         callgate_native::check(model)
@@ -123,7 +123,7 @@ mod native {
     pub(crate) use callgate_native::Heap;
 
     pub(crate) fn provide_heap() {
-        Heap::provide();
+        Heap::provide(Config::MAX_MEMORY as usize);
     }
 
     pub(super) fn place_handlers() -> io::Result<()> {

@@ -30,8 +30,8 @@ pub use flags::rflags;
 pub use fxsave::InvalidMxcsr;
 pub use interp::Interp;
 pub use memory::{
-    BLOCK, Entries, Frame, Memory, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space, is_canonical,
-    may_be_private, page_fault, spare_pages,
+    BLOCK, Entries, Frame, Memory, Offer, PAGE_SIZE, PageFault, PageFlags, Partial, Privilege, Space, is_canonical,
+    may_be_private, offer_memory, page_fault,
 };
 pub use numbers::{NumberHasher, NumberMap};
 pub use x87::{F80, Fpu, Pointers as FpuPointers};

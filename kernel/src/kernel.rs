@@ -50,10 +50,15 @@ pub struct Config {
     pub console: crate::fs::tty::Console,
 }
 
+impl Config {
+    /// Bytes of memory that guests may use, if nobody says anything else.
+    pub const MAX_MEMORY: u64 = 4 << 30;
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
-            max_memory: 4 << 30,
+            max_memory: Config::MAX_MEMORY,
             cpu: CpuModel::default(),
             entry: EntryRoute::Direct,
             layout: Layout::STANDARD,

@@ -2,21 +2,21 @@
 //!
 //! A page of fresh memory costs more than a microsecond on Linux, whether a fault brings it or advice, and 512 of them as
 //! one huge page a tenth of that. So what a short run needs comes from one huge page, block after block, and is not given
-//! back; what comes later is the system's. The last quarter of the huge page becomes the guest's first frames.
+//! back; what comes later is the system's. The last quarter of the huge page is the guest's first frames, and the addresses
+//! behind it are those of the others.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use callgate_emulator::spare_pages;
+use callgate_emulator::{Offer, may_be_private, offer_memory};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
 /// Bytes of a huge page.
 const HUGE: usize = 2 << 20;
-/// Bytes of it that are for frames, and those for blocks.
-const FOR_FRAMES: usize = 512 << 10;
-const FOR_BLOCKS: usize = HUGE - FOR_FRAMES;
+/// Bytes of it that are for blocks. The others are for frames.
+const FOR_BLOCKS: usize = HUGE - (512 << 10);
 /// Larger blocks are the system's.
 const LARGEST: usize = 256 << 10;
 
@@ -37,26 +37,30 @@ thread_local! {
 pub struct Heap;
 
 impl Heap {
-    /// Provides the huge page, where the host has them for who asks. At a program's start: more than once is for nothing.
-    pub fn provide() {
+    /// Provides the huge page, where the host has them for who asks, and as many bytes of addresses for frames. At a
+    /// program's start: more than once is for nothing.
+    pub fn provide(frames: usize) {
         if END.load(Ordering::Relaxed) != 0 {
             return;
         }
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
-        // SAFETY: a new mapping where the host likes touches no memory that Rust knows of.
-        let mapped = unsafe { mmap_anonymous(ptr::null_mut(), 2 * HUGE, ProtFlags::READ | ProtFlags::WRITE, flags) };
-        let Ok(mapped) = mapped else { return };
-        let start = (mapped as usize).next_multiple_of(HUGE);
+        let map = |len| {
+            let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE);
+            // SAFETY: a new mapping where the host likes touches no memory that Rust knows of.
+            let mapped = unsafe { mmap_anonymous(ptr::null_mut(), len + HUGE, access, flags) }.ok()?;
+            // There is room for a huge page's boundary, and that much behind it.
+            NonNull::new((mapped as *mut u8).map_addr(|start| start.next_multiple_of(HUGE)))
+        };
+        let len = FOR_BLOCKS + frames;
+        let with_frames = if may_be_private(len) { map(len).map(|base| (base, len)) } else { None };
+        let Some((base, len)) = with_frames.or_else(|| map(HUGE).map(|base| (base, HUGE))) else { return };
         // SAFETY: advice leaves contents alone.
-        let is_huge = unsafe { madvise(start as *mut _, HUGE, Advice::LinuxHugepage) }.is_ok();
+        let is_huge = unsafe { madvise(base.as_ptr().cast(), HUGE, Advice::LinuxHugepage) }.is_ok();
         // Another thread may have been as fast; then this one stays unused.
-        let end = start + FOR_BLOCKS;
+        let (start, end) = (base.as_ptr() as usize, base.as_ptr() as usize + FOR_BLOCKS);
         if is_huge && END.compare_exchange(0, end, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             FREE.set(start);
-            if let Some(rest) = NonNull::new(end as *mut u8) {
-                // SAFETY: the mapping is as it must be, and its end nobody's, as just said.
-                unsafe { spare_pages(rest, FOR_FRAMES) };
-            }
+            // SAFETY: the mapping is as it must be, and what is behind the blocks is nobody's.
+            unsafe { offer_memory(Offer { base, len, taken: FOR_BLOCKS, large: HUGE }) };
         }
     }
 }
@@ -156,7 +160,7 @@ mod tests {
 
     #[test]
     fn blocks_keep_what_was_written() {
-        Heap::provide();
+        Heap::provide(0);
         let mut blocks = Vec::new();
         // Four times what the huge page has: the system takes over.
         for n in 1..4000usize {

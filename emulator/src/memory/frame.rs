@@ -27,7 +27,6 @@ pub struct Memory(Rc<Inner>);
 
 struct Inner {
     mapping: Mapping,
-    limit: u32,
     frames: RefCell<Frames>,
     /// Grows whenever a frame with decoded instructions is written.
     code_writes: Cell<u64>,
@@ -37,7 +36,7 @@ struct Inner {
 
 #[derive(Default)]
 struct Frames {
-    /// By frame number, as far as frames were ever handed out.
+    /// By frame number, as far as frames were ever handed out or are none.
     info: Vec<Info>,
     free: Free,
     /// The host has refused to make a block one page of its own: it isn't asked again.
@@ -45,11 +44,11 @@ struct Frames {
 }
 
 impl Frames {
-    /// The first of a block of frames that were never handed out.
-    fn new_block(&mut self, limit: u32) -> Option<u32> {
+    /// The first of a block of frames that were never handed out, and end before the `last`.
+    fn new_block(&mut self, last: u32) -> Option<u32> {
         let known = self.info.len() as u32;
         let first = known.checked_next_multiple_of(BLOCK)?;
-        let end = first.checked_add(BLOCK).filter(|end| *end <= limit)?;
+        let end = first.checked_add(BLOCK).filter(|end| *end <= last)?;
         (known..first).for_each(|number| self.free.give(number));
         self.info.resize(end as usize, Info::default());
         Some(first)
@@ -75,10 +74,11 @@ impl Memory {
     pub fn new(limit_bytes: u64) -> io::Result<Self> {
         // Frame numbers must leave room in a page-table entry; 2^28 frames are 1 TiB.
         let limit = (limit_bytes / PAGE_SIZE as u64).clamp(1, 1 << 28) as u32;
+        let mapping = Mapping::new(limit)?;
+        let info = vec![Info::default(); mapping.numbers().start as usize];
         Ok(Self(Rc::new(Inner {
-            mapping: Mapping::new(limit)?,
-            limit,
-            frames: RefCell::default(),
+            mapping,
+            frames: RefCell::new(Frames { info, ..Frames::default() }),
             code_writes: Cell::new(0),
             write_epoch: Cell::new(0),
         })))
@@ -93,7 +93,8 @@ impl Memory {
             number
         } else {
             // Never touched before, so the host's zeros are still there.
-            let number = u32::try_from(frames.info.len()).ok().filter(|number| *number < self.0.limit)?;
+            let number =
+                u32::try_from(frames.info.len()).ok().filter(|number| self.0.mapping.numbers().contains(number))?;
             frames.info.push(Info::default());
             if number.is_multiple_of(AT_ONCE) {
                 self.share_soon(number);
@@ -110,13 +111,14 @@ impl Memory {
     /// be left: where memory is scarce, frames are better taken one by one.
     pub fn alloc_block(&self) -> Option<Vec<Frame>> {
         let mut frames = self.0.frames.borrow_mut();
-        let used = frames.info.len() as u32 - frames.free.count();
-        if frames.no_blocks || used + BLOCK > self.0.limit / 2 {
+        let numbers = self.0.mapping.numbers();
+        let used = frames.info.len() as u32 - numbers.start - frames.free.count();
+        if frames.no_blocks || used + BLOCK > (numbers.end - numbers.start) / 2 {
             return None;
         }
         let (first, fresh) = match frames.free.take_block() {
             Some(first) => (first, false),
-            None => (frames.new_block(self.0.limit)?, true),
+            None => (frames.new_block(numbers.end)?, true),
         };
         self.share_soon(first);
         if !self.0.mapping.provide_block(first) {
@@ -138,12 +140,12 @@ impl Memory {
     /// How many frames have at least one reference.
     pub fn frames_in_use(&self) -> u64 {
         let frames = self.0.frames.borrow();
-        frames.info.len() as u64 - u64::from(frames.free.count())
+        frames.info.len() as u64 - u64::from(self.0.mapping.numbers().start + frames.free.count())
     }
 
     /// The most bytes that frames can take.
     pub fn limit(&self) -> u64 {
-        u64::from(self.0.limit) * PAGE_SIZE as u64
+        self.0.mapping.numbers().len() as u64 * PAGE_SIZE as u64
     }
 
     /// One more reference to a frame that has some.

@@ -7,39 +7,58 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags, madvise, mmap, mmap_anonymous, mremap_fixed, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use rustix::process::{Resource, getrlimit};
 
 use super::{BLOCK, BLOCK_BYTES, PAGE_SIZE};
 
 const ACCESS: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
-/// What was [spared](spare_pages): where, and how many bytes.
-static SPARE: Mutex<Option<(usize, usize)>> = Mutex::new(None);
+/// Addresses for frames, behind what somebody else needs of the large page that they begin in.
+pub struct Offer {
+    /// Where they begin: where a large page may.
+    pub base: NonNull<u8>,
+    /// How many bytes there are, whole pages all of these.
+    pub len: usize,
+    /// How many of them, from the first on, are somebody's.
+    pub taken: usize,
+    /// How many, from the first on, the host provides at once.
+    pub large: usize,
+}
 
-/// Gives pages that came with others, as parts of a large one, to the next [`Memory`](super::Memory) that is made: they
-/// become its first frames, which the host then needn't provide one by one.
+// SAFETY: it is a range of addresses, whoever has it.
+unsafe impl Send for Offer {}
+
+static OFFER: Mutex<Option<Offer>> = Mutex::new(None);
+
+/// Offers addresses to the next [`Memory`](super::Memory) that is made. If they do for it, its first frames are those of the large page
+/// that are left, which the host then needn't provide one by one.
 ///
 /// # Safety
-/// They must be whole pages of zeros, of a private mapping of no file that may be read and written, and nobody's from now on.
-pub unsafe fn spare_pages(at: NonNull<u8>, len: usize) {
-    *SPARE.lock().unwrap_or_else(PoisonError::into_inner) = Some((at.as_ptr() as usize, len));
+/// They must be of a private mapping of no file that may be read and written, and from those on that are taken zeros, and
+/// nobody's from now on.
+pub unsafe fn offer_memory(offer: Offer) {
+    *OFFER.lock().unwrap_or_else(PoisonError::into_inner) = Some(offer);
 }
 
 /// The mapping. It neither moves nor shrinks while it lives.
 pub(super) struct Mapping {
+    /// Where frame 0 is, or would be.
     base: NonNull<u8>,
-    frames: u32,
+    /// The first frame that there is, and the one after the last.
+    first: u32,
+    end: u32,
     object: OnceCell<OwnedFd>,
-    /// How many frames, from the first on, the host has provided already.
+    /// The frames before this one the host has provided already.
     provided: u32,
-    /// How many frames, from the first on, are the object's.
+    /// The frames before this one are the object's.
     shared: Cell<u32>,
     /// The first frames of blocks that are one page of the host's, and not yet the object's.
     blocks: RefCell<Vec<u32>>,
@@ -48,11 +67,13 @@ pub(super) struct Mapping {
 impl Mapping {
     /// Reserves `frames` frames; none takes host memory before it is touched.
     pub(super) fn new(frames: u32) -> io::Result<Self> {
+        if let Some(mapping) = Self::of_offer(frames) {
+            return Ok(mapping);
+        }
         let bytes = u64::from(frames) * PAGE_SIZE as u64;
         let len = usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let base = reserve_aligned(len)?;
-        let (object, shared, blocks) = (OnceCell::new(), Cell::new(0), RefCell::default());
-        let mut mapping = Self { base, frames, object, provided: 0, shared, blocks };
+        let mapping = Self::at(base, 0, frames, 0);
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
         let plain = if may_be_private(len) {
             // SAFETY: these addresses were just reserved for this.
@@ -65,7 +86,6 @@ impl Mapping {
             Ok(start) => {
                 // SAFETY: advice leaves contents alone.
                 let _ = unsafe { madvise(start, BLOCK_BYTES.min(len), Advice::LinuxNoHugepage) };
-                mapping.take_spare(len);
             }
             // So much memory of its own isn't for every process, but objects count differently.
             Err(_) => {
@@ -75,21 +95,30 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Makes spared pages the first frames, if they were spared and are there.
-    fn take_spare(&mut self, len: usize) {
-        let Some((at, spared)) = SPARE.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        let mut is_there = vec![0u8; spared / PAGE_SIZE];
-        // SAFETY: mincore writes a byte for each page.
-        let known = unsafe { libc::mincore(at as *mut _, spared, is_there.as_mut_ptr()) } == 0;
-        if !known || spared > len || !is_there.iter().all(|byte| byte & 1 != 0) {
-            return;
-        }
-        let flags = MremapFlags::MAYMOVE;
-        // SAFETY: the pages are nobody's, as `spare_pages` says, and at the new place there is nothing yet.
-        let moved = unsafe { mremap_fixed(at as *mut _, spared, spared, flags, self.base.as_ptr().cast()) };
-        if moved.is_ok() {
-            self.provided = (spared / PAGE_SIZE) as u32;
-        }
+    /// The frames from `first` on to `end`, of which the ones before `provided` are there.
+    fn at(base: NonNull<u8>, first: u32, end: u32, provided: u32) -> Self {
+        let (object, shared, blocks) = (OnceCell::new(), Cell::new(first), RefCell::default());
+        Self { base, first, end, object, provided, shared, blocks }
+    }
+
+    /// What was offered, if there is as much.
+    fn of_offer(frames: u32) -> Option<Self> {
+        let offer = OFFER.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let [first, large, all] = [offer.taken, offer.large, offer.len].map(|bytes| (bytes / PAGE_SIZE) as u32);
+        let end = first.checked_add(frames).filter(|end| *end <= all)?;
+        let mut is_there = 0u8;
+        // Nobody has touched the last one: if it is there, the page is a large one.
+        // SAFETY: the page lies within what was offered, and mincore writes a byte.
+        let known =
+            unsafe { libc::mincore(offer.base.add(offer.large - PAGE_SIZE).as_ptr().cast(), 1, &raw mut is_there) };
+        let provided = if known == 0 && is_there & 1 != 0 { large } else { first };
+        Some(Self::at(offer.base, first, end, provided))
+    }
+
+    /// The numbers of the frames that there are.
+    #[inline]
+    pub(super) fn numbers(&self) -> Range<u32> {
+        self.first..self.end
     }
 
     /// Makes the object, and nothing of it yet.
@@ -101,7 +130,7 @@ impl Mapping {
             return Ok(object);
         }
         let object = memfd_create("frames", MemfdFlags::CLOEXEC)?;
-        ftruncate(&object, u64::from(self.frames) * PAGE_SIZE as u64)?;
+        ftruncate(&object, u64::from(self.end) * PAGE_SIZE as u64)?;
         Ok(self.object.get_or_init(|| object))
     }
 
@@ -110,23 +139,23 @@ impl Mapping {
         self.object.get().is_some()
     }
 
-    /// How many frames, from the first on, are the object's.
+    /// The frame before which all are the object's.
     #[cfg(test)]
     pub(super) fn shared(&self) -> u32 {
         self.shared.get()
     }
 
-    /// The memory object: frame `n` is its bytes from `n * PAGE_SIZE` on. `used` frames were handed out so far, and those
-    /// beyond are zeros.
+    /// The memory object: frame `n` is its bytes from `n * PAGE_SIZE` on. Frames before `used` were handed out so far, and
+    /// those beyond are zeros.
     ///
     /// # Errors
     /// If the host can't make one of the memory. It stays plain then, as far as it is.
     pub(super) fn object(&self, used: u32) -> io::Result<BorrowedFd<'_>> {
         let object = self.prepare()?;
         // Block by block, so that there is never much of it twice.
-        while self.shared.get() < self.frames {
+        while self.shared.get() < self.end {
             let first = self.shared.get();
-            let end = if first < used { self.frames.min(first + BLOCK) } else { self.frames };
+            let end = if first < used { self.end.min((first + 1).next_multiple_of(BLOCK)) } else { self.end };
             let filled = used.clamp(first, end) - first;
             self.copy_into(object, first, filled)?;
             let (at, offset) = (self.frame(first).as_ptr().cast(), u64::from(first) * PAGE_SIZE as u64);
@@ -171,7 +200,7 @@ impl Mapping {
     /// If there is no such frame; frame numbers come from the allocator alone.
     #[inline]
     pub(super) fn frame(&self, number: u32) -> NonNull<u8> {
-        assert!(number < self.frames, "frame number beyond the mapping");
+        assert!(self.numbers().contains(&number), "frame number beyond the mapping");
         // SAFETY: the offset lies within the mapping, as just checked.
         unsafe { self.base.add(number as usize * PAGE_SIZE) }
     }
@@ -179,7 +208,7 @@ impl Mapping {
     /// Has the host provide some frames from `number` on at once, which takes half as long as a fault for each. It is a
     /// hint: a host that doesn't know it (Linux before 5.14) provides them when they are touched.
     pub(super) fn provide(&self, number: u32, frames: u32) {
-        let frames = frames.min(self.frames.saturating_sub(number));
+        let frames = frames.min(self.end.saturating_sub(number));
         let is_there = number >= self.shared.get() && number + frames <= self.provided;
         if frames > 0 && !is_there {
             // SAFETY: these frames lie within the mapping, and their bytes stay what they are.
@@ -280,7 +309,10 @@ fn reserve_aligned(len: usize) -> io::Result<NonNull<u8>> {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: this is what `new` mapped, and whoever keeps pointers into it keeps the `Memory` alive too.
-        let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.frames as usize * PAGE_SIZE) };
+        let unmapped = unsafe {
+            let first = self.base.add(self.first as usize * PAGE_SIZE);
+            munmap(first.as_ptr().cast(), (self.end - self.first) as usize * PAGE_SIZE)
+        };
         debug_assert!(unmapped.is_ok());
     }
 }

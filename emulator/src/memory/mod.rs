@@ -16,7 +16,7 @@ mod space;
 mod tlb;
 
 pub use frame::{Frame, Memory};
-pub use mapping::{may_be_private, spare_pages};
+pub use mapping::{Offer, may_be_private, offer_memory};
 pub(crate) use mmu::{AccessError, Mmu};
 pub use space::{Entries, PageFault, PageFlags, Partial, Privilege, Space, page_fault};
 pub(crate) use tlb::Word;
