@@ -5,13 +5,12 @@
 //! Blocks know their successors (`links`), and a small table by address finds the targets of indirect branches. Both are
 //! valid for one epoch: one state of one space's executable mappings, one ring, and one set of usable units.
 
-use std::alloc::{Layout, handle_alloc_error};
 use std::cell::{Cell, RefCell};
 
 use iced_x86::{Decoder, Instruction};
 use zerocopy::FromZeros;
 
-use crate::memory::{AccessError, Memory, Mmu, PAGE_MASK, PAGE_SIZE, Privilege};
+use crate::memory::{AccessError, Memory, Mmu, PAGE_MASK, PAGE_SIZE, Privilege, zeroed};
 use crate::{CpuModel, NumberMap, cpuid};
 
 use super::decode::{Decoded, UNDEFINED, decode};
@@ -150,11 +149,6 @@ struct Jump {
     link: Link,
 }
 
-/// An empty table: zeros, of which the host has whole pages until something is there.
-fn no_jumps() -> Box<[Jump]> {
-    <[Jump]>::new_box_zeroed_with_elems(JUMPS).unwrap_or_else(|_| handle_alloc_error(Layout::new::<[Jump; JUMPS]>()))
-}
-
 /// All blocks of an engine.
 pub(super) struct Cache {
     /// What instructions there are, and may be used.
@@ -171,7 +165,7 @@ pub(super) struct Cache {
     free: Vec<u32>,
     by_address: NumberMap<(u32, u8, u64), u32>,
     pages: NumberMap<u32, CodePage>,
-    jumps: Box<[Jump]>,
+    jumps: Box<[Jump; JUMPS]>,
     /// Numbers of times: those in which links and jumps recorded are valid, by what makes them so.
     epochs: NumberMap<u64, u32>,
     /// The last that was asked for.
@@ -197,7 +191,7 @@ impl Cache {
             free: Vec::new(),
             by_address: NumberMap::with_capacity_and_hasher(EXPECTED, Default::default()),
             pages: NumberMap::default(),
-            jumps: no_jumps(),
+            jumps: zeroed(),
             epochs: NumberMap::default(),
             epoch: (0, 0),
             kept: 0,

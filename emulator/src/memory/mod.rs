@@ -8,6 +8,10 @@
 //!
 //! Quirks: writes by ring 0 always honour the write bit (CR0.WP is taken as set); there are no accessed and dirty bits.
 
+use std::alloc::{Layout, handle_alloc_error};
+
+use zerocopy::FromZeros;
+
 mod frame;
 mod free;
 mod mapping;
@@ -32,6 +36,11 @@ pub(crate) const BLOCK_BYTES: usize = BLOCK as usize * PAGE_SIZE;
 
 /// The bits of an address that name the byte within its page.
 pub(crate) const PAGE_MASK: u64 = PAGE_SIZE as u64 - 1;
+
+/// A large value of zeros, which the host's fresh memory has already: nothing is written.
+pub(crate) fn zeroed<T: FromZeros>() -> Box<T> {
+    T::new_box_zeroed().unwrap_or_else(|_| handle_alloc_error(Layout::new::<T>()))
+}
 
 /// Whether bits 63 to 47 of an address are all the same, as four levels of tables demand.
 #[inline]

@@ -7,9 +7,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bitflags::bitflags;
+use zerocopy::FromZeros;
 
 use super::tlb::Table as Tlb;
-use super::{BLOCK, Frame, Memory, PAGE_MASK, PAGE_SIZE, is_canonical};
+use super::{BLOCK, Frame, Memory, PAGE_MASK, PAGE_SIZE, is_canonical, zeroed};
 
 bitflags! {
     /// What a mapped page allows besides reading.
@@ -77,6 +78,7 @@ const PRESENT: u64 = 1;
 const ROOT: u32 = 0;
 
 /// One page of entries. At the last level an entry is `frame << 12 | flags | PRESENT`, above it a table's index.
+#[derive(FromZeros)]
 struct Table {
     entries: [u64; ENTRIES],
     used: u16,
@@ -160,7 +162,7 @@ impl Tables {
             let mut next = self.tables[table as usize].entries[i] as u32;
             if next == ROOT {
                 next = self.free.pop().unwrap_or_else(|| {
-                    self.tables.push(Box::new(Table { entries: [0; ENTRIES], used: 0 }));
+                    self.tables.push(zeroed());
                     (self.tables.len() - 1) as u32
                 });
                 let parent = &mut self.tables[table as usize];
@@ -254,11 +256,7 @@ impl Space {
     pub fn new(memory: &Memory) -> Self {
         let id = next_generation();
         Self {
-            tables: Tables {
-                memory: memory.clone(),
-                tables: vec![Box::new(Table { entries: [0; ENTRIES], used: 0 })],
-                free: Vec::new(),
-            },
+            tables: Tables { memory: memory.clone(), tables: vec![zeroed()], free: Vec::new() },
             user: Tlb::new(),
             supervisor: Tlb::new(),
             write_epoch: memory.write_epoch(),

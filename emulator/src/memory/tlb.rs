@@ -1,22 +1,30 @@
 //! The translation cache: a page's address to where its frame lies in the host.
 //!
 //! Hardware has several levels of TLB with many ways. Ours is one direct-mapped table, since what counts is that a hit
-//! takes few host instructions: the tags are whole page addresses, and the page of the access's last byte is compared, so
-//! that one comparison finds wrong page, wrong permission and page-crossing access alike.
+//! takes few host instructions: the tags are whole addresses, and the page of the access's last byte is compared, so that
+//! one comparison finds wrong page, wrong permission and page-crossing access alike.
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::{PAGE_MASK, PAGE_SIZE};
+use zerocopy::FromZeros;
+
+use super::{PAGE_MASK, PAGE_SIZE, zeroed};
 
 /// Entries of a table.
 const ENTRIES: usize = 512;
 
-/// A tag that no access has: page addresses have zeros in their low bits.
-const NONE: u64 = 1;
+/// A tag that no page has. Zero, of which fresh memory is made.
+const NONE: u64 = 0;
+
+/// A page's tag: the address of its last byte.
+#[inline(always)]
+fn tag(address: u64) -> u64 {
+    address | PAGE_MASK
+}
 
 /// 32 bytes, so that an index is a shift and a mask.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, FromZeros)]
 #[repr(align(32))]
 struct Entry {
     /// The page that may be read, or NONE.
@@ -111,6 +119,7 @@ impl<T: Word> Place<'_, T> {
 /// A direct-mapped table for one privilege level.
 ///
 /// Whoever owns a table keeps the memory mapped whose frames it was filled with; see `Mmu` and `Space`.
+#[derive(FromZeros)]
 pub(super) struct Table {
     entries: [Entry; ENTRIES],
 }
@@ -118,7 +127,7 @@ pub(super) struct Table {
 impl Table {
     /// With nothing cached.
     pub(super) fn new() -> Box<Self> {
-        Box::new(Self { entries: [Entry { read: NONE, write: NONE, origin: std::ptr::null_mut() }; ENTRIES] })
+        zeroed()
     }
 
     #[inline(always)]
@@ -129,7 +138,7 @@ impl Table {
     /// The page that the last byte of an access lies in.
     #[inline(always)]
     fn last_page<T>(address: u64) -> u64 {
-        address.wrapping_add(size_of::<T>() as u64 - 1) & !PAGE_MASK
+        tag(address.wrapping_add(size_of::<T>() as u64 - 1))
     }
 
     /// Loads a value, if its page is cached as readable and it doesn't cross into another.
@@ -139,7 +148,7 @@ impl Table {
         if entry.read != Self::last_page::<T>(address) {
             return None;
         }
-        // SAFETY: the tag is the address of the page that the access ends in. Were it not the page where it begins too,
+        // SAFETY: the tag is that of the page that the access ends in. Were it not the page where it begins too,
         // the entry would be that of another page's index; with equal index the access would have to be longer than a
         // page. So all its bytes lie in the one page, whose frame is mapped where `origin` says.
         Some(unsafe { entry.host(address).cast::<T>().read_unaligned() })
@@ -160,7 +169,7 @@ impl Table {
     #[inline]
     pub(super) fn span(&self, address: u64, write: bool) -> Option<(NonNull<u8>, usize)> {
         let entry = &self.entries[Self::index(address)];
-        if (if write { entry.write } else { entry.read }) != address & !PAGE_MASK {
+        if (if write { entry.write } else { entry.read }) != tag(address) {
             return None;
         }
         Some((NonNull::new(entry.host(address))?, PAGE_SIZE - (address & PAGE_MASK) as usize))
@@ -171,16 +180,16 @@ impl Table {
     /// # Safety
     /// From `host` on, PAGE_SIZE bytes must stay mapped for as long as this table is read through.
     pub(super) unsafe fn insert(&mut self, address: u64, host: NonNull<u8>, writable: bool) {
-        let page = address & !PAGE_MASK;
-        let write = if writable { page } else { NONE };
-        let origin = host.as_ptr().wrapping_sub(page as usize);
-        self.entries[Self::index(address)] = Entry { read: page, write, origin };
+        let read = tag(address);
+        let write = if writable { read } else { NONE };
+        let origin = host.as_ptr().wrapping_sub((address & !PAGE_MASK) as usize);
+        self.entries[Self::index(address)] = Entry { read, write, origin };
     }
 
     /// Forgets a page.
     pub(super) fn flush_page(&mut self, address: u64) {
         let entry = &mut self.entries[Self::index(address)];
-        if entry.read == address & !PAGE_MASK {
+        if entry.read == tag(address) {
             (entry.read, entry.write) = (NONE, NONE);
         }
     }
