@@ -140,7 +140,7 @@ fn layout_of(map: usize, opcode: u8) -> u8 {
 }
 
 /// What is to be known of an encoding, as a `Form` of `shape.rs`. None if reading can't tell its operands.
-fn form_of(encoding: Encoding, layout: u8) -> Option<String> {
+fn form_of(encoding: Encoding, layout: u8) -> Option<(Code, String)> {
     let instruction = encoding.decode();
     let count = instruction.op_count();
     if instruction.is_invalid() || count > 4 {
@@ -191,11 +191,11 @@ fn form_of(encoding: Encoding, layout: u8) -> Option<String> {
         places.map(|place| place.map_or("None".to_owned(), |place| format!("Some(Place::{place})"))).join(", ");
     let width = instruction.len() - encoding.bytes().1 - usize::from(has_modrm);
     let repeats = u8::from(instruction.has_rep_prefix()) | u8::from(instruction.has_repne_prefix()) << 1;
-    let code = instruction.code() as u16;
-    Some(format!(
-        "Form {{ code: {code}, count: {count}, kinds: {kinds:?}, registers: {registers:?}, places: [{places}], \
-         width: {width}, repeats: {repeats} }}"
-    ))
+    let form = format!(
+        "Form {{ count: {count}, kinds: {kinds:?}, registers: {registers:?}, places: [{places}], width: {width}, \
+         repeats: {repeats} }}"
+    );
+    Some((instruction.code(), form))
 }
 
 /// Where a register operand is named: by the bit of REX that makes it another, or by VEX's field.
@@ -258,7 +258,7 @@ fn shapes() -> String {
                 let rms = if layout == layout::WHOLE && encoding.is_register { 0..8 } else { 2..3 };
                 for (reg, rm) in regs.flat_map(|reg| rms.clone().map(move |rm| (reg, rm))) {
                     let encoding = Encoding { reg, rm, ..encoding };
-                    let Some(form) = form_of(encoding, layout) else { continue };
+                    let Some((code, form)) = form_of(encoding, layout) else { continue };
                     let named_reg = if layout >= layout::GROUP { reg } else { 0 };
                     let named_rm = if layout == layout::WHOLE && encoding.is_register { rm } else { 0 };
                     let rest = u32::from(encoding.prefix)
@@ -273,12 +273,13 @@ fn shapes() -> String {
                         writeln!(forms, "    {form},").expect("a string takes all");
                         next
                     });
-                    of_opcode.push((rest, number));
+                    of_opcode.push((rest, code as u16, number));
                 }
             }
             of_opcode.sort_unstable();
-            for (rest, number) in &of_opcode {
-                writeln!(keys, "    ({rest}, {number}),").expect("a string takes all");
+            for (rest, code, number) in &of_opcode {
+                writeln!(keys, "    Key {{ rest: {rest}, code: {code}, form: {number} }},")
+                    .expect("a string takes all");
             }
             count += of_opcode.len();
         }
@@ -289,7 +290,7 @@ fn shapes() -> String {
     format!(
         "static LAYOUTS: [[Layout; 256]; {maps}] = [\n{layouts}];\n\
          static FIRST: [u16; {opcodes}] = {first:?};\n\
-         static KEYS: [(u16, u16); {count}] = [\n{keys}];\n\
+         static KEYS: [Key; {count}] = [\n{keys}];\n\
          static FORMS: [Form; {number}] = [\n{forms}];\n",
         maps = MAPS.len(),
         opcodes = first.len(),

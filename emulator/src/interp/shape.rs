@@ -48,10 +48,16 @@ enum Place {
     Vvvv,
 }
 
-/// What iced-x86 says of an encoding.
-struct Form {
-    /// Its code.
+/// What `Read::shape` tells an encoding by, besides its opcode, and what iced-x86 says of it.
+struct Key {
+    rest: u16,
     code: u16,
+    /// Where in `FORMS` the rest is.
+    form: u16,
+}
+
+/// What iced-x86 says of all encodings that are alike.
+struct Form {
     /// How many operands it has, and the kind of each.
     count: u8,
     kinds: [u8; 4],
@@ -64,8 +70,8 @@ struct Form {
     repeats: u8,
 }
 
-// `LAYOUTS` by map and opcode; for each opcode in turn where in `KEYS` its encodings begin, and there, in their order, what
-// `Read::key` tells them by, and where in `FORMS` what is to be known of them is.
+// `LAYOUTS` by map and opcode; for each opcode in turn where in `KEYS` its encodings begin, `FIRST`; and there they are in
+// their order. So what a program needs lies near, and `FORMS`, of which there are few, nearer.
 include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
 
 /// The first of the maps with VEX.
@@ -272,19 +278,19 @@ impl Read {
     }
 
     /// What iced-x86 says of the encoding.
-    fn form(&self) -> Option<&'static Form> {
+    fn form(&self) -> Option<(u16, &'static Form)> {
         let key = self.shape & (IS_INDEXED - 1);
         let opcode = (key >> KEY_BITS) as usize;
         let keys = &KEYS[usize::from(FIRST[opcode])..usize::from(FIRST[opcode + 1])];
         let rest = (key & ((1 << KEY_BITS) - 1)) as u16;
-        let index = keys.binary_search_by_key(&rest, |(rest, _)| *rest).ok()?;
-        Some(&FORMS[usize::from(keys[index].1)])
+        let key = &keys[keys.binary_search_by_key(&rest, |key| key.rest).ok()?];
+        Some((key.code, &FORMS[usize::from(key.form)]))
     }
 
     /// An instruction of this shape, as iced-x86 would decode it, with registers as they come.
-    fn example(&self, form: &Form) -> Option<Instruction> {
+    fn example(&self, code: u16, form: &Form) -> Option<Instruction> {
         let mut instruction = Instruction::default();
-        instruction.set_code(Code::try_from(usize::from(form.code)).ok()?);
+        instruction.set_code(Code::try_from(usize::from(code)).ok()?);
         for n in 0..form.count {
             let kind = OpKind::try_from(usize::from(form.kinds[usize::from(n)])).ok()?;
             instruction.set_op_kind(n.into(), kind);
@@ -393,8 +399,8 @@ impl Known {
 
     /// What there is to know of the shape of an instruction that was read.
     fn of(read: &Read, target: Target) -> Option<Self> {
-        let form = read.form()?;
-        let instruction = read.example(form)?;
+        let (code, form) = read.form()?;
+        let instruction = read.example(code, form)?;
         let is_count = matches!(instruction.mnemonic(), Mnemonic::Tzcnt | Mnemonic::Lzcnt);
         // To what doesn't have these, they are others.
         if is_count && cpuid::decoder_options(target.model) != DecoderOptions::NONE {
