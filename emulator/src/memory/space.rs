@@ -202,20 +202,25 @@ impl Tables {
             }
             let mut table = ROOT;
             let mut level = 3;
-            loop {
-                let entry = self.tables[table as usize].entries[index(address, level)];
-                if entry != 0 && level == 0 {
-                    return Some((address, entry));
+            let empty = loop {
+                let rest = &self.tables[table as usize].entries[index(address, level)..];
+                match (level, rest[0]) {
+                    // Among pages, the next one is near.
+                    (0, _) => match rest.iter().position(|entry| *entry != 0) {
+                        Some(n) => {
+                            address += (n * PAGE_SIZE) as u64;
+                            return (address <= last).then_some((address, rest[n]));
+                        }
+                        None => break 1,
+                    },
+                    (_, 0) => break level,
+                    (_, entry) => table = entry as u32,
                 }
-                if entry == 0 {
-                    // Skip all that this entry would have covered.
-                    let size = 1 << (12 + 9 * level);
-                    address = (address & !(size - 1)).checked_add(size)?;
-                    break;
-                }
-                table = entry as u32;
                 level -= 1;
-            }
+            };
+            // Skip all that this entry would have covered, or the table.
+            let size = 1 << (12 + 9 * empty);
+            address = (address & !(size - 1)).checked_add(size)?;
         }
         None
     }
