@@ -74,14 +74,17 @@ impl Memory {
     pub fn new(limit_bytes: u64) -> io::Result<Self> {
         // Frame numbers must leave room in a page-table entry; 2^28 frames are 1 TiB.
         let limit = (limit_bytes / PAGE_SIZE as u64).clamp(1, 1 << 28) as u32;
-        let mapping = Mapping::new(limit)?;
+        Ok(Self::of(Mapping::new(limit)?))
+    }
+
+    fn of(mapping: Mapping) -> Self {
         let info = vec![Info::default(); mapping.numbers().start as usize];
-        Ok(Self(Rc::new(Inner {
+        Self(Rc::new(Inner {
             mapping,
             frames: RefCell::new(Frames { info, ..Frames::default() }),
             code_writes: Cell::new(0),
             write_epoch: Cell::new(0),
-        })))
+        }))
     }
 
     /// A frame of zeros, or none if the limit is reached.
@@ -349,6 +352,9 @@ impl fmt::Debug for Frame {
 
 #[cfg(test)]
 mod tests {
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+
+    use super::super::{BLOCK_BYTES, mapping::Offer};
     use super::*;
 
     #[test]
@@ -368,5 +374,42 @@ mod tests {
         let more = soon.alloc().expect("a frame");
         assert_eq!(soon.0.mapping.shared(), LIMIT);
         drop((few, more));
+    }
+
+    #[test]
+    fn memory_begins_behind_what_is_taken() {
+        const TAKEN: usize = 3 * PAGE_SIZE;
+        const LIMIT: u32 = BLOCK + 40;
+        let len = TAKEN + LIMIT as usize * PAGE_SIZE;
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping where the host likes, whose first pages are this test's and the others the memory's.
+        let (base, memory) = unsafe {
+            let start = mmap_anonymous(std::ptr::null_mut(), len, access, MapFlags::PRIVATE).expect("a mapping");
+            let base = NonNull::new(start.cast::<u8>()).expect("an address");
+            base.write_bytes(0xaa, TAKEN);
+            let offer = Offer { base, len, taken: TAKEN, large: BLOCK_BYTES };
+            assert!(Mapping::of_offer(&offer, LIMIT + 1).is_none());
+            (base, Memory::of(Mapping::of_offer(&offer, LIMIT).expect("enough")))
+        };
+        assert_eq!((memory.limit(), memory.frames_in_use()), (u64::from(LIMIT) * PAGE_SIZE as u64, 0));
+        let frames: Vec<_> = (0..LIMIT - 1).map(|_| memory.alloc().expect("a frame")).collect();
+        let write = |byte| frames.iter().for_each(|frame| frame.write(0, &[byte; PAGE_SIZE]));
+        let read = |frame: &Frame| {
+            let mut bytes = [0; PAGE_SIZE];
+            frame.read(0, &mut bytes);
+            bytes
+        };
+        write(1);
+        memory.object().expect("an object");
+        assert!(frames.iter().all(|frame| read(frame) == [1; PAGE_SIZE]));
+        write(2);
+        let last = memory.alloc().expect("a frame");
+        assert_eq!((read(&last), memory.alloc().is_none()), ([0; PAGE_SIZE], true));
+        assert_eq!(memory.frames_in_use(), LIMIT.into());
+        drop((frames, last));
+        assert_eq!(memory.frames_in_use(), 0);
+        drop(memory);
+        // SAFETY: these pages are still there, and nobody else's.
+        assert!(unsafe { std::slice::from_raw_parts(base.as_ptr(), TAKEN) }.iter().all(|byte| *byte == 0xaa));
     }
 }

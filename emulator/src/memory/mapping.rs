@@ -67,7 +67,9 @@ pub(super) struct Mapping {
 impl Mapping {
     /// Reserves `frames` frames; none takes host memory before it is touched.
     pub(super) fn new(frames: u32) -> io::Result<Self> {
-        if let Some(mapping) = Self::of_offer(frames) {
+        let offer = OFFER.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // SAFETY: who offered it has promised that.
+        if let Some(mapping) = offer.and_then(|offer| unsafe { Self::of_offer(&offer, frames) }) {
             return Ok(mapping);
         }
         let bytes = u64::from(frames) * PAGE_SIZE as u64;
@@ -102,8 +104,10 @@ impl Mapping {
     }
 
     /// What was offered, if there is as much.
-    fn of_offer(frames: u32) -> Option<Self> {
-        let offer = OFFER.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    ///
+    /// # Safety
+    /// As for [`offer_memory`].
+    pub(super) unsafe fn of_offer(offer: &Offer, frames: u32) -> Option<Self> {
         let [first, large, all] = [offer.taken, offer.large, offer.len].map(|bytes| (bytes / PAGE_SIZE) as u32);
         let end = first.checked_add(frames).filter(|end| *end <= all)?;
         let mut is_there = 0u8;
