@@ -144,7 +144,7 @@ pub(crate) struct Cache {
     chained: Vec<u32>,
     /// Where blocks are entered by indirect branches.
     indirect: NumberMap<u32, Landing>,
-    recent: Box<[(u64, Start); RECENT]>,
+    recent: Box<[(u64, Start)]>,
     /// The return stack must be emptied before code runs.
     pub(crate) stack_stale: bool,
     pub(crate) figures: Figures,
@@ -185,7 +185,7 @@ impl Cache {
             jumps: NumberMap::default(),
             chained: Vec::new(),
             indirect: NumberMap::default(),
-            recent: Box::new([NOWHERE; RECENT]),
+            recent: vec![NOWHERE; RECENT].into(),
             stack_stale: true,
             figures: Figures::default(),
         })
