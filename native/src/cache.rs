@@ -144,7 +144,7 @@ pub(crate) struct Cache {
     chained: Vec<u32>,
     /// Where blocks are entered by indirect branches.
     indirect: NumberMap<u32, Landing>,
-    recent: Box<[(u64, Start)]>,
+    recent: Box<[(u64, Start); RECENT]>,
     /// The return stack must be emptied before code runs.
     pub(crate) stack_stale: bool,
     pub(crate) figures: Figures,
@@ -154,6 +154,12 @@ pub(crate) struct Cache {
 const MANY: usize = 1 << 14;
 
 const NOWHERE: (u64, Start) = (u64::MAX, Start { block: 0, insn: 0, host: 0, deduct: 0 });
+
+/// No recent entries. They aren't made on the stack, whose pages come one by one.
+fn nothing_recent() -> Box<[(u64, Start); RECENT]> {
+    let entries = vec![NOWHERE; RECENT];
+    entries.try_into().unwrap_or_else(|_| unreachable!("as many"))
+}
 
 impl Cache {
     pub(crate) fn new(model: CpuModel, kind: Kind) -> io::Result<Self> {
@@ -185,7 +191,7 @@ impl Cache {
             jumps: NumberMap::default(),
             chained: Vec::new(),
             indirect: NumberMap::default(),
-            recent: vec![NOWHERE; RECENT].into(),
+            recent: nothing_recent(),
             stack_stale: true,
             figures: Figures::default(),
         })
