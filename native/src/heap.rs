@@ -50,7 +50,7 @@ impl Heap {
             // There is room for a huge page's boundary, and that much behind it.
             NonNull::new((mapped as *mut u8).map_addr(|start| start.next_multiple_of(HUGE)))
         };
-        let len = FOR_BLOCKS + frames;
+        let len = HUGE.max(FOR_BLOCKS + frames);
         let with_frames = if may_be_private(len) { map(len).map(|base| (base, len)) } else { None };
         let Some((base, len)) = with_frames.or_else(|| map(HUGE).map(|base| (base, HUGE))) else { return };
         // SAFETY: advice leaves contents alone.
