@@ -13,8 +13,8 @@ use crate::context::HEADROOM;
 pub(crate) const CODE_BYTES: usize = 64 << 20;
 /// Bytes of a line of the host's caches, decoded instructions among them.
 const CACHE_LINE: usize = 64;
-/// Bytes that are given memory at once: at first, and at most.
-const PROVIDED: (usize, usize) = (8 << 10, 64 << 10);
+/// Bytes that are given memory at once.
+const PROVIDED: usize = 64 << 10;
 /// Bytes from the start on that are given theirs when they are touched: the stubs, which is all that most programs need.
 const TOUCHED: usize = 4 * PAGE_SIZE;
 /// Bytes of the return stack, of what calls leave free below them, and of the guard below that.
@@ -91,7 +91,7 @@ impl Code {
     /// executed.
     fn provide(&mut self, end: usize) {
         while self.provided < end {
-            let len = self.provided.clamp(PROVIDED.0, PROVIDED.1).min(CODE_BYTES - self.provided);
+            let len = PROVIDED.min(CODE_BYTES - self.provided);
             // SAFETY: advice about the mapping, of which this is a part; without it, each page is a fault.
             let _ = unsafe { madvise(self.write.as_ptr().add(self.provided).cast(), len, Advice::LinuxPopulateWrite) };
             self.provided += len;
