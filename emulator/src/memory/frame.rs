@@ -44,11 +44,11 @@ struct Frames {
 }
 
 impl Frames {
-    /// The first of a block of frames that were never handed out, and end before the `last`.
-    fn new_block(&mut self, last: u32) -> Option<u32> {
+    /// The first of a block of frames that were never handed out, if there is one before the frame `limit`.
+    fn new_block(&mut self, limit: u32) -> Option<u32> {
         let known = self.info.len() as u32;
         let first = known.checked_next_multiple_of(BLOCK)?;
-        let end = first.checked_add(BLOCK).filter(|end| *end <= last)?;
+        let end = first.checked_add(BLOCK).filter(|end| *end <= limit)?;
         (known..first).for_each(|number| self.free.give(number));
         self.info.resize(end as usize, Info::default());
         Some(first)
@@ -115,8 +115,7 @@ impl Memory {
     pub fn alloc_block(&self) -> Option<Vec<Frame>> {
         let mut frames = self.0.frames.borrow_mut();
         let numbers = self.0.mapping.numbers();
-        let used = frames.info.len() as u32 - numbers.start - frames.free.count();
-        if frames.no_blocks || used + BLOCK > (numbers.end - numbers.start) / 2 {
+        if frames.no_blocks || self.in_use(&frames) + BLOCK > numbers.len() as u32 / 2 {
             return None;
         }
         let (first, fresh) = match frames.free.take_block() {
@@ -142,8 +141,11 @@ impl Memory {
 
     /// How many frames have at least one reference.
     pub fn frames_in_use(&self) -> u64 {
-        let frames = self.0.frames.borrow();
-        frames.info.len() as u64 - u64::from(self.0.mapping.numbers().start + frames.free.count())
+        self.in_use(&self.0.frames.borrow()).into()
+    }
+
+    fn in_use(&self, frames: &Frames) -> u32 {
+        frames.info.len() as u32 - self.0.mapping.numbers().start - frames.free.count()
     }
 
     /// The most bytes that frames can take.

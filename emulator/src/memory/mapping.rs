@@ -38,8 +38,8 @@ unsafe impl Send for Offer {}
 
 static OFFER: Mutex<Option<Offer>> = Mutex::new(None);
 
-/// Offers addresses to the next [`Memory`](super::Memory) that is made. If they do for it, its first frames are those of the large page
-/// that are left, which the host then needn't provide one by one.
+/// Offers addresses to the next [`Memory`](super::Memory) that is made. If they do for it, its first frames are those of
+/// the large page that are left, which the host then needn't provide one by one.
 ///
 /// # Safety
 /// They must be of a private mapping of no file that may be read and written, and from those on that are taken zeros, and
