@@ -11,11 +11,9 @@ use callgate_kernel::{Config, Kernel};
 use crate::args::EngineChoice;
 use crate::exit::{Failure, Result};
 
-/// Instructions of a program before the interpreter decodes it for speed: more than most programs begin with.
-const QUICK: u64 = 50_000;
-
-/// Instructions of a program before it is translated: some two milliseconds.
-const WARM_UP: u64 = 400_000;
+/// Instructions of a program before it is translated: some two milliseconds. Fewer are better for a program that goes on for
+/// long, more for a shell, whose forks take longer once it is translated.
+const WARM_UP: u64 = 200_000;
 
 /// The heap, and what gets from the host at once what a short run allocates, where that can be done.
 pub(crate) use native::{Heap, provide_heap};
@@ -105,7 +103,7 @@ impl Plan {
             }
         }
         let mut interp = Interp::with_model(&kernel.memory, kernel.cpu);
-        interp.start_quickly(QUICK);
+        interp.start_quickly(Interp::QUICK);
         Box::new(interp)
     }
 }

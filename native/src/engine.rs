@@ -24,8 +24,6 @@ const HOT: u8 = 6;
 /// How many instructions the interpreter runs before it is assumed that this one doesn't: then all is translated at once.
 /// A static program's start and end take 12,000. The first translation takes as long as some 100,000: iced's encoder.
 const SOON: u64 = 15_000;
-/// Instructions that the interpreter runs before it decodes for speed.
-const QUICK: u64 = 50_000;
 /// Instructions that the interpreter runs when it has met cold code.
 const CHUNK: u64 = 64;
 /// The usual least budget.
@@ -142,7 +140,7 @@ impl Native {
     fn without_sides(memory: &Memory, model: CpuModel, setup: Setup) -> Self {
         let tick = if setup.counts { None } else { Tick::new().ok() };
         let mut interp = Interp::with_model(memory, model);
-        interp.start_quickly(QUICK);
+        interp.start_quickly(Interp::QUICK);
         Self {
             interp,
             memory: memory.clone(),

@@ -34,6 +34,10 @@ pub struct Interp {
 }
 
 impl Interp {
+    /// For how many instructions it is good to [decode quickly](Self::start_quickly). To decode anew takes as long as
+    /// some 400,000 instructions of a program that has that many.
+    pub const QUICK: u64 = 500_000;
+
     /// An engine for spaces of `memory`, of the default model.
     pub fn new(memory: &Memory) -> Self {
         Self::with_model(memory, CpuModel::default())
