@@ -145,7 +145,7 @@ mod native {
 
     /// `place_handlers` sees to the stack.
     fn setup(counts: bool) -> Setup {
-        Setup { low_memory: true, counts, alternate_stack: true }
+        Setup { low_memory: true, counts, alternate_stack: true, ..Setup::default() }
     }
 }
 

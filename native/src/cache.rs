@@ -15,7 +15,7 @@ use crate::context::{Reason, TABLE_ENTRIES};
 use crate::emit::{Emit, JMP};
 use crate::kind::Kind;
 use crate::stubs::Stubs;
-use crate::translate::{Block, Insn, LONGEST, MAX_PIECE, Request, Site, Workshop, crosses, translate};
+use crate::translate::{Block, Insn, LONGEST, Landing, MAX_PIECE, Request, Site, Workshop, crosses, translate};
 use crate::verify::Verifier;
 use crate::window::{Origin, Shared, WINDOW};
 
@@ -63,15 +63,6 @@ impl std::ops::Add for Figures {
             verification: self.verification + other.verification,
         }
     }
-}
-
-/// Code that an indirect branch to an address lands at: the jump table knows only a part of it.
-#[derive(Clone, Copy)]
-struct Landing {
-    /// Offset in the cache.
-    entry: usize,
-    /// Offset of the displacement of its jump to where it goes on if it was another address.
-    otherwise: usize,
 }
 
 /// What has been translated of a frame.
@@ -457,7 +448,7 @@ impl Cache {
             return None;
         }
         let first = self.blocks.len() as u32;
-        let landing = piece.otherwise.map(|otherwise| Landing { entry: self.code.len(), otherwise });
+        let landing = piece.landing;
         self.code.append(code);
         self.figures.blocks += piece.blocks.len() as u64;
         let in_frame = InFrame::of(&mut self.by_frame, memory, frame);

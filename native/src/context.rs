@@ -37,7 +37,7 @@ pub(crate) const CONTEXT_BYTES: usize = 4096;
 /// Temporary homes that one instruction may need.
 pub(crate) const TEMPORARIES: usize = 4;
 
-/// The host register that is free at the start of each instruction: rcx, for whose sake `jrcxz` tests without touching the
+/// The host register that is free at the start of each instruction: rcx, which `jrcxz` and `loop` test without touching the
 /// flags.
 pub(crate) const SCRATCH: u8 = 1;
 /// The host register that holds the guest's rcx.

@@ -112,14 +112,12 @@ impl Emit {
         }
     }
 
-    /// Subtracts a guest address below 4 GiB from the scratch register, or adds it.
-    pub(crate) fn add_address(&mut self, address: u64, subtract: bool) {
-        let sign = if subtract { -1 } else { 1 };
-        let mut rest = address as i64;
-        while rest > 0 {
-            let part = rest.min(i64::from(i32::MAX));
-            self.add(SCRATCH, (part * sign) as i32);
-            rest -= part;
+    /// Adds to the scratch register what may be more than one instruction can.
+    pub(crate) fn add_to_scratch(&mut self, mut value: i64) {
+        while value != 0 {
+            let part = value.clamp(-i64::from(i32::MAX), i64::from(i32::MAX));
+            self.add(SCRATCH, part as i32);
+            value -= part;
         }
     }
 
@@ -244,6 +242,19 @@ impl Emit {
         self.put(&[0xe3, len]);
     }
 
+    /// `loop`: takes 1 from rcx, and branches if that leaves something, to a place that is filled in later: where that is.
+    pub(crate) fn branch_if_rcx_not_1(&mut self) -> usize {
+        self.put(&[0xe2, 0]);
+        self.len() - 1
+    }
+
+    /// Lets a branch with a displacement of 8 bits lead to a place of this piece. False if that is too far.
+    pub(crate) fn resolve_short(&mut self, branch: usize, target: usize) -> bool {
+        let displacement = i8::try_from(target as i64 - branch as i64 - 1);
+        self.bytes[branch] = displacement.unwrap_or(0) as u8;
+        displacement.is_ok()
+    }
+
     /// `jecxz` over `len` bytes.
     pub(crate) fn skip_if_ecx_0(&mut self, len: u8) {
         self.put(&[0x67, 0xe3, len]);
@@ -281,6 +292,8 @@ impl Emit {
 
 /// `jmp rel32`
 pub(crate) const JMP: &[u8] = &[0xe9];
+/// `jmp rel8`
+pub(crate) const JMP_SHORT: &[u8] = &[0xeb];
 /// `call rel32`
 pub(crate) const CALL: &[u8] = &[0xe8];
 /// `js rel32`

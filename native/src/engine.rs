@@ -56,12 +56,15 @@ pub struct Setup {
     /// (SA_ONSTACK, [`use_alternate_stack`](crate::use_alternate_stack)). Others run on the stack that translated code has
     /// for its returns, and its calls must make sure that there is room for them, which costs a few percent.
     pub alternate_stack: bool,
+    /// Returns and indirect branches check where they land by the instruction `loop`, which AMD's processors execute as fast
+    /// as any and Intel's slowly. None: if the host is AMD's.
+    pub loops: Option<bool>,
 }
 
 impl Default for Setup {
-    /// Anywhere, counting, with any handlers.
+    /// Anywhere, counting, with any handlers, on this host.
     fn default() -> Self {
-        Self { low_memory: false, counts: true, alternate_stack: false }
+        Self { low_memory: false, counts: true, alternate_stack: false, loops: None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the host must have.
 
 use std::arch::asm;
+use std::arch::x86_64::{__cpuid, CpuidResult};
 use std::io;
 
 use callgate_emulator::CpuModel;
@@ -18,6 +19,13 @@ const ARCH_GET_GS: libc::c_int = 0x1004;
 fn has_fsgsbase() -> bool {
     // SAFETY: getauxval has no preconditions.
     unsafe { libc::getauxval(libc::AT_HWCAP2) & HWCAP2_FSGSBASE != 0 }
+}
+
+/// Whether `loop` is one of the processor's simple operations: so it is in AMD's, and in Hygon's, which are of the same kind.
+pub(crate) fn has_fast_loop() -> bool {
+    let CpuidResult { ebx, edx, ecx, .. } = __cpuid(0);
+    let vendor = [ebx, edx, ecx].map(u32::to_le_bytes);
+    matches!(vendor.as_flattened(), b"AuthenticAMD" | b"HygonGenuine")
 }
 
 /// The base of gs of the thread that runs the engine. Neither Rust nor C uses it.

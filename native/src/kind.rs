@@ -12,6 +12,8 @@ pub(crate) struct Kind {
     pub(crate) counts: bool,
     /// Its calls leave room on the return stack for handlers of signals that run there.
     pub(crate) probes: bool,
+    /// It compares addresses by `loop`, which goes on in line where they are the same, and not by `jrcxz`, which branches.
+    pub(crate) loops: bool,
     /// The guest has AVX-512, whose state goes in and out with it.
     pub(crate) avx_512: bool,
 }

@@ -11,6 +11,7 @@ use callgate_emulator::CpuModel;
 use crate::cache::{Cache, Figures};
 use crate::engine::Setup;
 use crate::enter;
+use crate::host;
 use crate::kind::Kind;
 use crate::window::{Origin, Shared, Windows};
 
@@ -57,8 +58,9 @@ impl Sides {
     /// # Errors
     /// What the host says.
     pub(crate) fn new(model: CpuModel, setup: Setup) -> io::Result<Self> {
-        let Setup { low_memory, counts, alternate_stack } = setup;
-        let kind = |origin| Kind { origin, counts, probes: !alternate_stack, avx_512: model.has_avx_512() };
+        let Setup { low_memory, counts, alternate_stack, loops } = setup;
+        let loops = loops.unwrap_or_else(host::has_fast_loop);
+        let kind = |origin| Kind { origin, counts, probes: !alternate_stack, loops, avx_512: model.has_avx_512() };
         let zero = if low_memory { Side::new(model, kind(Origin::Zero)).ok() } else { None };
         let owner = zero.is_some().then_some(0);
         let now = match zero {

@@ -5,7 +5,7 @@
 
 mod common;
 
-use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, reg, rflags};
+use callgate_emulator::{Cpu, Engine, Exit, Interp, Memory, PAGE_SIZE, PageFlags, reg, rflags, seg};
 
 use callgate_native::Setup;
 use common::SETUPS;
@@ -18,6 +18,7 @@ fn run(code: &[u8], translated: Option<Setup>) -> Option<Cpu> {
     let (mut cpu, mut space) = common::guest(&memory, code);
     space.map(STACK, memory.alloc().expect("a frame"), PageFlags::USER | PageFlags::WRITE);
     cpu.gpr[reg::RSP] = STACK + 0x800;
+    cpu.seg[seg::FS].base = STACK;
     cpu.set_rflags(rflags::FIXED | rflags::IF);
     let exit = match translated {
         Some(setup) => common::run(&mut *common::native(&memory, setup)?, &mut cpu, &mut space, 100_000),
@@ -59,6 +60,39 @@ fn a_return_to_elsewhere_keeps_its_flags() {
     .concat();
     if let Some(cpu) = both(&code) {
         assert_eq!(cpu.gpr[reg::RAX] & 0xff, 1);
+    }
+}
+
+/// Translated returns that land wrongly take short branches, over what of the piece follows.
+#[test]
+fn returns_to_elsewhere_get_there_over_blocks_of_any_length() {
+    const CALLS: u32 = 4;
+    // lea rbp, [rbp + rsi + 1]; and mov rbp, fs:[rbp], whose base is so that it reads the stack: much longer when translated.
+    let fillers: [&[u8]; 2] = [&[0x48, 0x8d, 0x6c, 0x35, 1], &[0x64, 0x48, 0x8b, 0x6d, 0]];
+    for (filler, times) in fillers.into_iter().flat_map(|filler| (0..48).map(move |times| (filler, times))) {
+        let mut code = Vec::new();
+        for _ in 0..CALLS {
+            code.extend([0xe8, 0, 0, 0, 0]); // call f
+            code.extend([0x11, 0xf6]); // adc esi, esi: by the flags of f
+            code.extend(filler.repeat(times));
+            code.extend([0x70, 0]); // jo to the next
+        }
+        code.extend([0x81, 0xff, 99, 0, 0, 0]); // cmp edi, 99
+        let back = -(code.len() as i32) - 6;
+        code.extend([&[0x0f, 0x82][..], &back.to_le_bytes()].concat()); // jb to the start
+        code.extend([0xcd, 0x80]); // int 0x80
+        let f = code.len();
+        code.extend([0x5b, 0xff, 0xc7]); // f: pop rbx; inc edi
+        // Two times of three back to where it was called from, and once behind the adc there.
+        code.extend([0x89, 0xf8, 0x99, 0xb9, 3, 0, 0, 0, 0xf7, 0xf1]); // mov eax, edi; cdq; mov ecx, 3; div ecx
+        code.extend([0x85, 0xd2, 0x75, 4, 0x48, 0x8d, 0x5b, 2]); // test edx, edx; jne over lea rbx, [rbx + 2]
+        code.extend([0x53, 0x0f, 0xba, 0xe7, 0, 0xc3]); // push rbx; bt edi, 0; ret
+        for call in (0..f - 20).filter(|at| code[*at] == 0xe8 && code[*at + 1..*at + 5] == [0; 4]).collect::<Vec<_>>() {
+            code[call + 1..call + 5].copy_from_slice(&((f - call - 5) as i32).to_le_bytes());
+        }
+        if let Some(cpu) = both(&code) {
+            assert_eq!(cpu.gpr[reg::RDI], 100, "{times} times {filler:x?}");
+        }
     }
 }
 

@@ -5,11 +5,14 @@
 //! it lands it is compared with the address that belongs there. What has landed wrongly (a stack was switched, or
 //! rewritten) goes the way of indirect branches: through the jump table, by the low 16 bits of the address, to code that
 //! makes sure that it is the right one. None of this touches the flags: subtraction is `lea`, and comparing is `jrcxz`.
+//! That branches where all is well, though, and is two more taken branches for each call and each indirect one, which
+//! processors have to remember beside the program's own. `loop` branches where something is wrong, but no further than 127
+//! bytes: to a jump behind the piece's blocks, or before one of them, which those before then jump over.
 
 use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind};
 
 use super::facts::Decoded;
-use super::{Ending, Outside, Translator, Untranslated};
+use super::{Ending, Landing, Outside, Translator, Untranslated};
 use crate::context::{COUNTER, Reason, SCRATCH, STACK, slot};
 use crate::emit::{CALL, JMP};
 use crate::window::Origin;
@@ -79,26 +82,53 @@ impl Translator<'_> {
     }
 
     /// Where indirect branches land: makes sure that this is the address that was looked for.
-    pub(super) fn land(&mut self) -> usize {
-        let address = self.request.address;
+    pub(super) fn land(&mut self) -> Landing {
+        let address = self.request.address as i64;
+        if self.emit.kind.loops {
+            let otherwise = self.land_otherwise(address);
+            let entry = self.here() as usize;
+            self.take_target();
+            self.emit.add_to_scratch(1 - address);
+            let branch = self.emit.branch_if_rcx_not_1();
+            self.emit.resolve_short(branch, 0);
+            return Landing { entry, otherwise };
+        }
+        let entry = self.here() as usize;
+        self.take_target();
+        self.emit.add_to_scratch(-address);
+        self.emit.skip_if_rcx_0(0);
+        let skip = self.emit.len() - 1;
+        let otherwise = self.land_otherwise(address);
+        self.emit.resolve_short(skip, self.emit.len());
+        Landing { entry, otherwise }
+    }
+
+    /// Gets the address that was looked for into the scratch register.
+    fn take_target(&mut self) {
         if self.emit.kind.origin == Origin::Gs {
             self.emit.load(SCRATCH, slot::TARGET);
         }
-        self.emit.add_address(address, true);
-        self.emit.skip_if_rcx_0(0);
-        let skipped = self.emit.len();
+    }
+
+    /// Goes on where it was another address: the offset of the displacement.
+    fn land_otherwise(&mut self, address: i64) -> usize {
         if self.emit.kind.origin == Origin::Zero {
-            self.emit.add_address(address, false);
+            self.emit.add_to_scratch(address);
         }
         self.branch_to_stub(JMP, self.stubs.reason(Reason::Miss));
-        self.emit.bytes[skipped - 1] = (self.emit.len() - skipped) as u8;
         self.here() as usize - 4
     }
 
     /// Where a return lands that belongs to a call: rcx has the address that it goes to. What landed wrongly may need its
     /// flags, even if nobody here does.
     fn landing(&mut self, address: u64) {
-        self.emit.add_address(address, true);
+        if self.emit.kind.loops && self.precedes_little {
+            self.emit.add_to_scratch(1 - address as i64);
+            let branch = self.emit.branch_if_rcx_not_1();
+            self.piece.landings.push((branch, address));
+            return;
+        }
+        self.emit.add_to_scratch(-(address as i64));
         self.emit.skip_if_rcx_0(5);
         let branch = self.emit.branch(JMP);
         self.piece.outside.push((branch, Outside::WrongReturn(address)));

@@ -28,7 +28,7 @@ use callgate_emulator::{CpuModel, PAGE_SIZE};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, OpKind};
 
 use crate::context::{Context, HOMED, Reason, SCRATCH, TEMPORARIES, slot};
-use crate::emit::{CALL, Emit, JMP, JS};
+use crate::emit::{CALL, Emit, JMP, JMP_SHORT, JS};
 use crate::kind::Kind;
 use crate::stubs::Stubs;
 use facts::{Class, Decoded, Facts};
@@ -48,6 +48,8 @@ pub(crate) const LONGEST: usize = 15;
 const MAX_BLOCKS: usize = 8;
 /// Blocks of a piece that are translated once more if they are translated already, in another piece.
 const WITH_KNOWN: usize = 2;
+/// Bytes that a short branch goes over at most, less what may be put behind them before its target.
+const REACH: usize = 108;
 /// The longest code that a piece can become, roughly; what the cache must have room for.
 pub(crate) const MAX_PIECE: usize = 1 << 18;
 
@@ -180,6 +182,14 @@ pub(crate) struct Site {
     pub(crate) checks: bool,
 }
 
+/// Code that an indirect branch to an address lands at, by offsets in the cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Landing {
+    pub(crate) entry: usize,
+    /// Where the displacement is of its jump to where it goes on if it was another address.
+    pub(crate) otherwise: usize,
+}
+
 /// What was translated at once.
 #[derive(Default)]
 pub(crate) struct Piece {
@@ -190,14 +200,16 @@ pub(crate) struct Piece {
     pub(crate) sites: Vec<Site>,
     /// Of each site, the offset in the cache of the code that leaves to find its target.
     pub(crate) stubs: Vec<u32>,
-    /// Of a landing, the offset in the cache of the displacement of its jump to where another address is looked for.
-    pub(crate) otherwise: Option<usize>,
+    /// Where indirect branches land, if they are to.
+    pub(crate) landing: Option<Landing>,
     /// Where the code goes on that has left because the budget hasn't enough for a block, and the block.
     pub(crate) exhausted: Vec<(u32, u32)>,
     /// Where the code is that faults if the budget is exhausted before a block, and the block.
     pub(crate) checks: Vec<(u32, u32)>,
     /// Branches to be resolved to code at the piece's end.
     outside: Vec<(usize, Outside)>,
+    /// The short branches of returns that have landed wrongly, which lead nowhere yet, and where returns should land.
+    landings: Vec<(usize, u64)>,
 }
 
 impl Piece {
@@ -208,10 +220,11 @@ impl Piece {
         self.insns.clear();
         self.sites.clear();
         self.stubs.clear();
-        self.otherwise = None;
+        self.landing = None;
         self.exhausted.clear();
         self.checks.clear();
         self.outside.clear();
+        self.landings.clear();
     }
 }
 
@@ -309,6 +322,10 @@ struct Translator<'a> {
     /// bit each.
     at_home: u32,
     elsewhere: u32,
+    /// What follows the block at hand is short enough for a short branch over it.
+    precedes_little: bool,
+    /// A short branch was not enough.
+    is_too_long: bool,
     /// The guest address of the block at hand and where its code goes on after a branch to that, if it ends in one.
     round: Option<(u64, usize)>,
 }
@@ -354,6 +371,12 @@ fn heads(block: &[Decoded]) -> impl Iterator<Item = u64> {
         .map(|(_, to)| to)
 }
 
+/// About how many bytes a block becomes.
+fn length(block: &[Decoded]) -> usize {
+    let bytes: usize = block.iter().map(|decoded| decoded.instruction.len()).sum();
+    bytes + 2 * block.len() + 12
+}
+
 /// How a block ended.
 #[derive(PartialEq, Eq)]
 enum Ending {
@@ -390,17 +413,23 @@ pub(crate) fn translate(
         lent: [None; HOMED.len()],
         at_home: 0,
         elsewhere: 0,
+        precedes_little: true,
+        is_too_long: false,
         round: None,
     };
     translator.set_usual();
-    translator.piece.otherwise = request.landing.then(|| translator.land());
+    translator.piece.landing = request.landing.then(|| translator.land());
     translator.plan(&mut shop.plan, known);
-    let is_translated = translator.blocks(&shop.plan);
+    let (is_translated, is_too_long) = (translator.blocks(&shop.plan), translator.is_too_long);
     translator.piece.emit = translator.emit;
-    if is_translated {
+    if is_translated && !is_too_long {
         return Some(translator.piece);
     }
     shop.spare = translator.piece;
+    if is_too_long {
+        let kind = Kind { loops: false, ..request.kind };
+        return translate(&Request { kind, ..*request }, stubs, shop, known);
+    }
     None
 }
 
@@ -485,6 +514,12 @@ impl Translator<'_> {
                 break;
             }
             let is_head = index == 0 || plan.heads.contains(&start);
+            if let Some((branch, _)) = self.piece.landings.first()
+                && self.emit.len() + length(instructions) > branch + REACH
+            {
+                self.place_landings(true);
+            }
+            self.precedes_little = plan.blocks().nth(index + 1).is_none_or(|next| length(next) < REACH);
             let Some((block, ending)) = self.block(instructions, index, is_head) else { break };
             end = (ending == Ending::Open).then_some(u64::from(block.end));
             self.piece.blocks.push(block);
@@ -507,7 +542,14 @@ impl Translator<'_> {
     /// Translates one block, or as much of it as it can.
     fn block(&mut self, mut instructions: &[Decoded], index: usize, is_head: bool) -> Option<(Block, Ending)> {
         let piece = &self.piece;
-        let before = (self.emit.len(), piece.insns.len(), piece.sites.len(), piece.outside.len(), piece.checks.len());
+        let before = [
+            self.emit.len(),
+            piece.insns.len(),
+            piece.sites.len(),
+            piece.outside.len(),
+            piece.checks.len(),
+            piece.landings.len(),
+        ];
         let previous = self.unchecked;
         self.lends_scratch = true;
         while !instructions.is_empty() {
@@ -636,12 +678,13 @@ impl Translator<'_> {
         Ok((block, ending))
     }
 
-    fn rewind(&mut self, (bytes, insns, sites, outside, checks): (usize, usize, usize, usize, usize)) {
+    fn rewind(&mut self, [bytes, insns, sites, outside, checks, landings]: [usize; 6]) {
         self.emit.bytes.truncate(bytes);
         self.piece.insns.truncate(insns);
         self.piece.sites.truncate(sites);
         self.piece.outside.truncate(outside);
         self.piece.checks.truncate(checks);
+        self.piece.landings.truncate(landings);
     }
 
     /// Faults if the budget is exhausted before a block, and keeps the flags.
@@ -677,8 +720,24 @@ impl Translator<'_> {
         self.piece.sites.push(Site { at, target, page, checks });
     }
 
+    /// Puts the jumps here that returns take which have landed wrongly, behind what goes on in line or within that.
+    fn place_landings(&mut self, within: bool) {
+        let mut landings = std::mem::take(&mut self.piece.landings);
+        if within {
+            self.emit.raw(JMP_SHORT);
+            self.emit.raw(&[(5 * landings.len()) as u8]);
+        }
+        for (short, address) in landings.drain(..) {
+            self.is_too_long |= !self.emit.resolve_short(short, self.emit.len());
+            let branch = self.emit.branch(JMP);
+            self.piece.outside.push((branch, Outside::WrongReturn(address)));
+        }
+        self.piece.landings = landings;
+    }
+
     /// Puts what lies out of the way behind the blocks.
     fn finish(&mut self) {
+        self.place_landings(false);
         let mut outsides = std::mem::take(&mut self.piece.outside);
         for (branch, outside) in outsides.drain(..) {
             let here = self.emit.len();
@@ -696,7 +755,7 @@ impl Translator<'_> {
                 }
                 Outside::Unit(number) => self.leave(Reason::Unit, number),
                 Outside::WrongReturn(address) => {
-                    self.emit.add_address(address, false);
+                    self.emit.add_to_scratch(address as i64);
                     self.branch_to_stub(JMP, self.stubs.indirect);
                 }
             }

@@ -116,6 +116,7 @@ const BASE: &[Mnemonic] = {
         M::Jecxz,
         M::Jmp,
         M::Jrcxz,
+        M::Loop,
         M::Lahf,
         M::Lea,
         M::Mov,

@@ -14,14 +14,14 @@ const ENTRY: u64 = 0x6fff_f000;
 const END: [u8; 2] = [0xeb, 0xfe];
 
 const ORIGINS: [Origin; 2] = [Origin::Gs, Origin::Zero];
-const AT_GS: Kind = Kind { origin: Origin::Gs, counts: true, probes: true, avx_512: false };
+const AT_GS: Kind = Kind { origin: Origin::Gs, counts: true, probes: true, loops: false, avx_512: false };
 /// All that there are.
 pub(super) const KINDS: [Kind; 6] = [
     AT_GS,
-    Kind { origin: Origin::Zero, ..AT_GS },
-    Kind { counts: false, ..AT_GS },
-    Kind { origin: Origin::Zero, counts: false, probes: false, ..AT_GS },
-    Kind { counts: false, probes: false, avx_512: true, ..AT_GS },
+    Kind { origin: Origin::Zero, loops: true, ..AT_GS },
+    Kind { counts: false, loops: true, ..AT_GS },
+    Kind { origin: Origin::Zero, counts: false, probes: false, loops: true, ..AT_GS },
+    Kind { counts: false, probes: false, loops: true, avx_512: true, ..AT_GS },
     Kind { origin: Origin::Zero, avx_512: true, ..AT_GS },
 ];
 
@@ -290,6 +290,12 @@ fn branches_go_to_starts() {
         assert_eq!(check(&to(opcode, START)), Ok(()));
         assert_eq!(check(&to(opcode, START + 1)), Err(Refusal::Branch));
         assert_eq!(check(&to(opcode, START + 100)), Err(Refusal::Branch));
+    }
+    // loop, jrcxz, jmp
+    for opcode in [0xe2, 0xe3, 0xeb] {
+        assert_eq!(check(&[opcode, 0xfe]), Ok(()));
+        assert_eq!(check(&[opcode, 0xff]), Err(Refusal::Branch));
+        assert_eq!(check(&[opcode, 0x7f]), Err(Refusal::Branch));
     }
     let bad: [&[u8]; 6] = [
         &[0xff, 0xe0],             // jmp rax

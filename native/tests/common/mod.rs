@@ -25,14 +25,18 @@ pub(crate) fn guest(memory: &Memory, code: &[u8]) -> (Cpu, Space) {
     (cpu, space)
 }
 
-const ANYWHERE: Setup = Setup { low_memory: false, counts: true, alternate_stack: false };
+const ANYWHERE: Setup = Setup { low_memory: false, counts: true, alternate_stack: false, loops: Some(false) };
 /// Engines whose budgets are kept.
 #[allow(dead_code, reason = "not of interest in each test program")]
-pub(crate) const COUNTING: [Setup; 2] = [ANYWHERE, Setup { low_memory: true, ..ANYWHERE }];
+pub(crate) const COUNTING: [Setup; 2] = [ANYWHERE, Setup { low_memory: true, loops: Some(true), ..ANYWHERE }];
 /// And those whose runs end by time.
 #[allow(dead_code, reason = "not of interest in each test program")]
-pub(crate) const SETUPS: [Setup; 4] =
-    [COUNTING[0], COUNTING[1], Setup { counts: false, ..COUNTING[0] }, Setup { counts: false, ..COUNTING[1] }];
+pub(crate) const SETUPS: [Setup; 4] = [
+    COUNTING[0],
+    COUNTING[1],
+    Setup { counts: false, loops: Some(true), ..COUNTING[0] },
+    Setup { counts: false, loops: Some(false), ..COUNTING[1] },
+];
 
 /// Runs as many instructions as said, or until something happens, however often time is over until then.
 #[allow(dead_code, reason = "not of interest in each test program")]

@@ -35,6 +35,9 @@ struct Args {
     /// And count no instructions: runs end by a timer
     #[arg(long, requires = "translated")]
     uncounted: bool,
+    /// And check returns by the instruction `loop`, or not: as is fast on this host, unless told
+    #[arg(long, requires = "translated")]
+    loops: Option<bool>,
     /// Mismatches to show of each code
     #[arg(long, default_value_t = 2)]
     keep: usize,
@@ -53,11 +56,11 @@ fn count(text: &str) -> Result<u64, String> {
 }
 
 fn main() -> ExitCode {
-    let Args { cases, seed, first, only, translated, low, uncounted, jobs, keep } = Args::parse();
+    let Args { cases, seed, first, only, translated, low, uncounted, loops, jobs, keep } = Args::parse();
     let all = || std::thread::available_parallelism().map_or(1, |n| n.get());
     let jobs = if low { 1 } else { jobs.unwrap_or_else(all) };
     let start = Instant::now();
-    match run(&Options { seed, cases, first, only, translated, low, uncounted, keep, jobs }) {
+    match run(&Options { seed, cases, first, only, translated, low, uncounted, loops, keep, jobs }) {
         Ok(report) => {
             let seconds = start.elapsed().as_secs_f64();
             println!("{report}, {seconds:.1} s with {jobs} jobs, {:.0} cases/s", report.cases as f64 / seconds);

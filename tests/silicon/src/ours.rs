@@ -95,7 +95,8 @@ impl Ours {
         fresh.seg[seg::CS].selector = USER_CS;
         fresh.seg[seg::SS].selector = USER_DS;
         let engine: Box<dyn Engine> = if options.translated {
-            let setup = Setup { low_memory: options.low, counts: !options.uncounted, ..Setup::default() };
+            let (low_memory, counts, loops) = (options.low, !options.uncounted, options.loops);
+            let setup = Setup { low_memory, counts, loops, ..Setup::default() };
             let mut native = Native::new(&memory, model, setup).ok()?;
             if options.low && !native.has_low_window() || native.counts() != setup.counts {
                 return None;

@@ -22,6 +22,8 @@ pub struct Options {
     pub low: bool,
     /// And counts no instructions: a timer stops it anywhere, now and then.
     pub uncounted: bool,
+    /// And checks returns by the instruction `loop`, or not: as is fast on this host, unless told.
+    pub loops: Option<bool>,
     /// At most so many mismatches of one code are kept.
     pub keep: usize,
     /// How many work at it at a time.
@@ -31,7 +33,18 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let (translated, low, uncounted) = (false, false, false);
-        Self { seed: 1, cases: 300_000, first: 0, only: None, translated, low, uncounted, keep: 2, jobs: 1 }
+        Self {
+            seed: 1,
+            cases: 300_000,
+            first: 0,
+            only: None,
+            translated,
+            low,
+            uncounted,
+            loops: None,
+            keep: 2,
+            jobs: 1,
+        }
     }
 }
 

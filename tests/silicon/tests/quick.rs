@@ -13,18 +13,33 @@ fn the_core_is_the_same_as_the_processor() {
 
 #[test]
 fn translated_code_is_the_same_as_the_processor() {
-    check(Options { seed: 2, cases: 100_000, translated: true, ..Options::default() });
+    check(Options { seed: 2, cases: 100_000, translated: true, loops: Some(false), ..Options::default() });
 }
 
 #[test]
 fn translated_code_in_low_memory_is_too() {
-    check(Options { seed: 3, cases: 100_000, translated: true, low: true, ..Options::default() });
+    check(Options { seed: 3, cases: 100_000, translated: true, loops: Some(true), low: true, ..Options::default() });
 }
 
 #[test]
 fn translated_code_that_counts_nothing_is_too() {
-    check(Options { seed: 4, cases: 50_000, translated: true, uncounted: true, ..Options::default() });
-    check(Options { seed: 5, cases: 50_000, translated: true, uncounted: true, low: true, ..Options::default() });
+    check(Options {
+        seed: 4,
+        cases: 50_000,
+        translated: true,
+        loops: Some(true),
+        uncounted: true,
+        ..Options::default()
+    });
+    check(Options {
+        seed: 5,
+        cases: 50_000,
+        translated: true,
+        loops: Some(false),
+        uncounted: true,
+        low: true,
+        ..Options::default()
+    });
 }
 
 fn check(options: Options) {
