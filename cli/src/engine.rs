@@ -11,7 +11,7 @@ use callgate_kernel::{Config, Kernel};
 use crate::args::EngineChoice;
 use crate::exit::{Failure, Result};
 
-/// Instructions of a program before it is translated: some two milliseconds. Fewer are better for a program that goes on for
+/// Instructions of a program before it is translated: about a millisecond. Fewer are better for a program that goes on for
 /// long, more for a shell, whose forks take longer once it is translated.
 const WARM_UP: u64 = 200_000;
 

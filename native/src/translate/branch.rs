@@ -125,7 +125,7 @@ impl Translator<'_> {
         if self.emit.kind.loops && self.precedes_little {
             self.emit.add_to_scratch(1 - address as i64);
             let branch = self.emit.branch_if_rcx_not_1();
-            self.piece.landings.push((branch, address));
+            self.piece.wrong_returns.push((branch, address));
             return;
         }
         self.emit.add_to_scratch(-(address as i64));

@@ -209,7 +209,7 @@ pub(crate) struct Piece {
     /// Branches to be resolved to code at the piece's end.
     outside: Vec<(usize, Outside)>,
     /// The short branches of returns that have landed wrongly, which lead nowhere yet, and where returns should land.
-    landings: Vec<(usize, u64)>,
+    wrong_returns: Vec<(usize, u64)>,
 }
 
 impl Piece {
@@ -224,7 +224,7 @@ impl Piece {
         self.exhausted.clear();
         self.checks.clear();
         self.outside.clear();
-        self.landings.clear();
+        self.wrong_returns.clear();
     }
 }
 
@@ -514,10 +514,10 @@ impl Translator<'_> {
                 break;
             }
             let is_head = index == 0 || plan.heads.contains(&start);
-            if let Some((branch, _)) = self.piece.landings.first()
+            if let Some((branch, _)) = self.piece.wrong_returns.first()
                 && self.emit.len() + length(instructions) > branch + REACH
             {
-                self.place_landings(true);
+                self.place_wrong_returns(true);
             }
             self.precedes_little = plan.blocks().nth(index + 1).is_none_or(|next| length(next) < REACH);
             let Some((block, ending)) = self.block(instructions, index, is_head) else { break };
@@ -548,7 +548,7 @@ impl Translator<'_> {
             piece.sites.len(),
             piece.outside.len(),
             piece.checks.len(),
-            piece.landings.len(),
+            piece.wrong_returns.len(),
         ];
         let previous = self.unchecked;
         self.lends_scratch = true;
@@ -678,13 +678,13 @@ impl Translator<'_> {
         Ok((block, ending))
     }
 
-    fn rewind(&mut self, [bytes, insns, sites, outside, checks, landings]: [usize; 6]) {
+    fn rewind(&mut self, [bytes, insns, sites, outside, checks, wrong_returns]: [usize; 6]) {
         self.emit.bytes.truncate(bytes);
         self.piece.insns.truncate(insns);
         self.piece.sites.truncate(sites);
         self.piece.outside.truncate(outside);
         self.piece.checks.truncate(checks);
-        self.piece.landings.truncate(landings);
+        self.piece.wrong_returns.truncate(wrong_returns);
     }
 
     /// Faults if the budget is exhausted before a block, and keeps the flags.
@@ -721,23 +721,23 @@ impl Translator<'_> {
     }
 
     /// Puts the jumps here that returns take which have landed wrongly, behind what goes on in line or within that.
-    fn place_landings(&mut self, within: bool) {
-        let mut landings = std::mem::take(&mut self.piece.landings);
+    fn place_wrong_returns(&mut self, within: bool) {
+        let mut wrong_returns = std::mem::take(&mut self.piece.wrong_returns);
         if within {
             self.emit.raw(JMP_SHORT);
-            self.emit.raw(&[(5 * landings.len()) as u8]);
+            self.emit.raw(&[(5 * wrong_returns.len()) as u8]);
         }
-        for (short, address) in landings.drain(..) {
+        for (short, address) in wrong_returns.drain(..) {
             self.is_too_long |= !self.emit.resolve_short(short, self.emit.len());
             let branch = self.emit.branch(JMP);
             self.piece.outside.push((branch, Outside::WrongReturn(address)));
         }
-        self.piece.landings = landings;
+        self.piece.wrong_returns = wrong_returns;
     }
 
     /// Puts what lies out of the way behind the blocks.
     fn finish(&mut self) {
-        self.place_landings(false);
+        self.place_wrong_returns(false);
         let mut outsides = std::mem::take(&mut self.piece.outside);
         for (branch, outside) in outsides.drain(..) {
             let here = self.emit.len();
