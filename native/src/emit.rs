@@ -239,20 +239,7 @@ impl Emit {
 
     /// `jrcxz` over `len` bytes.
     pub(crate) fn skip_if_rcx_0(&mut self, len: u8) {
-        self.put(&[0xe3, len]);
-    }
-
-    /// `loop`: takes 1 from rcx, and branches if that leaves something, to a place that is filled in later: where that is.
-    pub(crate) fn branch_if_rcx_not_1(&mut self) -> usize {
-        self.put(&[0xe2, 0]);
-        self.len() - 1
-    }
-
-    /// Lets a branch with a displacement of 8 bits lead to a place of this piece. False if that is too far.
-    pub(crate) fn resolve_short(&mut self, branch: usize, target: usize) -> bool {
-        let displacement = i8::try_from(target as i64 - branch as i64 - 1);
-        self.bytes[branch] = displacement.unwrap_or(0) as u8;
-        displacement.is_ok()
+        self.put(&[JRCXZ, len]);
     }
 
     /// `jecxz` over `len` bytes.
@@ -288,13 +275,30 @@ impl Emit {
         let displacement = (target as i64 - branch as i64 - 4) as i32;
         self.bytes[branch..branch + 4].copy_from_slice(&displacement.to_le_bytes());
     }
+
+    /// A branch with a displacement of 8 bits, which is filled in later: its place.
+    pub(crate) fn short_branch(&mut self, opcode: u8) -> usize {
+        self.put(&[opcode, 0]);
+        self.len() - 1
+    }
+
+    /// Lets a short branch of this piece lead to a place in it. False if that is too far.
+    pub(crate) fn resolve_short(&mut self, branch: usize, target: usize) -> bool {
+        let displacement = i8::try_from(target as i64 - branch as i64 - 1);
+        self.bytes[branch] = displacement.unwrap_or(0) as u8;
+        displacement.is_ok()
+    }
 }
 
 /// `jmp rel32`
 pub(crate) const JMP: &[u8] = &[0xe9];
-/// `jmp rel8`
-pub(crate) const JMP_SHORT: &[u8] = &[0xeb];
 /// `call rel32`
 pub(crate) const CALL: &[u8] = &[0xe8];
 /// `js rel32`
 pub(crate) const JS: &[u8] = &[0x0f, 0x88];
+/// `jmp rel8`
+pub(crate) const JMP_SHORT: u8 = 0xeb;
+/// `jrcxz rel8`
+pub(crate) const JRCXZ: u8 = 0xe3;
+/// `loop rel8`: takes 1 from rcx, and branches if that leaves something.
+pub(crate) const LOOP: u8 = 0xe2;

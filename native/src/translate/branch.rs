@@ -5,8 +5,8 @@
 //! it lands it is compared with the address that belongs there. What has landed wrongly (a stack was switched, or
 //! rewritten) goes the way of indirect branches: through the jump table, by the low 16 bits of the address, to code that
 //! makes sure that it is the right one. None of this touches the flags: subtraction is `lea`, and comparing is `jrcxz`.
-//! That branches where all is well, though, and is two more taken branches for each call and each indirect one, which
-//! processors have to remember beside the program's own. `loop` branches where something is wrong, but no further than 127
+//! That branches where all is well, though: a taken branch more for each return and each indirect branch, which processors
+//! have to remember beside the program's own. `loop` branches where something is wrong, but no further than 127
 //! bytes: to a jump behind the piece's blocks, or before one of them, which those before then jump over.
 
 use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind};
@@ -14,7 +14,7 @@ use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind};
 use super::facts::Decoded;
 use super::{Ending, Landing, Outside, Translator, Untranslated};
 use crate::context::{COUNTER, Reason, SCRATCH, STACK, slot};
-use crate::emit::{CALL, JMP};
+use crate::emit::{CALL, JMP, JRCXZ, LOOP};
 use crate::window::Origin;
 
 impl Translator<'_> {
@@ -89,17 +89,16 @@ impl Translator<'_> {
             let entry = self.here() as usize;
             self.take_target();
             self.emit.add_to_scratch(1 - address);
-            let branch = self.emit.branch_if_rcx_not_1();
+            let branch = self.emit.short_branch(LOOP);
             self.emit.resolve_short(branch, 0);
             return Landing { entry, otherwise };
         }
         let entry = self.here() as usize;
         self.take_target();
         self.emit.add_to_scratch(-address);
-        self.emit.skip_if_rcx_0(0);
-        let skip = self.emit.len() - 1;
+        let branch = self.emit.short_branch(JRCXZ);
         let otherwise = self.land_otherwise(address);
-        self.emit.resolve_short(skip, self.emit.len());
+        self.emit.resolve_short(branch, self.emit.len());
         Landing { entry, otherwise }
     }
 
@@ -122,9 +121,9 @@ impl Translator<'_> {
     /// Where a return lands that belongs to a call: rcx has the address that it goes to. What landed wrongly may need its
     /// flags, even if nobody here does.
     fn landing(&mut self, address: u64) {
-        if self.emit.kind.loops && self.precedes_little {
+        if self.loops {
             self.emit.add_to_scratch(1 - address as i64);
-            let branch = self.emit.branch_if_rcx_not_1();
+            let branch = self.emit.short_branch(LOOP);
             self.piece.wrong_returns.push((branch, address));
             return;
         }

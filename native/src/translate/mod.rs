@@ -322,8 +322,8 @@ struct Translator<'a> {
     /// bit each.
     at_home: u32,
     elsewhere: u32,
-    /// What follows the block at hand is short enough for a short branch over it.
-    precedes_little: bool,
+    /// Where the call at the end of the block at hand returns to is checked by `loop`: what follows is short enough.
+    loops: bool,
     /// A short branch was not enough.
     is_too_long: bool,
     /// The guest address of the block at hand and where its code goes on after a branch to that, if it ends in one.
@@ -413,7 +413,7 @@ pub(crate) fn translate(
         lent: [None; HOMED.len()],
         at_home: 0,
         elsewhere: 0,
-        precedes_little: true,
+        loops: false,
         is_too_long: false,
         round: None,
     };
@@ -508,7 +508,8 @@ impl Translator<'_> {
     fn blocks(&mut self, plan: &Plan) -> bool {
         // Where the code would go on after the last of them.
         let mut end = None;
-        for (index, instructions) in plan.blocks().enumerate() {
+        let mut blocks = plan.blocks().enumerate().peekable();
+        while let Some((index, instructions)) = blocks.next() {
             let start = instructions[0].instruction.ip();
             if end.is_some_and(|end| end != start) {
                 break;
@@ -519,7 +520,7 @@ impl Translator<'_> {
             {
                 self.place_wrong_returns(true);
             }
-            self.precedes_little = plan.blocks().nth(index + 1).is_none_or(|next| length(next) < REACH);
+            self.loops = self.emit.kind.loops && blocks.peek().is_none_or(|(_, next)| length(next) < REACH);
             let Some((block, ending)) = self.block(instructions, index, is_head) else { break };
             end = (ending == Ending::Open).then_some(u64::from(block.end));
             self.piece.blocks.push(block);
@@ -723,14 +724,14 @@ impl Translator<'_> {
     /// Puts the jumps here that returns take which have landed wrongly, behind what goes on in line or within that.
     fn place_wrong_returns(&mut self, within: bool) {
         let mut wrong_returns = std::mem::take(&mut self.piece.wrong_returns);
-        if within {
-            self.emit.raw(JMP_SHORT);
-            self.emit.raw(&[(5 * wrong_returns.len()) as u8]);
-        }
+        let over = within.then(|| self.emit.short_branch(JMP_SHORT));
         for (short, address) in wrong_returns.drain(..) {
             self.is_too_long |= !self.emit.resolve_short(short, self.emit.len());
             let branch = self.emit.branch(JMP);
             self.piece.outside.push((branch, Outside::WrongReturn(address)));
+        }
+        if let Some(over) = over {
+            self.is_too_long |= !self.emit.resolve_short(over, self.emit.len());
         }
         self.piece.wrong_returns = wrong_returns;
     }

@@ -32,19 +32,8 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let (translated, low, uncounted) = (false, false, false);
-        Self {
-            seed: 1,
-            cases: 300_000,
-            first: 0,
-            only: None,
-            translated,
-            low,
-            uncounted,
-            loops: None,
-            keep: 2,
-            jobs: 1,
-        }
+        let (translated, low, uncounted, loops) = (false, false, false, None);
+        Self { seed: 1, cases: 300_000, first: 0, only: None, translated, low, uncounted, loops, keep: 2, jobs: 1 }
     }
 }
 
